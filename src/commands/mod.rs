@@ -34,10 +34,10 @@ use crate::{
     control::{Caller, ControlError, ControlRequest, JobName, Refusal},
     engine::model::{InstallError, NotInstalled},
     exit,
-    hint::Hinted,
+    hint::{Hinted, with_hint},
     memory,
-    store::StoreError,
-    text::printable,
+    store::{LockError, StoreError},
+    text::{error_chain, printable},
 };
 
 /// Runs the program: parses the command line, runs the command, prints one error.
@@ -98,20 +98,6 @@ impl CommandFailure {
             Self::Refused(_) | Self::Control(_) | Self::Other(_) => exit::FAILURE,
         }
     }
-
-    /// Returns the message and the hint.
-    fn parts(&self) -> (String, Option<String>) {
-        let (text, hint) = match self {
-            Self::Config(error) => (error.to_string(), None),
-            Self::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
-            Self::Control(error) => (crate::text::error_chain(error), error.hint()),
-            Self::Other(error) => (format!("{error:#}"), error.chain().find_map(find_hint)),
-        };
-        match text.split_once("\nhint: ") {
-            Some((message, cure)) => (message.to_owned(), Some(cure.to_owned())),
-            None => (text, hint),
-        }
-    }
 }
 
 /// Returns the hint of an error that has one.
@@ -121,6 +107,12 @@ fn find_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<InstallError>() {
         return error.hint();
+    }
+    if let Some(error) = error.downcast_ref::<LockError>() {
+        return Some(error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return error.hint().map(str::to_owned);
     }
     error.is::<NotInstalled>().then(|| NotInstalled::HINT.to_owned())
 }
@@ -132,15 +124,18 @@ fn needs_person(error: &anyhow::Error) -> bool {
 
 /// Prints a failure, once.
 pub(crate) fn print_failure(failure: &CommandFailure, environment: &Environment) {
-    if let CommandFailure::Config(error) = failure {
-        print::message(error.render(print::stderr_has_colour(environment)).trim_end());
-        return;
-    }
-    let (message, hint) = failure.parts();
-    print::message(&format!("minuted: {}", printable_lines(&message)));
-    if let Some(hint) = hint {
-        print::message(&format!("hint: {}", printable_lines(&hint)));
-    }
+    let (message, hint) = match failure {
+        CommandFailure::Config(error) => {
+            print::message(error.render(print::stderr_has_colour(environment)).trim_end());
+            return;
+        }
+        CommandFailure::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
+        CommandFailure::Control(error) => (error_chain(error), error.hint()),
+        CommandFailure::Other(error) => (format!("{error:#}"), error.chain().find_map(find_hint)),
+    };
+    let message = format!("minuted: {}", printable_lines(&message));
+    let hint = hint.as_deref().map(printable_lines);
+    print::message(&with_hint(&message, hint.as_deref()));
 }
 
 /// Returns a text fit to be shown; its own line ends stay.

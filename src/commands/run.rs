@@ -10,7 +10,7 @@ use crate::{
     config::{Environment, Settings},
     daemon::{self, Ended, Tally},
     exit,
-    hint::Hinted,
+    hint::{Hinted, with_hint},
     logging, signals,
     text::format_count,
 };
@@ -55,6 +55,6 @@ fn print_left_undone(tally: Tally) {
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
-        print::message(&format!("minuted: {} {how}\nhint: {hint}", format_count(number, what)));
+        print::message(&with_hint(&format!("minuted: {} {how}", format_count(number, what)), Some(hint)));
     }
 }

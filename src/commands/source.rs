@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli,
     control::{Caller, ControlRequest},
-    store::FetchedView,
+    store::{DeletionState, FetchedState, FetchedView},
     text::one_line,
 };
 
@@ -45,7 +45,7 @@ async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<
             one_line(&row.source, 16),
             one_line(&row.id, 40),
             row.ended.strftime("%F %H:%MZ").to_string(),
-            describe_state(row),
+            describe_state(row).to_owned(),
             row.job.map(|job| job.to_string()).unwrap_or_default(),
         ];
         list.add(cells, one_line(&describe_recording(row), 300));
@@ -65,10 +65,10 @@ async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe_state(row: &FetchedView) -> String {
-    match (row.state.as_str(), row.deletion.as_deref()) {
-        ("placed", Some("done")) => "deleted there".to_owned(),
-        (state, _) => state.to_owned(),
+fn describe_state(row: &FetchedView) -> &'static str {
+    match (row.state, row.deletion) {
+        (FetchedState::Placed, Some(DeletionState::Done)) => "deleted there",
+        (state, _) => state.as_str(),
     }
 }
 

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     cli,
     config::Settings,
-    control::{Caller, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport},
+    control::{
+        Caller, ConnectionState, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport,
+    },
+    job::{HoldReason, JobState},
     progress::Unit,
     text::{ShellCommand, format_count, one_line, printable},
 };
@@ -66,13 +69,19 @@ fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     show_running(status)
 }
 
+fn describe_state(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Up => "up",
+        ConnectionState::Unknown => "not asked",
+        ConnectionState::Held(HoldReason::SignedOut) => "signed out",
+        ConnectionState::Held(HoldReason::Reading) => "being read",
+        ConnectionState::Held(HoldReason::Folder) => "waiting for its folder",
+        ConnectionState::Held(reason) => reason.as_str(),
+    }
+}
+
 fn service_line(service: &ServiceStatus) -> String {
-    let state = match service.state.as_str() {
-        "signed_out" => "signed out",
-        "reading" => "being read",
-        "unknown" => "not asked",
-        state => state,
-    };
+    let state = describe_state(service.state);
     let detail = match (&service.detail, service.signed_in_until) {
         (Some(detail), _) => format!(": {detail}"),
         (None, Some(until)) => format!(", signed in until {}", until.strftime("%F")),
@@ -83,12 +92,7 @@ fn service_line(service: &ServiceStatus) -> String {
 }
 
 fn source_line(source: &SourceStatus) -> String {
-    let state = match source.state.as_str() {
-        "signed_out" => "signed out",
-        "folder" => "waiting for its folder",
-        "unknown" => "not asked",
-        state => state,
-    };
+    let state = describe_state(source.state);
     let detail = source.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
     let next = source.next.filter(|_| source.detail.is_some());
     let next = next.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
@@ -124,14 +128,15 @@ fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {
     ];
     let mut list = List::new(columns, "watch");
     for folder in &status.folders {
-        let jobs = |states: &[&str]| states.iter().filter_map(|state| folder.jobs.get(*state)).sum::<u64>().to_string();
+        let jobs =
+            |states: &[JobState]| states.iter().filter_map(|state| folder.jobs.get(state)).sum::<u64>().to_string();
         let cells = [
             one_line(&folder.name, 24),
             folder.settling.to_string(),
-            jobs(&["ready"]),
-            jobs(&["running", "waiting"]),
-            jobs(&["done"]),
-            jobs(&["failed"]),
+            jobs(&[JobState::Ready]),
+            jobs(&[JobState::Running, JobState::Waiting]),
+            jobs(&[JobState::Done]),
+            jobs(&[JobState::Failed]),
         ];
         list.add(cells, folder.watch.clone().unwrap_or_else(|| "-".to_owned()));
     }
@@ -173,7 +178,7 @@ fn running_line(running: &RunningStatus) -> String {
     let ends = running.ends.map(|at| format!(", ends in about {}", print::format_time_left(at))).unwrap_or_default();
     let doing = match running.unit {
         Unit::Milliseconds | Unit::Percent => "transcribe",
-        Unit::Bytes => &running.stage,
+        Unit::Bytes => running.stage.as_str(),
     };
     format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::format_age(running.since))
 }

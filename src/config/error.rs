@@ -1,9 +1,9 @@
 //! Errors of finding and reading the configuration.
 
-use std::{fmt::Write as _, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use super::diagnostic::DiagnosticReport;
-use crate::text::printable_path;
+use crate::{hint::with_hint, text::printable_path};
 
 /// Bytes of a config file. A thousand folders with ten attendees each take a quarter of it.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -77,23 +77,21 @@ impl ConfigError {
         if let Self::Invalid { report } = self {
             return report.render(colour);
         }
-        self.render_with("\nhint: ")
+        with_hint(&self.message(), self.hint())
     }
 
     /// Returns the message, its cause and the hint on one line, for the log.
     pub(crate) fn render_line(&self) -> String {
-        self.render_with("; ")
+        let message = self.message();
+        self.hint().map_or_else(|| message.clone(), |hint| format!("{message}; {hint}"))
     }
 
-    fn render_with(&self, before_hint: &str) -> String {
-        let mut shown = self.to_string();
-        if let Some(cause) = std::error::Error::source(self) {
-            write!(shown, ": {cause}").expect("a String takes what is written");
+    /// Returns the message with its cause.
+    fn message(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
         }
-        if let Some(hint) = self.hint() {
-            write!(shown, "{before_hint}{hint}").expect("a String takes what is written");
-        }
-        shown
     }
 }
 

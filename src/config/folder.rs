@@ -319,18 +319,6 @@ pub enum OnSuccessRemote {
     Purge,
 }
 
-impl OnSuccessRemote {
-    /// Returns the word used in the config and in the queue.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Keep => "keep",
-            Self::Delete => "delete",
-            Self::Purge => "purge",
-        }
-    }
-}
-
 /// Treatment of recordings in formats that the service does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convert {

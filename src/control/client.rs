@@ -93,7 +93,9 @@ impl ControlError {
         match self {
             Self::NotYours { owner } => Some(as_user(*owner)),
             Self::Deaf { .. } => Some(format!("if it is the daemon, {RESTART}; another command ends by itself")),
-            Self::Lock(_) | Self::Queue(_) | Self::Silent { .. } | Self::Setup(_) => None,
+            Self::Lock(error) => Some(error.hint()),
+            Self::Queue(error) => error.hint().map(str::to_owned),
+            Self::Silent { .. } | Self::Setup(_) => None,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) use mailing::try_mail;
 pub(crate) use server::serve;
 pub(crate) use service::{ControlService, Folders};
 pub(crate) use source::SourceStatus;
-pub(crate) use status::{MailStatus, RunningStatus, ServiceStatus, StatusReport};
+pub(crate) use status::{ConnectionState, MailStatus, RunningStatus, ServiceStatus, StatusReport};
 pub(crate) use why::WhyAnswer;
 
 use crate::{config::Analysis, job::JobState, store::JobId};

@@ -210,7 +210,10 @@ impl ControlService {
             Some(handle) => {
                 let decision = if process { BacklogDecision::Process } else { BacklogDecision::Skip };
                 let decided = handle.backlog(decision).await;
-                decided.map_err(|error| Refusal::new(crate::text::one_line(&format!("{error:#}"), 500)))?
+                decided.map_err(|error| match error.downcast::<StoreError>() {
+                    Ok(error) => error.into(),
+                    Err(error) => Refusal::new(text::one_line(&format!("{error:#}"), 500)),
+                })?
             }
             None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
         };
@@ -237,7 +240,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         // An error with a hint has no causes.
         let refusal = match error.hint() {
-            Some(hint) => Self::new(error.message()).hint(hint),
+            Some(hint) => Self::new(error.to_string()).hint(hint),
             None => Self::new(crate::text::error_chain(&error)),
         };
         match error {

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, ControlService, Refusal, service::to_value};
+use super::{Answer, ControlService, Refusal, service::to_value, status::ConnectionState};
 use crate::{
     clock, config,
     progress::Progress,
     sources::{self, FolderReady, SourceEngine, SourcesHandle},
-    store::{FetchedView, Hold, Scope},
+    store::{DeletionState, FetchedState, FetchedView, Hold, Scope},
     text::{ShellCommand, format_duration, one_line, printable, printable_path},
 };
 
@@ -30,8 +30,8 @@ pub(crate) struct SourceStatus {
     pub base_url: String,
     /// The folder that its recordings go to, by name.
     pub into: String,
-    /// `up`, `down`, `signed_out`, `forbidden`, `folder`; `unknown` where no daemon asks it.
-    pub state: String,
+    /// Its state.
+    pub state: ConnectionState,
     /// The reason, where it is not up.
     pub detail: Option<String>,
     /// The beginning of that.
@@ -128,12 +128,12 @@ impl ControlService {
             let rows = self.queue.sources().list(Some(source.name.clone())).await?;
             let row = rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
             let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
-            match (row.state.as_str(), row.error.as_deref()) {
-                ("placed", _) => return Ok(fetched_answer(&row)),
-                ("failed", error) => {
+            match (row.state, row.error.as_deref()) {
+                (FetchedState::Placed, _) => return Ok(fetched_answer(&row)),
+                (FetchedState::Failed, error) => {
                     return Err(Refusal::new(printable(error.unwrap_or_default()).into_owned()));
                 }
-                (_waits, Some(error)) => {
+                (FetchedState::Found | FetchedState::Placing, Some(error)) => {
                     let error = printable(error);
                     let refusal = Refusal::new(format!("recording `{id}` has not arrived: {error}"));
                     if self.worker.is_none() {
@@ -143,7 +143,7 @@ impl ControlService {
                     let again = again.unwrap_or_default();
                     return Err(refusal.hint(format!("minuted keeps trying, next in {again}")));
                 }
-                (_waits, None) => {}
+                (FetchedState::Found | FetchedState::Placing, None) => {}
             }
             let view = self.sources.view(&source.name);
             let is_idle = view.is_none_or(|view| view.next.is_some());
@@ -214,23 +214,23 @@ impl ControlService {
             let hold = most_urgent(holds, &source.name);
             let view = self.sources.view(&source.name);
             let state = match (hold, &view) {
-                (Some(hold), _) => hold.reason.as_str(),
-                (None, Some(_)) => "up",
-                (None, None) => "unknown",
+                (Some(hold), _) => ConnectionState::Held(hold.reason),
+                (None, Some(_)) => ConnectionState::Up,
+                (None, None) => ConnectionState::Unknown,
             };
             let view = view.unwrap_or_default();
             SourceStatus {
                 name: source.name.clone(),
                 base_url: source.base_url.to_string(),
                 into: live.folders.get(&source.into).map_or(source.into.clone(), |folder| folder.name.clone()),
-                state: state.to_owned(),
+                state,
                 detail: hold.map(|hold| hold.detail.clone()),
                 since: hold.map(|hold| hold.since),
                 listed: view.listed,
                 next: view.next,
-                found: count_recordings(&counts, &source.name, &["found", "placing"]),
-                placed: count_recordings(&counts, &source.name, &["placed"]),
-                failed: count_recordings(&counts, &source.name, &["failed"]),
+                found: count_recordings(&counts, &source.name, &[FetchedState::Found, FetchedState::Placing]),
+                placed: count_recordings(&counts, &source.name, &[FetchedState::Placed]),
+                failed: count_recordings(&counts, &source.name, &[FetchedState::Failed]),
                 fetching: view.fetching.map(FetchingStatus::of),
             }
         });
@@ -247,7 +247,7 @@ impl ControlService {
         let row = self.queue.sources().find_at_path(folder, relative, job).await?;
         Ok(row.map(|row| {
             let reuse = if row.reuse { ", with its transcript" } else { "" };
-            let deleted = if row.deletion.as_deref() == Some("done") { "; its copy there is deleted" } else { "" };
+            let deleted = if row.deletion == Some(DeletionState::Done) { "; its copy there is deleted" } else { "" };
             format!("source `{}` brought it (recording `{}`{reuse}{deleted})", row.source, row.id)
         }))
     }
@@ -260,8 +260,8 @@ fn most_urgent<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
 }
 
 /// Counts the recordings of a source in these states.
-fn count_recordings(counts: &[(String, String, u64)], source: &str, states: &[&str]) -> u64 {
-    let matching = counts.iter().filter(|(name, state, _)| name == source && states.contains(&state.as_str()));
+fn count_recordings(counts: &[(String, FetchedState, u64)], source: &str, states: &[FetchedState]) -> u64 {
+    let matching = counts.iter().filter(|(name, state, _)| name == source && states.contains(state));
     matching.map(|(.., count)| count).sum()
 }
 

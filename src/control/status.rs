@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::{self, elapsed},
-    job::HoldReason,
+    job::{HoldReason, JobState, Stage},
     pipeline::analyse::is_slow,
     progress::Unit,
     services::paxs::{PaxsService, SignIn},
@@ -58,6 +58,19 @@ pub(crate) struct StatusReport {
     pub holds: Vec<Hold>,
 }
 
+/// The state of a service or a source, as `status` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConnectionState {
+    /// Nothing keeps it back.
+    Up,
+    /// No daemon asks it.
+    Unknown,
+    /// It is held; the word is that of the reason.
+    #[serde(untagged)]
+    Held(HoldReason),
+}
+
 /// A service in `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServiceStatus {
@@ -65,9 +78,8 @@ pub(crate) struct ServiceStatus {
     pub name: String,
     /// Its address.
     pub base_url: String,
-    /// `up`, `down`, `reading`, `signed_out` or `forbidden`; `unknown` where no daemon has asked
-    /// it.
-    pub state: String,
+    /// Its state.
+    pub state: ConnectionState,
     /// The reason, where it is not up.
     pub detail: Option<String>,
     /// Since when.
@@ -107,7 +119,7 @@ pub(crate) struct FolderStatus {
     /// Files that wait for `minuted backlog`.
     pub backlog: u64,
     /// Jobs by state.
-    pub jobs: BTreeMap<String, u64>,
+    pub jobs: BTreeMap<JobState, u64>,
     /// The time of the last complete scan.
     pub scanned: Option<Timestamp>,
 }
@@ -122,7 +134,7 @@ pub(crate) struct RunningStatus {
     /// Its folder.
     pub folder: String,
     /// The running stage.
-    pub stage: String,
+    pub stage: Stage,
     /// Since when.
     pub since: Timestamp,
     /// The finished part, in `unit`s.
@@ -182,14 +194,14 @@ impl ControlService {
                 None => (None, None),
             };
             let state = match (hold, &signed_out) {
-                (Some(hold), _) => hold.reason.as_str(),
-                (None, Some(_)) => "signed_out",
-                (None, None) if self.worker.is_none() => "unknown",
-                (None, None) => "up",
+                (Some(hold), _) => ConnectionState::Held(hold.reason),
+                (None, Some(_)) => ConnectionState::Held(HoldReason::SignedOut),
+                (None, None) if self.worker.is_none() => ConnectionState::Unknown,
+                (None, None) => ConnectionState::Up,
             };
             ServiceStatus {
                 base_url: handle.settings.kind.place(),
-                state: state.to_owned(),
+                state,
                 detail: hold.map(|hold| hold.detail.clone()).or(signed_out),
                 since: hold.map(|hold| hold.since),
                 next_try: handle.health.next_try(),
@@ -221,7 +233,7 @@ impl ControlService {
                 trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
                 settling: watch.as_ref().map_or(0, |watch| watch.settling as u64),
                 backlog: self.queue.files().count_backlog(&folder.id).await?,
-                jobs: jobs.map(|(_, state, count)| (state.clone(), *count)).collect(),
+                jobs: jobs.map(|(_, state, count)| (*state, *count)).collect(),
                 scanned: scan.map(|scan| scan.at),
             });
         }
@@ -266,7 +278,7 @@ impl ControlService {
                 id,
                 path: job.path,
                 folder: job.folder,
-                stage: active.stage.as_str().to_owned(),
+                stage: active.stage,
                 since: active.since,
                 sent,
                 total,
@@ -284,5 +296,80 @@ fn describe_mode(mode: &WatchMode) -> String {
         WatchMode::Native => "events".to_owned(),
         WatchMode::Polled(why) => format!("polled: {why}"),
         WatchMode::Unwatched(why) => format!("polled: no watches left; {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_one_word_in_json_and_back() {
+        let held = HoldReason::ALL.iter().map(|reason| (ConnectionState::Held(*reason), reason.as_str()));
+        for (state, word) in held.chain([(ConnectionState::Up, "up"), (ConnectionState::Unknown, "unknown")]) {
+            assert_eq!(serde_json::to_value(state).expect("JSON"), word);
+            assert_eq!(serde_json::from_value::<ConnectionState>(word.into()).expect("a state"), state);
+        }
+    }
+
+    #[test]
+    fn the_json_of_services_sources_folders_and_running_jobs_keeps_its_words() {
+        let since = Timestamp::UNIX_EPOCH;
+        let service = ServiceStatus {
+            name: "paxs".into(),
+            base_url: "https://paxs.test/".into(),
+            state: ConnectionState::Held(HoldReason::SignedOut),
+            detail: Some("nobody has signed in".into()),
+            since: Some(since),
+            next_try: None,
+            signed_in_until: None,
+        };
+        let source = SourceStatus {
+            name: "calls".into(),
+            base_url: "https://calls.test/".into(),
+            into: "sales".into(),
+            state: ConnectionState::Up,
+            detail: None,
+            since: None,
+            listed: None,
+            next: Some(since),
+            found: 1,
+            placed: 2,
+            failed: 3,
+            fetching: None,
+        };
+        let folder = FolderStatus {
+            name: "sales".into(),
+            path: "/srv/sales".into(),
+            watch: Some("events".into()),
+            trouble: None,
+            settling: 1,
+            backlog: 0,
+            jobs: [(JobState::Ready, 1), (JobState::Waiting, 2), (JobState::Done, 3)].into(),
+            scanned: None,
+        };
+        let running = RunningStatus {
+            id: crate::store::JobId(1),
+            path: "/srv/sales/talk.wav".into(),
+            folder: "sales".into(),
+            stage: Stage::Upload,
+            since,
+            sent: 1,
+            total: 2,
+            unit: Unit::Bytes,
+            ends: None,
+        };
+        let shown = serde_json::json!([service, source, folder, running]);
+        assert_eq!(serde_json::from_value::<ServiceStatus>(shown[0].clone()).expect("a service"), service);
+        assert_eq!(serde_json::from_value::<SourceStatus>(shown[1].clone()).expect("a source"), source);
+        assert_eq!(serde_json::from_value::<FolderStatus>(shown[2].clone()).expect("a folder"), folder);
+        assert_eq!(serde_json::from_value::<RunningStatus>(shown[3].clone()).expect("a job"), running);
+        let lines = shown.as_array().into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"base_url":"https://paxs.test/","detail":"nobody has signed in","name":"paxs","next_try":null,"signed_in_until":null,"since":"1970-01-01T00:00:00Z","state":"signed_out"}
+        {"base_url":"https://calls.test/","detail":null,"failed":3,"fetching":null,"found":1,"into":"sales","listed":null,"name":"calls","next":"1970-01-01T00:00:00Z","placed":2,"since":null,"state":"up"}
+        {"backlog":0,"jobs":{"done":3,"ready":1,"waiting":2},"name":"sales","path":"/srv/sales","scanned":null,"settling":1,"trouble":null,"watch":"events"}
+        {"ends":null,"folder":"sales","id":1,"path":"/srv/sales/talk.wav","sent":1,"since":"1970-01-01T00:00:00Z","stage":"upload","total":2,"unit":"bytes"}
+        "#);
     }
 }

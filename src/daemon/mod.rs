@@ -91,8 +91,8 @@ pub(crate) async fn run(settings: Settings, mut signals: Signals, once: bool) ->
     let ended = tokio::select! {
         biased;
         why = parts.runtime.queue.broken() => {
-            tracing::error!("minuted ends: {}", crate::text::one_line(&why.replace('\n', "; "), 1000));
-            Err(anyhow!(why))
+            tracing::error!("minuted ends: {}", crate::text::one_line(&format!("{why}; hint: {}", why.hint()), 1000));
+            Err(why.into())
         }
         () = handle_signals(&parts, &mut signals) => Ok(Ended::Stopped),
         () = parts.fatal.cancelled() => Err(anyhow!("a part of minuted ended early; the log says why")),

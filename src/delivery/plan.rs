@@ -3,7 +3,7 @@
 use crate::{
     config::{Folder, Format, OnSuccess, OnSuccessRemote, Recipients, Target},
     job::Plan,
-    store::{DeliveryKind, Endings, Job, NewDelivery},
+    store::{DeliveryKind, Endings, Job, NewDelivery, PostDelivery, RemoteCleanup},
 };
 
 /// Returns the deliveries of a job's results, by the current settings of its folder.
@@ -49,12 +49,13 @@ fn mail_recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
 pub(crate) fn post_delivery_actions(folder: &Folder) -> Endings {
     let recording = match folder.on_success {
         OnSuccess::Keep => None,
-        OnSuccess::Move(_) => Some("move"),
-        OnSuccess::Delete => Some("delete"),
+        OnSuccess::Move(_) => Some(PostDelivery::Move),
+        OnSuccess::Delete => Some(PostDelivery::Delete),
     };
     let remote = match folder.on_success_remote {
         OnSuccessRemote::Keep => None,
-        OnSuccessRemote::Delete | OnSuccessRemote::Purge => Some(folder.on_success_remote.as_str()),
+        OnSuccessRemote::Delete => Some(RemoteCleanup::Delete),
+        OnSuccessRemote::Purge => Some(RemoteCleanup::Purge),
     };
     Endings { recording, remote }
 }

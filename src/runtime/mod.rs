@@ -24,6 +24,7 @@ pub(crate) use poll_schedule::{PollSchedule, PollTimer};
 
 use crate::{
     clock::{self, elapsed},
+    hint::with_hint,
     job::HoldReason,
     open_files::OpenFiles,
     services::{
@@ -194,7 +195,7 @@ impl Runtime {
         } else if error.is_passing() {
             tracing::debug!("failed to {what}: {error}");
         } else if error.is_fatal() {
-            tracing::error!("failed to {what}: {}", one_line(&error_chain(error), 500));
+            tracing::error!("failed to {what}: {}", one_line(&with_hint(&error_chain(error), error.hint()), 500));
             self.fatal.cancel();
         } else {
             tracing::warn!("failed to {what}: {error}");

@@ -6,11 +6,17 @@ use std::{path::PathBuf, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    JobId, Sources, StoreError,
+    FetchedState, JobId, Sources, StoreError,
     holds::insert_notice,
+    row::words_in_columns,
     sql::{Row, params},
 };
-use crate::{effect::Effect, job::Details, text::printable_path};
+use crate::{
+    effect::Effect,
+    job::{Details, JobState},
+    text::printable_path,
+    words::words,
+};
 
 /// A vendor's copy that is not needed any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,20 @@ pub enum Deleted {
     Refused(String),
 }
 
+words! {
+    /// The state of the deletion of a vendor's copy.
+    pub enum DeletionState {
+        /// The vendor was asked, or is asked again.
+        Asked = "asked",
+        /// The copy is deleted.
+        Done = "done",
+        /// The vendor refuses it for good.
+        Refused = "refused",
+    }
+}
+
+words_in_columns!(DeletionState);
+
 /// A recording of a source, for people and scripts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FetchedView {
@@ -43,8 +63,8 @@ pub struct FetchedView {
     pub title: Option<String>,
     /// The end of its meeting.
     pub ended: Timestamp,
-    /// `found`, `placing`, `placed` or `failed`.
-    pub state: String,
+    /// Its state.
+    pub state: FetchedState,
     /// The last failure.
     pub error: Option<String>,
     /// Failures of its own so far.
@@ -60,9 +80,9 @@ pub struct FetchedView {
     /// The job of its content.
     pub job: Option<JobId>,
     /// The state of that job.
-    pub job_state: Option<String>,
-    /// The state of the deletion of the vendor's copy: `asked`, `done` or `refused`.
-    pub deletion: Option<String>,
+    pub job_state: Option<JobState>,
+    /// The state of the deletion of the vendor's copy, once that was asked for.
+    pub deletion: Option<DeletionState>,
     /// The time at which minuted learned of it.
     pub found: Timestamp,
     /// The time of the last change.
@@ -145,15 +165,15 @@ impl Sources<'_> {
         let id = id.to_owned();
         self.0
             .write(Effect::RecordDeletion, move |tx| {
-                let (word, tries, due, error): (_, u32, _, _) = match &answer {
-                    Deleted::Done => ("done", 0, None, None),
-                    Deleted::Later(due, error) => ("asked", 1, Some(*due), Some(error.clone())),
-                    Deleted::Refused(_) => ("refused", 1, None, None),
+                let (state, tries, due, error): (_, u32, _, _) = match &answer {
+                    Deleted::Done => (DeletionState::Done, 0, None, None),
+                    Deleted::Later(due, error) => (DeletionState::Asked, 1, Some(*due), Some(error.clone())),
+                    Deleted::Refused(_) => (DeletionState::Refused, 1, None, None),
                 };
                 tx.execute(
                     "UPDATE fetched SET deletion = ?3, deletion_tries = deletion_tries + ?4, deletion_due_ms = ?5, \
                  error = ?6, updated_ms = ?7 WHERE source = ?1 AND remote_id = ?2 AND state = 'placed'",
-                    params![source, id, word, tries, due, error, now],
+                    params![source, id, state, tries, due, error, now],
                 )?;
                 match answer {
                     Deleted::Refused(notice) => insert_notice(tx, &notice, now),
@@ -195,7 +215,7 @@ impl Sources<'_> {
     }
 
     /// Returns how many recordings of each source are in each state.
-    pub async fn count_by_state(self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    pub async fn count_by_state(self) -> Result<Vec<(String, FetchedState, u64)>, StoreError> {
         self.0
             .read(|tx| {
                 let sql = "SELECT source, state, count(*) AS recordings FROM fetched GROUP BY source, state";

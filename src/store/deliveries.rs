@@ -50,6 +50,26 @@ words! {
     }
 }
 
+words! {
+    /// The fate of a recording whose notes are delivered; a folder that keeps it has none.
+    pub enum PostDelivery {
+        /// It is moved to another directory of its folder.
+        Move = "move",
+        /// It is deleted.
+        Delete = "delete",
+    }
+}
+
+words! {
+    /// The fate of the copy at the service; a folder that keeps it has none.
+    pub enum RemoteCleanup {
+        /// It is deleted, as the service understands that: it may keep it for a while.
+        Delete = "delete",
+        /// It is deleted for good.
+        Purge = "purge",
+    }
+}
+
 words_in_columns!(DeliveryKind, DeliveryState);
 
 /// A group of deliveries that share their slots: a wait in one lane holds up no other.
@@ -81,14 +101,18 @@ impl Lane {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Endings {
     /// The fate of the recording.
-    pub recording: Option<&'static str>,
+    pub recording: Option<PostDelivery>,
     /// The fate of the copy at the service.
-    pub remote: Option<&'static str>,
+    pub remote: Option<RemoteCleanup>,
 }
 
 impl Endings {
+    /// Returns these deliveries with their targets, in their order.
     pub(super) fn in_order(self) -> [(DeliveryKind, Option<&'static str>); 2] {
-        [(DeliveryKind::Dispose, self.recording), (DeliveryKind::Remote, self.remote)]
+        [
+            (DeliveryKind::Dispose, self.recording.map(PostDelivery::as_str)),
+            (DeliveryKind::Remote, self.remote.map(RemoteCleanup::as_str)),
+        ]
     }
 }
 

@@ -1,19 +1,16 @@
 //! The errors of the queue, by what a caller can do about them.
 
-use std::fmt;
-
 use super::JobId;
-use crate::job::IllegalTransition;
+use crate::{hint::Hinted, job::IllegalTransition};
 
 /// The error of a database, as its own library words it.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of the queue.
-///
-/// Shown as its message, and a line with a hint where a person can do something about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file cannot be opened or is not a queue of this version.
+    #[error("failed to open the queue `{path}`: {reason}")]
     Open {
         /// The file.
         path: String,
@@ -25,6 +22,7 @@ pub enum StoreError {
         lasts: bool,
     },
     /// A copy of the queue cannot be written.
+    #[error("failed to copy the queue to `{path}`: {reason}")]
     Copy {
         /// The place of the copy.
         path: String,
@@ -34,36 +32,45 @@ pub enum StoreError {
         hint: Option<String>,
     },
     /// A recording has a job of the last generation that can be counted; nothing was written.
+    #[error("the recording cannot be redone: `{key}` is of the last generation that can be counted")]
     Generations {
         /// The key of that job.
         key: String,
     },
     /// There is no room on the disk of the state directory.
+    #[error("the disk of the queue is full")]
     Full,
     /// Another program holds the file locked; nothing was written.
+    #[error("another program holds the queue's file locked")]
     Locked,
     /// The file was removed or replaced while it was in use: what is written there now is lost with
     /// the process.
+    #[error("the queue `{path}` was removed or replaced while it was in use")]
     Lost {
         /// The file.
         path: String,
     },
     /// The disk failed a read or a write: what is durable is not known any more, and only a restart
     /// can tell.
+    #[error("the disk of the queue failed")]
     Disk(#[source] Cause),
     /// Another state was expected: somebody else (a person's command) changed the job meanwhile.
+    #[error("job {job} was changed by someone else meanwhile")]
     Moved {
         /// The job.
         job: JobId,
     },
     /// There is no such job.
+    #[error("there is no job {job}")]
     NoSuchJob {
         /// The job.
         job: JobId,
     },
     /// The job's state does not allow it.
+    #[error("{0}")]
     Illegal(IllegalTransition),
     /// A row holds what this program never wrote.
+    #[error("the queue holds an invalid {what}: `{value}`")]
     Corrupt {
         /// The column.
         what: &'static str,
@@ -71,36 +78,14 @@ pub enum StoreError {
         value: String,
     },
     /// The queue's thread has ended.
+    #[error("the queue is closed")]
     Closed,
     /// Anything else that the database says: a bug.
+    #[error("the queue refused a statement")]
     Sql(#[source] Cause),
 }
 
 impl StoreError {
-    /// Returns what is wrong, without what a person can do about it.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::Open { path, reason, .. } => format!("failed to open the queue `{path}`: {reason}"),
-            Self::Copy { path, reason, .. } => format!("failed to copy the queue to `{path}`: {reason}"),
-            Self::Generations { key } => {
-                format!("the recording cannot be redone: `{key}` is of the last generation that can be counted")
-            }
-            Self::Full => "the disk of the queue is full".to_owned(),
-            Self::Locked => "another program holds the queue's file locked".to_owned(),
-            Self::Lost { path } => {
-                format!("the queue `{path}` was removed or replaced while it was in use")
-            }
-            Self::Disk(_) => "the disk of the queue failed".to_owned(),
-            Self::Moved { job } => format!("job {job} was changed by someone else meanwhile"),
-            Self::NoSuchJob { job } => format!("there is no job {job}"),
-            Self::Illegal(error) => error.to_string(),
-            Self::Corrupt { what, value } => format!("the queue holds an invalid {what}: `{value}`"),
-            Self::Closed => "the queue is closed".to_owned(),
-            Self::Sql(_) => "the queue refused a statement".to_owned(),
-        }
-    }
-
     /// Returns what a person can do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -162,20 +147,14 @@ impl StoreError {
     }
 
     /// Returns what broke the queue, with its cause and what a person can do.
-    pub(super) fn breakage(&self) -> String {
-        let cure = "hint: see what the kernel's log says of the disk; a new start finds out what is durable, and does \
-                    nothing twice";
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}\n{cure}"),
+    pub(super) fn breakage(&self) -> Hinted {
+        let of_disk = "see what the kernel's log says of the disk; a new start finds out what is durable, and does \
+                       nothing twice";
+        let message = match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
             None => self.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message())?;
-        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        };
+        Hinted::new(message, self.hint().unwrap_or(of_disk))
     }
 }
 
@@ -192,7 +171,7 @@ pub enum CommandError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The command makes no sense in the state of the job.
-    #[error("job {job} {why}{}", hint.as_ref().map_or(String::new(), |hint| format!("\nhint: {hint}")))]
+    #[error("job {job} {why}")]
     Refused {
         /// The job.
         job: JobId,

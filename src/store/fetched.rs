@@ -1,7 +1,4 @@
 //! The recordings that sources keep elsewhere: one row each, for ever.
-//!
-//! *found* is tried when it is due; *placing* has been fetched, and its file may or may not have its name; *placed* is
-//! done, whatever becomes of the file; *failed* waits for a person, because the vendor has nothing to give.
 
 use std::path::PathBuf;
 
@@ -10,13 +7,30 @@ use jiff::Timestamp;
 use super::{
     Sources, StoreError,
     holds::insert_notice,
-    row::to_json,
+    row::{to_json, words_in_columns},
     sql::{Row, Transaction, params},
 };
 use crate::{
     effect::Effect,
     job::{Content, Details, Key},
+    words::words,
 };
+
+words! {
+    /// The state of a recording that a source keeps.
+    pub enum FetchedState {
+        /// It is tried when it is due.
+        Found = "found",
+        /// It was fetched, and its file may or may not have its name.
+        Placing = "placing",
+        /// It is done, whatever becomes of the file.
+        Placed = "placed",
+        /// It waits for a person, because the vendor has nothing to give.
+        Failed = "failed",
+    }
+}
+
+words_in_columns!(FetchedState);
 
 /// A source, as the queue knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,6 +376,7 @@ impl Sources<'_> {
         self.0
             .write(Effect::IntendPlace, move |tx| {
                 let is_known = is_known(tx, &intent.file)?;
+                let state = if is_known { FetchedState::Placed } else { FetchedState::Placing };
                 let Intent { file, details, ended, reuse } = intent;
                 tx.execute(
                     "UPDATE fetched SET state = ?3, due_ms = NULL, error = NULL, details = ?4, folder = ?5, path = ?6, \
@@ -370,7 +385,7 @@ impl Sources<'_> {
                     params![
                         source,
                         id,
-                        if is_known { "placed" } else { "placing" },
+                        state,
                         to_json(&details),
                         file.folder,
                         file.path,

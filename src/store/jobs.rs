@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
-    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, Wait},
+    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, Wait, WaitReason},
 };
 
 /// A job that has been or will be worked on.
@@ -180,12 +180,14 @@ pub(super) fn read_id_and_state(row: &Row<'_>) -> Result<(JobId, State), StoreEr
 }
 
 fn read_wait(row: &Row<'_>) -> Result<Wait, StoreError> {
-    let word: String = row.get("waits_for")?;
-    Ok(match word.as_str() {
-        "analysis" => Wait::Analysis,
-        "retry" => Wait::Retry { due: row.get("due_ms")? },
-        "file" => Wait::File { since: row.get("updated_ms")? },
-        _ => return Err(StoreError::Corrupt { what: "waits_for", value: word }),
+    Ok(match row.get("waits_for")? {
+        WaitReason::Analysis => Wait::Analysis,
+        WaitReason::Retry => Wait::Retry { due: row.get("due_ms")? },
+        WaitReason::File => Wait::File { since: row.get("updated_ms")? },
+        // These are of holds, and only shown.
+        reason @ (WaitReason::Service | WaitReason::SignIn | WaitReason::Folder | WaitReason::Disk) => {
+            return Err(StoreError::Corrupt { what: "waits_for", value: reason.to_string() });
+        }
     })
 }
 
@@ -208,7 +210,7 @@ fn read_remote(row: &Row<'_>) -> Result<Remote, StoreError> {
 pub(super) struct StateColumns {
     pub(super) state: JobState,
     pub(super) stage: Option<Stage>,
-    pub(super) waits_for: Option<&'static str>,
+    pub(super) waits_for: Option<WaitReason>,
     pub(super) due: Option<Timestamp>,
 }
 
@@ -216,9 +218,9 @@ impl StateColumns {
     pub(super) fn new(state: &State) -> Self {
         let (waits_for, due) = match state {
             State::Ready { due, .. } => (None, Some(*due)),
-            State::Waiting { on: Wait::Analysis, .. } => (Some("analysis"), None),
-            State::Waiting { on: Wait::Retry { due }, .. } => (Some("retry"), Some(*due)),
-            State::Waiting { on: Wait::File { .. }, .. } => (Some("file"), None),
+            State::Waiting { on: Wait::Analysis, .. } => (Some(WaitReason::Analysis), None),
+            State::Waiting { on: Wait::Retry { due }, .. } => (Some(WaitReason::Retry), Some(*due)),
+            State::Waiting { on: Wait::File { .. }, .. } => (Some(WaitReason::File), None),
             State::Running { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => (None, None),
         };
         Self { state: state.shown_state(), stage: state.stage(), waits_for, due }

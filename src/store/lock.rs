@@ -27,20 +27,13 @@ pub(crate) struct StateLock {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
     /// Another process holds it.
-    #[error(
-        "another minuted uses the state directory `{dir}`\nhint: one minuted serves one state directory; minuted status \
-         asks the one that runs"
-    )]
+    #[error("another minuted uses the state directory `{dir}`")]
     Held {
         /// The directory.
         dir: String,
     },
     /// The directory of another user; root's files in it would lock the daemon out.
-    #[error(
-        "the state directory `{dir}` belongs to another user ({name}, uid {owner})\nhint: {command}",
-        name = user_name(*owner),
-        command = as_user(*owner)
-    )]
+    #[error("the state directory `{dir}` belongs to another user ({name}, uid {owner})", name = user_name(*owner))]
     OtherUser {
         /// The directory.
         dir: String,
@@ -48,19 +41,13 @@ pub(crate) enum LockError {
         owner: u32,
     },
     /// A file in its place.
-    #[error(
-        "the state directory `{dir}` is not a directory\nhint: move that file away, or set state_dir to a directory"
-    )]
+    #[error("the state directory `{dir}` is not a directory")]
     NotADirectory {
         /// The path that should be the directory.
         dir: String,
     },
     /// Others may read it: it holds tokens.
-    #[error(
-        "the state directory `{}` is open to other users (mode {mode:04o})\nhint: {}",
-        printable_path(dir),
-        ShellCommand::new("chmod 0700").add_path(dir)
-    )]
+    #[error("the state directory `{}` is open to other users (mode {mode:04o})", printable_path(dir))]
     Open {
         /// The directory.
         dir: PathBuf,
@@ -68,9 +55,7 @@ pub(crate) enum LockError {
         mode: u32,
     },
     /// A network file system, where SQLite's locks and WAL do not hold.
-    #[error(
-        "the state directory `{dir}` lies on {kind}, where a queue is not safe\nhint: set state_dir to a directory on a local disk"
-    )]
+    #[error("the state directory `{dir}` lies on {kind}, where a queue is not safe")]
     Network {
         /// The directory.
         dir: String,
@@ -78,7 +63,7 @@ pub(crate) enum LockError {
         kind: &'static str,
     },
     /// A directory that cannot be made.
-    #[error("failed to make the state directory `{}`: {error}\nhint: {}", printable_path(dir), StateLock::make_it(dir))]
+    #[error("failed to make the state directory `{}`: {error}", printable_path(dir))]
     Make {
         /// The directory.
         dir: PathBuf,
@@ -86,7 +71,7 @@ pub(crate) enum LockError {
         error: io::Error,
     },
     /// A directory that cannot be opened or written.
-    #[error("failed to open the state directory `{dir}`: {error}\nhint: {}", cure(error))]
+    #[error("failed to open the state directory `{dir}`: {error}")]
     Io {
         /// The directory.
         dir: String,
@@ -95,13 +80,23 @@ pub(crate) enum LockError {
     },
 }
 
-fn cure(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
-        READ_ONLY
-    } else if is_full(error) {
-        "free some space on its disk"
-    } else {
-        "minuted check says what is wrong with it"
+impl LockError {
+    /// Returns what a person can do about it.
+    #[must_use]
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Held { .. } => {
+                "one minuted serves one state directory; minuted status asks the one that runs".to_owned()
+            }
+            Self::OtherUser { owner, .. } => as_user(*owner),
+            Self::NotADirectory { .. } => "move that file away, or set state_dir to a directory".to_owned(),
+            Self::Open { dir, .. } => ShellCommand::new("chmod 0700").add_path(dir).into(),
+            Self::Network { .. } => "set state_dir to a directory on a local disk".to_owned(),
+            Self::Make { dir, .. } => StateLock::make_it(dir),
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
+            Self::Io { error, .. } if is_full(error) => "free some space on its disk".to_owned(),
+            Self::Io { .. } => "minuted check says what is wrong with it".to_owned(),
+        }
     }
 }
 

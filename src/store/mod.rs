@@ -62,11 +62,13 @@ pub(crate) use claim::{ClaimRequest, JobFilter};
 pub(crate) use clock::STEP_MIN;
 pub(crate) use crash::CRASHES_MAX;
 pub(crate) use deferred::DeferredJobs;
-pub(crate) use deletions::{Deletable, Deleted, FetchedView};
-pub(crate) use deliveries::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
+pub(crate) use deletions::{Deletable, Deleted, DeletionState, FetchedView};
+pub(crate) use deliveries::{
+    Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, PostDelivery, RemoteCleanup, Written,
+};
 pub(crate) use error::{CommandError, StoreError};
 pub(crate) use evidence::FoundNotes;
-pub(crate) use fetched::{FetchedFile, Fetching, Intent, Later, Placing, SourceState};
+pub(crate) use fetched::{FetchedFile, FetchedState, Fetching, Intent, Later, Placing, SourceState};
 pub(crate) use folders::{FolderRoot, LOST_AFTER};
 pub(crate) use forgotten::Forgotten;
 pub(crate) use holds::{Hold, Scope};
@@ -87,7 +89,7 @@ use creations::Creations;
 use sql::{Database, Transaction};
 use thread::{Broken, Thread};
 
-use crate::effect::Effect;
+use crate::{effect::Effect, hint::Hinted};
 
 /// The name of the queue's file in the state directory.
 pub(crate) const FILE: &str = "queue.sqlite";
@@ -233,7 +235,7 @@ impl Store {
 
     /// Waits until the queue is not to be trusted any more, and returns why: only a new process can
     /// tell what is durable.
-    pub async fn broken(&self) -> String {
+    pub(crate) async fn broken(&self) -> Hinted {
         self.broken.wait().await
     }
 }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery, Scope, Settled,
-    Store, StoreError,
+    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery, PostDelivery,
+    RemoteCleanup, Scope, Settled, Store, StoreError,
 };
 use crate::{
     beneath::Stamp,
@@ -518,7 +518,10 @@ impl World {
         let held = mine.iter().any(|owed| owed.state == "held");
         let is_delivered = |owed: &&Owed| ["notes", "mail"].contains(&owed.kind.as_str()) && owed.state == "done";
         let has_readers = mine.iter().any(is_delivered);
-        let all = [("dispose", endings.recording), ("remote", endings.remote)];
+        let all = [
+            ("dispose", endings.recording.map(PostDelivery::as_str)),
+            ("remote", endings.remote.map(RemoteCleanup::as_str)),
+        ];
         let next = all.into_iter().filter_map(|(kind, what)| Some((kind, what?))).find(|(kind, _)| !begun(kind));
         if failed {
             self.move_to(id, "failed", None, None, None, now);
@@ -601,8 +604,8 @@ fn new(kind: DeliveryKind, target: &str) -> NewDelivery {
 /// What comes after all other deliveries: each ending in every other case, both in every fourth.
 fn endings(what: u8) -> Endings {
     Endings {
-        recording: what.is_multiple_of(2).then_some("move"),
-        remote: (what / 2).is_multiple_of(2).then_some("purge"),
+        recording: what.is_multiple_of(2).then_some(PostDelivery::Move),
+        remote: (what / 2).is_multiple_of(2).then_some(RemoteCleanup::Purge),
     }
 }
 

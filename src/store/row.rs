@@ -15,7 +15,7 @@ use super::{
 use crate::{
     beneath::Stamp,
     config::Analysis,
-    job::{Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound, Stage},
+    job::{Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound, Stage, WaitReason},
 };
 
 /// Times are milliseconds since 1970, UTC.
@@ -80,7 +80,7 @@ macro_rules! words_in_columns {
 }
 pub(super) use words_in_columns;
 
-words_in_columns!(Analysis, EventKind, HoldReason, JobState, Stage);
+words_in_columns!(Analysis, EventKind, HoldReason, JobState, Stage, WaitReason);
 
 /// Reads values that have a text form.
 macro_rules! texts_in_columns {

@@ -10,7 +10,7 @@ use super::{
     jobs::{set_file_content, set_path, set_stamp},
     meta,
     row::read_stamp,
-    skip::LIMIT,
+    skip::SkipKind,
     sql::{Row, Transaction, params},
 };
 use crate::{beneath::Stamp, effect::Effect, job::Content};
@@ -154,7 +154,7 @@ impl Files<'_> {
             meta::remember(tx, &name, &limits)?;
             let sql = "DELETE FROM sighting WHERE job_id IN (SELECT id FROM job WHERE folder = ?1 \
                  AND state = 'skipped' AND skip = ?2)";
-            tx.execute(sql, params![folder, LIMIT])
+            tx.execute(sql, params![folder, SkipKind::Limit])
         })
         .await
     }

@@ -9,6 +9,7 @@ use super::{
     deliveries::insert_deliveries,
     history::log,
     jobs::{insert, set_stamp},
+    row::words_in_columns,
     sql::{Transaction, params},
     transition::{set_state, transition},
 };
@@ -16,6 +17,7 @@ use crate::{
     effect::Effect,
     job::{Bound, Content, Event, EventKind, State},
     text::printable_path,
+    words::words,
 };
 
 /// The reason for which a recording is skipped. Its text is what `why` and the job's `error` show.
@@ -43,27 +45,36 @@ pub enum SkipReason {
     Beyond(Bound),
 }
 
-/// The word of the queue for a recording that is skipped because of its sound.
-pub(super) const SAME_SOUND: &str = "sound";
+words! {
+    /// The kind of a [`SkipReason`], as the queue keeps it.
+    pub enum SkipKind {
+        /// No service takes such a file.
+        Unsupported = "unsupported",
+        /// Another recording has its content.
+        Content = "content",
+        /// Another recording has its sound.
+        Sound = "sound",
+        /// It has no sound.
+        NoSound = "no sound",
+        /// It exceeds a bound of its folder.
+        Limit = "limit",
+    }
+}
 
-/// The word of the queue for a recording without sound.
-pub(super) const NO_SOUND: &str = "no sound";
-
-/// The word of the queue for a recording that exceeds a bound of its folder.
-pub(super) const LIMIT: &str = "limit";
+words_in_columns!(SkipKind);
 
 impl SkipReason {
-    /// Returns the word used in the queue.
+    /// Returns its kind.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub fn kind(&self) -> SkipKind {
         match self {
-            Self::Unsupported(_) => "unsupported",
-            Self::ContentDone(_) | Self::ContentUnderWay(_) | Self::ContentForgotten(_) => "content",
+            Self::Unsupported(_) => SkipKind::Unsupported,
+            Self::ContentDone(_) | Self::ContentUnderWay(_) | Self::ContentForgotten(_) => SkipKind::Content,
             Self::SoundDone(..) | Self::SoundUnderWay(..) | Self::SoundForgotten(_) | Self::SoundHasNotes(_) => {
-                SAME_SOUND
+                SkipKind::Sound
             }
-            Self::NoSound => NO_SOUND,
-            Self::Beyond(_) => LIMIT,
+            Self::NoSound => SkipKind::NoSound,
+            Self::Beyond(_) => SkipKind::Limit,
         }
     }
 }
@@ -100,7 +111,7 @@ impl Jobs<'_> {
         self.0
             .read(move |tx| {
                 let sql = "SELECT folder, path FROM job WHERE id = ?1 AND state = 'skipped' AND skip = ?2";
-                tx.query_row(sql, params![id, LIMIT], |row| Ok((row.get("folder")?, row.get("path")?)))
+                tx.query_row(sql, params![id, SkipKind::Limit], |row| Ok((row.get("folder")?, row.get("path")?)))
             })
             .await
     }
@@ -115,10 +126,10 @@ impl Stages<'_> {
         let state = job.state.clone();
         self.write_end(move |tx| {
             let next = transition(tx, id, &state, &Event::Skip, now)?;
-            let word = reason.as_str();
+            let kind = reason.kind();
             let reason = reason.to_string();
             let sql = "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1";
-            tx.execute(sql, params![id, reason, word])?;
+            tx.execute(sql, params![id, reason, kind])?;
             insert_deliveries(tx, id, &[], now)?;
             log(tx, id, state.stage(), EventKind::Skipped, Some(&reason), now)?;
             Ok(next)
@@ -155,10 +166,10 @@ pub(super) fn record_skip(
     };
     set_stamp(tx, id, *stamp)?;
     set_state(tx, id, &State::Skipped, now)?;
-    let word = reason.as_str();
+    let kind = reason.kind();
     let reason = reason.to_string();
     let sql = "UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1";
-    tx.execute(sql, params![id, reason, sound, word])?;
+    tx.execute(sql, params![id, reason, sound, kind])?;
     if there.is_none() {
         log(tx, id, None, EventKind::Skipped, Some(&reason), now)?;
     }
@@ -168,5 +179,5 @@ pub(super) fn record_skip(
 /// Forgets that the file exceeded a bound before: now it has another row.
 pub(super) fn forget_bound(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<(), StoreError> {
     let sql = "DELETE FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND skip = ?3 AND id <> ?4";
-    tx.execute(sql, params![recording.folder, recording.path, LIMIT, job]).map(drop)
+    tx.execute(sql, params![recording.folder, recording.path, SkipKind::Limit, job]).map(drop)
 }

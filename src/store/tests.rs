@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Analysed, CommandError, DeferReason, DeferredJobs, Delivery, DeliveryKind, Endings, Failure, FileVerdict,
-    FolderRoot, Forgotten, Hold, Job, JobId, Lane, NewDelivery, Scope, Settled, Sighting, Store, StoreError,
-    Unplayable, Written,
+    FolderRoot, Forgotten, Hold, Job, JobId, Lane, NewDelivery, PostDelivery, RemoteCleanup, Scope, Settled, Sighting,
+    Store, StoreError, Unplayable, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
@@ -119,7 +119,7 @@ fn report(analysis: Analysis) -> Report {
 }
 
 /// The recording is moved after all else.
-const MOVES: Endings = Endings { recording: Some("move"), remote: None };
+const MOVES: Endings = Endings { recording: Some(PostDelivery::Move), remote: None };
 
 fn notes() -> NewDelivery {
     NewDelivery { kind: DeliveryKind::Notes, target: "md".into(), held: false }
@@ -828,7 +828,7 @@ async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
 #[tokio::test]
 async fn what_the_service_keeps_goes_last_and_is_not_analysed_any_more() {
     let desk = Desk::new();
-    let endings = Endings { recording: Some("move"), remote: Some("purge") };
+    let endings = Endings { recording: Some(PostDelivery::Move), remote: Some(RemoteCleanup::Purge) };
     let id = desk.analysed("talk.wav", vec![notes()]).await;
     let written = desk.due(Lane::Files).await.remove(0);
     assert_eq!(desk.queue.deliveries().record_done(&written, None, endings, at(21)).await.expect("recorded"), None);

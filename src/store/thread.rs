@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{StoreError, sql::Database};
+use crate::hint::Hinted;
 
 /// A call that runs on the thread.
 pub(super) type Work = Box<dyn FnOnce(&dyn Database) + Send>;
@@ -26,14 +27,14 @@ pub(super) struct Thread {
 #[derive(Debug, Default)]
 pub(super) struct Broken {
     signal: CancellationToken,
-    why: OnceLock<String>,
+    why: OnceLock<Hinted>,
 }
 
 impl Broken {
     /// Waits until the queue is broken, and returns why.
-    pub(super) async fn wait(&self) -> String {
+    pub(super) async fn wait(&self) -> Hinted {
         self.signal.cancelled().await;
-        self.why.get().cloned().unwrap_or_default()
+        self.why.get().cloned().expect("the reason is kept before the signal is given")
     }
 
     fn check(&self, error: &StoreError) {

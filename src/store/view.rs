@@ -10,7 +10,7 @@ use super::{
     deliveries::{DeliveryKind, DeliveryState, notes_paths},
     history::{self, EventView},
     jobs::read_state,
-    skip::{LIMIT, NO_SOUND, SAME_SOUND},
+    skip::SkipKind,
     sql::{IntoValue, Row, Transaction, params},
 };
 use crate::{
@@ -228,7 +228,7 @@ impl Jobs<'_> {
 
     /// Returns how many jobs of each folder are in each state; skipped files that are no jobs
     /// included.
-    pub async fn count_by_state(self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    pub async fn count_by_state(self) -> Result<Vec<(String, JobState, u64)>, StoreError> {
         self.0
             .read(|tx| {
                 let sql = "SELECT folder, state, count(*) AS jobs FROM job GROUP BY folder, state";
@@ -312,7 +312,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         remarks: Vec::new(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
-        is_beyond: row.get::<Option<String>>("skip")?.as_deref() == Some(LIMIT),
+        is_beyond: row.get::<Option<SkipKind>>("skip")? == Some(SkipKind::Limit),
         relative,
         awaiting_since: row.get("remote_ms")?,
     })
@@ -368,11 +368,12 @@ fn find_notes(tx: &Transaction<'_>, id: JobId, key: Option<&str>) -> Result<Vec<
 fn find_original(tx: &Transaction<'_>, skipped: JobId) -> Result<Option<(OriginalJob, Option<String>)>, StoreError> {
     let names =
         tx.query_row("SELECT skip, content, sound, folder FROM job WHERE id = ?1", params![skipped], |row| {
-            let skip: Option<String> = row.get("skip")?;
+            let skip: Option<SkipKind> = row.get("skip")?;
             let folder: String = row.get("folder")?;
-            let by_sound = skip.as_deref() == Some(SAME_SOUND);
+            let by_sound = skip == Some(SkipKind::Sound);
+            let by_itself = matches!(skip, Some(SkipKind::NoSound | SkipKind::Limit));
             let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
-            Ok((by_sound, name.filter(|_| ![Some(NO_SOUND), Some(LIMIT)].contains(&skip.as_deref())), folder))
+            Ok((by_sound, name.filter(|_| !by_itself), folder))
         })?;
     let Some((by_sound, Some(name), folder)) = names else { return Ok(None) };
     let sql = format!(

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     process::{Output, Stdio},
 };
 
@@ -173,6 +174,54 @@ fn check_tells_what_the_daemon_holds() {
              hint: minuted resume sales
     ERROR    service paxs, now: down
              hint: minuted keeps trying
+    ");
+}
+
+/// The findings of `check` about the state directory and who answers, without the directory of the
+/// test.
+fn findings_of_state(house: &House) -> String {
+    let check = house.run(&["check"]);
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    let shown = String::from_utf8_lossy(&check.stdout).replace(&house.dir.path().display().to_string(), "DIR");
+    let mut lines = shown.lines().peekable();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.contains(" state directory: ") || line.contains(" services: ") {
+            found.push(line.to_owned());
+            found.extend(std::iter::from_fn(|| lines.next_if(|line| line.starts_with(' ')).map(str::to_owned)));
+        }
+    }
+    found.join("\n")
+}
+
+#[test]
+fn the_hint_about_an_open_or_locked_state_directory_stands_on_its_own_line() {
+    let house = House::new();
+    let failed = |command: &str| said(&house.run(&[command])).1.replace(&house.dir.path().display().to_string(), "DIR");
+    for mode in [0o750, 0o705] {
+        fs::set_permissions(house.state_dir(), fs::Permissions::from_mode(mode)).expect("set");
+        let shown = format!("{}\n{}", findings_of_state(&house), failed("status"));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(shown.replace(&format!("{mode:04o}"), "MODE"), @r"
+            ERROR    state directory: DIR/state is open to other users (mode MODE); it holds tokens
+                     hint: chmod 0700 'DIR/state'
+            ERROR    services: the state directory `DIR/state` is open to other users (mode MODE)
+                     hint: chmod 0700 'DIR/state'
+            minuted: the state directory `DIR/state` is open to other users (mode MODE)
+            hint: chmod 0700 'DIR/state'
+            ");
+        }
+    }
+    fs::set_permissions(house.state_dir(), fs::Permissions::from_mode(0o700)).expect("set");
+
+    let lock = fs::File::create(house.state_dir().join("lock")).expect("opened");
+    lock.try_lock().expect("nobody holds it");
+    insta::assert_snapshot!(format!("{}\n{}", findings_of_state(&house), failed("run")), @r"
+    ok       state directory: DIR/state
+    ERROR    services: a minuted uses the state directory `DIR/state`, but its socket `control.sock` is not there
+             hint: if it is the daemon, restart it: systemctl restart minuted, or end it and start `minuted run` again; another command ends by itself
+    minuted: another minuted uses the state directory `DIR/state`
+    hint: one minuted serves one state directory; minuted status asks the one that runs
     ");
 }
 

@@ -77,11 +77,8 @@ pub(super) async fn find_answerer(
     let caller = match Caller::connect(Arc::clone(settings)).await {
         Ok(caller) => caller,
         Err(error) => {
-            // Errors of the queue and of its lock have their hint on a line of its own.
-            let text = error_chain(&error);
-            let (message, line) = text.split_once("\nhint: ").unwrap_or((&text, "see the line above"));
-            let hint = error.hint().unwrap_or_else(|| line.to_owned());
-            findings.add(Finding::error("services", one_line(message, 300), hint))?;
+            let hint = error.hint().unwrap_or_else(|| "see the line above".to_owned());
+            findings.add(Finding::error("services", one_line(&error_chain(&error), 300), hint))?;
             return Ok(None);
         }
     };

@@ -27,7 +27,7 @@ pub(in crate::store) fn check_copy(copy: &Path) -> Result<(), String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let opened = Connection::open_with_flags(still_address(copy), flags).map_err(|error| error.to_string())?;
-    schema::check(&opened).map_err(|error| error.message())
+    schema::check(&opened).map_err(|error| error.to_string())
 }
 
 /// Returns the address of a file that nobody writes to: `SQLite` then needs no lock, which network
