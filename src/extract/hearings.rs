@@ -56,10 +56,16 @@ const FIGURE_DEMANDS: &str = "
 /// Questions after a yes or a no, put to somebody who answers for an office.
 const WORD_DEMANDS: &str = "
     will|would|has|have|did|does|do|can|could the|this|our|your prime|foreign|finance|health? @office
-    will|would|has|have|did|does|do|can|could they|he|she
+    will|would|has|have|did they|he|she
     yes or no
     can|could you confirm
     was|is this|that|it a|an|true|correct|right";
+
+/// Phrases that ask for an opinion: any answer is one.
+const OPINIONS: &str = "
+    you think|feel|believe|see|say
+    your view|views|opinion|sense|experience|thoughts|assessment|take
+    how much|far of? a|an";
 
 /// Answers that say that there is none.
 const REFUSALS: &str = "
@@ -111,7 +117,11 @@ fn closes_turn(talk: &TalkSentences, at: usize) -> bool {
 
 fn demand_of(words: &[Word]) -> Option<Demand> {
     static FIGURE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(FIGURE_DEMANDS, &CLASSES));
+    static OPINION_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OPINIONS, &CLASSES));
     static WORD_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(WORD_DEMANDS, &CLASSES));
+    if OPINION_ONES.is_in(words) {
+        return None;
+    }
     if FIGURE_ONES.is_in(words) {
         return Some(Demand::Figure);
     }
@@ -240,6 +250,7 @@ mod tests {
             ("When will the bridge of the village open?", "It will open in September."),
             ("Will the minister repair the bridge of the village?", "Yes, of course."),
             ("Has the government signed a contract?", "The government has not signed anything."),
+            ("How much do you think a bridge matters to people?", "It matters to everybody."),
             ("What do you think of the bridge of the village?", "It is a work of beauty."),
         ] {
             assert!(!evaded(question, answer), "{question}");
