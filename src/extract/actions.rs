@@ -1,16 +1,21 @@
 //! Action items: the task, its owner and its day.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 use jiff::civil::Date;
 
 use super::{
+    answers::{Assent, find_assent, says_no, says_yes},
+    cues::CuePhrases,
     due::find_due,
+    fragments::{breaks_off, content_words, is_fragment},
     people::People,
+    procedure::is_procedure,
     sentences::Sentence,
-    talk::{TalkSentences, says_no, says_yes},
-    tasks::{SpokenTask, TaskManner, find_tasks, is_bare, seeks_somebody},
-    words::is_stop,
+    talk::TalkSentences,
+    tasks::{NO_ASSIGNMENTS, SpokenTask, TaskManner, find_tasks, is_adverb, is_bare, is_tasking, seeks_somebody},
+    undertakings::find_undertaking,
+    words::{Word, is_stop},
 };
 
 /// An action while the talk is read.
@@ -35,6 +40,19 @@ pub(super) fn find_actions(talk: &TalkSentences, people: &People, today: Date) -
             take_on(talk, at, owner, today, &mut found);
             continue;
         }
+        if talk.speeches
+            && let Some(undertaking) = find_undertaking(talk, at)
+        {
+            let due = find_due(&sentence.words, undertaking.start, today);
+            let owner = owner.filter(|_| undertaking.own);
+            let is_again = found
+                .iter()
+                .any(|earlier| earlier.owner == owner && shares_most(&talk.all[earlier.first].words, &sentence.words));
+            if !is_again {
+                found.push(FoundAction { first: at, last: at, owner, due });
+            }
+            continue;
+        }
         for task in find_tasks(&sentence.words, people) {
             let due = find_due(&sentence.words, task.start, today);
             if !is_accepted(talk, at, &task, due) {
@@ -55,6 +73,14 @@ pub(super) fn find_actions(talk: &TalkSentences, people: &People, today: Date) -
     found
 }
 
+/// Returns whether two undertakings are the same: the shorter one's content is most of it in the
+/// longer one.
+fn shares_most(one: &[Word], other: &[Word]) -> bool {
+    let one = content_words(one);
+    let other = content_words(other);
+    3 * one.intersection(&other).count() >= 2 * one.len().min(other.len())
+}
+
 /// Returns the owner of a task. `speaker` is the person who says it, if known.
 fn owner_of(
     talk: &TalkSentences,
@@ -67,7 +93,7 @@ fn owner_of(
     match task.manner {
         TaskManner::Promise | TaskManner::Need => speaker,
         TaskManner::Offer if own => speaker,
-        TaskManner::Offer | TaskManner::Duty | TaskManner::Named => task.named.clone(),
+        TaskManner::Offer | TaskManner::Assigned | TaskManner::Duty | TaskManner::Named => task.named.clone(),
         TaskManner::Request => task.named.clone().or_else(|| likely_answerer(talk, at, people)),
     }
 }
@@ -82,13 +108,76 @@ fn is_accepted(talk: &TalkSentences, at: usize, task: &SpokenTask, due: Option<D
     let sentence = &talk.all[at];
     let alone = !talk.conversation;
     let refused = talk.all.get(at + 1).is_some_and(|next| says_no(&next.words) && !next.ends_with_question());
-    match task.manner {
-        TaskManner::Promise => !sentence.ends_with_question() && (!alone || due.is_some()),
-        TaskManner::Offer => !sentence.ends_with_question() && due.is_some() && talk.conversation,
-        TaskManner::Need | TaskManner::Duty => !sentence.ends_with_question(),
+    let asks = sentence.ends_with_question();
+    let counts = match task.manner {
+        TaskManner::Promise => !asks && (!alone || due.is_some()) && !is_quoted(sentence, task),
+        TaskManner::Offer => {
+            !asks && talk.conversation && (due.is_some() || is_for_later(&sentence.words) || is_joint(talk, at, task))
+        }
+        TaskManner::Assigned => !asks && assigns(talk, at, task),
+        TaskManner::Need | TaskManner::Duty => !asks,
         TaskManner::Request => !refused && (!alone || due.is_some() || task.named.is_some()),
         TaskManner::Named => !refused,
+    };
+    counts && !breaks_off(sentence) && outlives_meeting(talk, at, task, due)
+}
+
+/// Returns whether "we need to …" or "I can …" is a task: another person agrees.
+fn is_joint(talk: &TalkSentences, at: usize, task: &SpokenTask) -> bool {
+    let words = &talk.all[at].words[task.start..];
+    let [subject, verb, ..] = words else { return false };
+    let needed = subject.norm == "we" && verb.is_any(&["need", "have", "must", "should"]);
+    let offered = subject.norm == "i" && verb.norm == "can";
+    (needed || offered) && !is_fragment(&talk.all[at]) && find_assent(talk, at, Assent::Plain).is_some()
+}
+
+/// The last part of a talk, in which tasks are given out.
+const CLOSING_PART: usize = 5;
+
+/// Returns whether "you will …" gives out a task: for later, or near the end in a progressive form.
+fn assigns(talk: &TalkSentences, at: usize, task: &SpokenTask) -> bool {
+    let closing = CLOSING_PART * (talk.all.len() - at) <= talk.all.len();
+    let words = &talk.all[at].words;
+    let verb = &words[task.end - 1];
+    let is_assigned = is_for_later(words) || (closing && is_tasking(&verb.norm));
+    talk.conversation && is_assigned && !verb.is_any(&NO_ASSIGNMENTS) && !is_fragment(&talk.all[at])
+}
+
+/// Returns whether a sentence speaks of the time after the meeting.
+fn is_for_later(words: &[Word]) -> bool {
+    static LATER_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(LATER, &[]));
+    LATER_ONES.is_in(words)
+}
+
+/// Phrases that speak of the time after the meeting.
+const LATER: &str = "
+    for|before|until|till|by the|our|your next meeting|session|time
+    for|before|until|till|by next time
+    after the|this meeting";
+
+/// Returns whether a task is left when the meeting is over: it has a day, or a thing to work on and
+/// nothing to do with the meeting itself. Among speeches only a day of a named person counts.
+fn outlives_meeting(talk: &TalkSentences, at: usize, task: &SpokenTask, due: Option<Date>) -> bool {
+    let words = &talk.all[at].words;
+    if talk.speeches {
+        return due.is_some() && task.named.is_some();
     }
+    let is_plain = !matches!(task.manner, TaskManner::Named | TaskManner::Duty) && task.named.is_none();
+    due.is_some() || ((!is_plain || has_object(words, task)) && !is_procedure(&words[task.start..]))
+}
+
+/// Returns whether a task names in its clause what it is about, beside "it" and "that".
+fn has_object(words: &[Word], task: &SpokenTask) -> bool {
+    let rest = &words[task.end.min(words.len())..];
+    let clause = rest.iter().position(|word| word.breaks).map_or(rest.len(), |at| at + 1);
+    rest[..clause].iter().any(|word| !is_stop(&word.norm) && !is_adverb(&word.norm))
+}
+
+/// Returns whether a task stands between quotation marks: somebody else's words, or an example.
+fn is_quoted(sentence: &Sentence, task: &SpokenTask) -> bool {
+    let before = &sentence.text[..sentence.words[task.start].range.start];
+    let straight = before.matches('"').count() % 2 == 1;
+    straight || before.matches('“').count() > before.matches('”').count()
 }
 
 /// Gives the task or the question shortly before to the speaker of "I'll do that".

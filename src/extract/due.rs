@@ -13,15 +13,31 @@ struct SpokenDate {
     date: Date,
     start: usize,
     end: usize,
+    /// True when it is counted from the day of the recording: "tomorrow", "in two weeks".
+    relative: bool,
+}
+
+/// Returns whether a word binds the date behind it to a task: "by Friday", "due March 3".
+fn is_bound(words: &[Word], start: usize) -> bool {
+    words[start].is_any(&["next", "this", "coming"])
+        || (start > 0 && words[start - 1].is_any(&["by", "before", "until", "till", "on", "due"]))
+}
+
+/// Returns whether a word makes what follows a report of something else: "employees who were …".
+fn is_report(word: &Word) -> bool {
+    word.is_any(&["who", "which", "whom", "whose", "because", "was", "were", "had", "been", "did"])
 }
 
 /// Returns the day by which a task is due that was stated on `today`. `from` is the word with which
 /// the task begins.
 ///
 /// Of several dates the one behind "by" or "before" counts, else the first one of the task, else
-/// the last one before it.
+/// the last one before it. A date that is told of something else is none: the day of a calendar
+/// needs a word that binds it to the task, and neither stands behind a report.
 pub(super) fn find_due(words: &[Word], from: usize, today: Date) -> Option<Date> {
-    let found = find_dates(words, today);
+    let mut found = find_dates(words, today);
+    found.retain(|found| found.relative || is_bound(words, found.start));
+    found.retain(|found| !words[from.min(found.start)..found.start].iter().any(is_report));
     let mut of_task = found.iter().filter(|found| found.start >= from).peekable();
     let first = of_task.peek().copied();
     let limit =
@@ -45,7 +61,8 @@ fn find_dates(words: &[Word], today: Date) -> Vec<SpokenDate> {
         let date = read_date(&words[at..], today).filter(|_| !is_other(words, at));
         match date {
             Some((date, length)) => {
-                found.extend(date.map(|date| SpokenDate { date, start: at, end: at + length }));
+                let relative = RELATIVE.iter().any(|reader| reader(&words[at..], today).is_some());
+                found.extend(date.map(|date| SpokenDate { date, start: at, end: at + length, relative }));
                 at += length;
             }
             None => at += 1,
@@ -77,14 +94,19 @@ fn is_other(words: &[Word], at: usize) -> bool {
 /// Reads a date at the beginning of `words`: the date and how many words it takes; no date for a
 /// time that is not one ("early next week"), so that nothing is read into its rest.
 fn read_date(words: &[Word], today: Date) -> Option<(Option<Date>, usize)> {
-    let readers = [vague_time, end_of, in_time, relative_day, weekday_date, month_and_day, day_of_month];
-    readers.iter().find_map(|reader| reader(words, today)).filter(|(_, length)| {
+    let read = RELATIVE.iter().chain(&CALENDAR).find_map(|reader| reader(words, today));
+    read.filter(|(_, length)| {
         // "Friday's meeting" is a meeting.
         !words[length - 1].norm.ends_with("'s")
     })
 }
 
 type DateReading = Option<(Option<Date>, usize)>;
+type DateReader = fn(&[Word], Date) -> DateReading;
+
+/// The readers of times that are counted from the day of the recording, and of days of a calendar.
+const RELATIVE: [DateReader; 4] = [vague_time, end_of, in_time, relative_day];
+const CALENDAR: [DateReader; 3] = [weekday_date, month_and_day, day_of_month];
 
 fn starts_with_phrase(words: &[Word], phrase: &str) -> bool {
     let mut words = words.iter();
@@ -398,8 +420,8 @@ mod tests {
             ("two weeks from now", "2026-12-02"),
             ("on the third of December", "2026-12-03"),
             ("by December 3rd", "2026-12-03"),
-            ("December third", "2026-12-03"),
-            ("December the twenty first", "2026-12-21"),
+            ("due December third", "2026-12-03"),
+            ("before December the twenty first", "2026-12-21"),
             ("by the twenty-third of January", "2027-01-23"),
             ("on 4 March 2028", "2028-03-04"),
             ("by the fifteenth", "2026-12-15"),
@@ -438,6 +460,9 @@ mod tests {
             "in an old box",
             "the 40th",
             "February 30th",
+            "Friday is a holiday",
+            "a plan prior to March 15",
+            "people who were covered by the plan before Friday",
         ] {
             assert_eq!(by(spoken), "", "{spoken}");
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Action, Extract, Quote, Speech};
+use super::{Action, AgreedDecision, Extract, Quote, Speech};
 use crate::text::{escape_markdown, format_clock};
 
 /// The line above every extract.
@@ -15,9 +15,15 @@ const LABEL_OTHER: &str = "*Automatic extract, no language model: every line is 
 /// The whole extract of a recording without speech.
 const SILENCE: &str = "No speech was found in this recording.";
 
+/// The lines of sections in which nothing was found: much is settled without saying so.
+const NO_DECISION: &str = "No decision was said in so many words.";
+const NO_ACTION: &str = "No task was taken on in so many words.";
+const NO_QUESTION: &str = "No question was left open in so many words.";
+
 impl Extract {
-    /// Returns the extract as Markdown, without a line end at its end. Sections without an entry
-    /// are left out; no quote can become anything but text.
+    /// Returns the extract as Markdown, without a line end at its end. A section of English speech
+    /// that is looked for and has no entry says so; the others are left out. No quote can become
+    /// anything but text.
     #[must_use]
     pub(crate) fn markdown(&self) -> String {
         let label = match self.speech {
@@ -25,18 +31,25 @@ impl Extract {
             Speech::English => LABEL,
             Speech::Other => LABEL_OTHER,
         };
-        let sections: [(&str, Vec<String>); 5] = [
-            ("Summary", self.summary.iter().map(quote_line).collect()),
-            ("Decisions", self.decisions.iter().map(quote_line).collect()),
-            ("Action items", self.actions.iter().map(action_line).collect()),
-            ("Open questions", self.questions.iter().map(quote_line).collect()),
-            ("Topics", self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect()),
+        let sections: [(&str, Vec<String>, Option<&str>); 5] = [
+            ("Summary", self.summary.iter().map(quote_line).collect(), None),
+            ("Decisions", self.decisions.iter().map(decision_line).collect(), Some(NO_DECISION)),
+            ("Action items", self.actions.iter().map(action_line).collect(), Some(NO_ACTION)),
+            ("Open questions", self.questions.iter().map(quote_line).collect(), Some(NO_QUESTION)),
+            ("Topics", self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect(), None),
         ];
         let mut out = label.to_owned();
-        for (heading, lines) in sections.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        for (heading, lines, none) in sections {
+            let none = none.filter(|_| self.speech == Speech::English);
+            if lines.is_empty() && none.is_none() {
+                continue;
+            }
             write!(out, "\n\n## {heading}\n").expect("a String takes what is written");
-            for line in lines {
+            for line in &lines {
                 write!(out, "\n- {line}").expect("a String takes what is written");
+            }
+            if let Some(none) = none.filter(|_| lines.is_empty()) {
+                write!(out, "\n{none}").expect("a String takes what is written");
             }
         }
         out
@@ -48,10 +61,19 @@ fn quote_line(quote: &Quote) -> String {
     join_parts([quote_time(quote), speaker, Some(escape_markdown(&quote.text)), None])
 }
 
+/// The decision, and who agreed.
+fn decision_line(decision: &AgreedDecision) -> String {
+    let proposal = quote_line(&decision.quote);
+    let assent = decision.assent.as_ref().map(|assent| format!("\n  > {}", quote_line(assent))).unwrap_or_default();
+    proposal + &assent
+}
+
+/// The task with a box to tick, its owner and its day.
 fn action_line(action: &Action) -> String {
     let owner = action.owner.as_deref().map(|name| format!("**{}**:", escape_markdown(name)));
     let due = action.due.map(|date| format!("(due {date})"));
-    join_parts([quote_time(&action.quote), owner, Some(escape_markdown(&action.quote.text)), due])
+    let task = join_parts([quote_time(&action.quote), owner, Some(escape_markdown(&action.quote.text)), due]);
+    format!("[ ] {task}")
 }
 
 fn quote_time(quote: &Quote) -> Option<String> {

@@ -2,48 +2,67 @@
 //!
 //! No sentence is made up, all are quoted: a summary, the decisions, the actions with owner and
 //! day, the questions that stayed open. A rule may overlook something; it can not invent anything.
-//! What is looked for must be said in so many words, so that an action which nobody took on is
-//! found as seldom as possible; one that is overlooked is still in the transcript.
+//! What is looked for must be said in so many words, and what is doubtful is left out: a proposal
+//! that nobody agrees to, a sentence that breaks off, talk about the meeting itself. One that is
+//! overlooked is still in the transcript.
 //!
 //! | file | task |
 //! |---|---|
 //! | `sentences.rs`, `words.rs` | segments → sentences → words, contractions taken apart |
 //! | `language.rs` | English or not; without English only a summary |
 //! | `cues.rs` | phrases, the language of all rules below |
-//! | `talk.rs` | facts of the whole talk: do people talk with each other, who says yes or no |
-//! | `decisions.rs`, `questions.rs` | those two |
-//! | `tasks.rs`, `actions.rs` | a task in a sentence; whose it is, who took it on |
+//! | `talk.rs` | facts of the whole talk: turns, speeches, do people talk with each other |
+//! | `answers.rs` | who says yes or no to what, and whether another person agrees |
+//! | `fragments.rs` | speech that is not quoted: fillers, doubled words, what breaks off |
+//! | `procedure.rs` | talk about the meeting itself, which settles nothing |
+//! | `decisions.rs`, `proposals.rs` | decisions, and proposals that another person's yes makes one |
+//! | `questions.rs`, `hearings.rs` | open questions; among speeches those that are evaded |
+//! | `tasks.rs`, `roles.rs`, `actions.rs` | a task in a sentence, of a role; whose it is, who took it on |
+//! | `undertakings.rs` | tasks among speeches: what owes an answer or names a time |
 //! | `people.rs`, `due.rs` | names as they are spoken; dates as they are spoken |
 //! | `rank.rs`, `topics.rs` | the summary, the topics and the title |
-//! | `markdown.rs` | the section of the notes |
+//! | `quotes.rs`, `markdown.rs` | the words as they are quoted; the section of the notes |
 //!
 //! Pure and deterministic: the same transcript gives the same bytes. How good it is, on meetings
 //! that are labelled by hand, is measured by `meetings.rs` on `tests/meetings/`.
 
 mod actions;
+mod answers;
 mod cues;
 mod decisions;
 mod due;
+mod fragments;
+mod hearings;
 mod language;
 mod markdown;
 #[cfg(test)]
 mod meetings;
 mod people;
+mod procedure;
 #[cfg(test)]
 mod properties;
+mod proposals;
 mod questions;
+mod quotes;
 mod rank;
+mod roles;
 mod sentences;
 mod talk;
 mod tasks;
 mod topics;
+mod undertakings;
 mod words;
 
 use std::collections::HashSet;
 
 use jiff::{Zoned, civil::Date};
 
-use self::{people::People, sentences::Sentence, talk::TalkSentences};
+use self::{
+    people::People,
+    quotes::{quote_each, quote_sentences, quote_speaker},
+    sentences::Sentence,
+    talk::TalkSentences,
+};
 use crate::{config::Attendee, job::Segment};
 
 /// A transcript, and the known facts of its meeting.
@@ -68,7 +87,7 @@ pub(crate) struct Extract {
     /// The sentences that say most, in order; at most 12.
     pub summary: Vec<Quote>,
     /// The decisions; at most 30.
-    pub decisions: Vec<Quote>,
+    pub decisions: Vec<AgreedDecision>,
     /// The action items; at most 30.
     pub actions: Vec<Action>,
     /// The open questions; at most 30.
@@ -95,8 +114,18 @@ pub(crate) struct Quote {
     pub at: Option<f64>,
     /// The speaker, if known.
     pub speaker: Option<String>,
-    /// The words, on one line; at most 300 characters, cut at a word with an ellipsis.
+    /// The words, on one line; at most 300 characters, cut at a word with an ellipsis. An ellipsis
+    /// also stands for fillers and doubled words.
     pub text: String,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgreedDecision {
+    /// The quote that states or proposes it.
+    pub quote: Quote,
+    /// The quote in which another person agrees, where the decision needs it.
+    pub assent: Option<Quote>,
 }
 
 /// An action item.
@@ -109,9 +138,6 @@ pub(crate) struct Action {
     /// The day by which it is due.
     pub due: Option<Date>,
 }
-
-/// The longest quote, in characters: about 25 seconds of speech.
-const QUOTE_CHARS_MAX: usize = 300;
 
 /// Sentences of a summary at most: a longer one is not read.
 const SUMMARY_MAX: usize = 12;
@@ -151,23 +177,30 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
     let actions: Vec<_> =
         actions::find_actions(&sentences, &people, talk.recorded.date()).into_iter().take(EACH_MAX).collect();
     let in_actions: HashSet<usize> = actions.iter().flat_map(|action| action.first..=action.last).collect();
-    let others = (0..all.len()).filter(|at| !in_actions.contains(at));
-    let decisions: Vec<usize> =
-        others.clone().filter(|at| decisions::is_decision(&sentences, *at)).take(EACH_MAX).collect();
-    let questions: Vec<usize> = others
-        .filter(|at| !tasks::asks_for_task(&all[*at].words, &people))
-        .filter(|at| questions::is_open_question(&sentences, *at))
-        .take(EACH_MAX)
-        .collect();
-    let summary = rank::summary_sentences(all, true, SUMMARY_MAX, &|at| {
-        in_actions.contains(&at) || decisions.contains(&at) || questions.contains(&at)
-    });
+    let decisions: Vec<_> = decisions::find_decisions(&sentences, &in_actions).into_iter().take(EACH_MAX).collect();
+    let decided: HashSet<usize> = decisions.iter().flat_map(|found| found.first..=found.last).collect();
+    let is_taken = |at| in_actions.contains(&at) || decided.contains(&at);
+    // Among speeches a request is a question.
+    let questions: Vec<_> = questions::find_questions(&sentences, &|at| {
+        is_taken(at) || (!sentences.speeches && tasks::asks_for_task(&all[at].words, &people))
+    })
+    .into_iter()
+    .take(EACH_MAX)
+    .collect();
+    let asked: HashSet<usize> = questions.iter().flat_map(|found| found.first..=found.last).collect();
+    let summary = rank::summary_sentences(all, true, SUMMARY_MAX, &|at| is_taken(at) || asked.contains(&at));
     Extract {
         speech: Speech::English,
         title: topics::find_title(all, &people),
         summary: quote_each(all, &summary),
-        decisions: quote_each(all, &decisions),
-        questions: quote_each(all, &questions),
+        decisions: decisions
+            .into_iter()
+            .map(|found| AgreedDecision {
+                quote: quote_speaker(all, found.first, found.last),
+                assent: found.assent.map(|at| quote_sentences(all, at, at)),
+            })
+            .collect(),
+        questions: questions.into_iter().map(|found| quote_speaker(all, found.first, found.last)).collect(),
         topics: topics::find_topics(all, &people),
         actions: actions
             .into_iter()
@@ -178,26 +211,6 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
             })
             .collect(),
     }
-}
-
-/// Quotes the sentences at these places, each by itself.
-fn quote_each(sentences: &[Sentence], places: &[usize]) -> Vec<Quote> {
-    places.iter().map(|at| quote_sentences(sentences, *at, *at)).collect()
-}
-
-/// Quotes some sentences in a row.
-fn quote_sentences(sentences: &[Sentence], first: usize, last: usize) -> Quote {
-    let texts: Vec<&str> = sentences[first..=last].iter().map(|sentence| sentence.text.as_str()).collect();
-    let first = &sentences[first];
-    Quote { at: first.at, speaker: first.speaker.clone(), text: cut_quote(&texts.join(" ")) }
-}
-
-/// Cuts a text to the longest quote, at a word where there is one.
-fn cut_quote(text: &str) -> String {
-    let Some((end, _)) = text.char_indices().nth(QUOTE_CHARS_MAX) else { return text.to_owned() };
-    let (limit, _) = text[..end].char_indices().next_back().unwrap_or_default();
-    let kept = text[..limit].rsplit_once(' ').map_or(&text[..limit], |(kept, _)| kept);
-    format!("{}…", kept.trim_end_matches([',', ';', ':', '-', '–']))
 }
 
 #[cfg(test)]
@@ -245,7 +258,7 @@ mod tests {
 
         ## Action items
 
-        - [00:00:15] **Bo Chen**: Bo, can you ask for three \<offers> by next Friday? (due 2026-11-27)
+        - [ ] [00:00:15] **Bo Chen**: Bo, can you ask for three \<offers> by next Friday? (due 2026-11-27)
 
         ## Open questions
 
@@ -278,12 +291,16 @@ mod tests {
         ");
     }
 
-    /// Returns the extract of a sentence that is spoken in a conversation.
+    /// Returns the extract of a sentence that is spoken in a conversation and is not answered.
     fn in_conversation(text: &str) -> Extract {
+        in_answered_conversation(text, "Mm.")
+    }
+
+    fn in_answered_conversation(text: &str, answer: &str) -> Extract {
         let fillers = ["Hello.", "Hi Bo.", "Fine.", "Right.", "The weather is nice over here."];
         let fillers =
             (0_u8..).zip(fillers).map(|(at, filler)| said(f64::from(at) * 3.0, f64::from(at) * 3.0 + 1.0, filler));
-        let sentence = [said(40.0, 45.0, text), said(46.0, 47.0, "Mm.")];
+        let sentence = [said(40.0, 45.0, text), said(46.0, 47.0, answer)];
         of(&fillers.chain(sentence).collect::<Vec<_>>())
     }
 
@@ -331,6 +348,18 @@ mod tests {
             "I will always remember that day.",
             "I'll call it a success.",
             "I'll ask you a question now.",
+            "I'll check.",
+            "You'll get an answer from the gardener.",
+            "I will open our weekly meeting.",
+            "I'll let you do your presentation.",
+            "I'll move this one.",
+            "I'll add it later, I guess.",
+            "I will take this opportunity to thank the gardeners.",
+            "She goes \"okay, I'll send the letter\" all day.",
+            "Could you answer, please?",
+            "Can you do one more round?",
+            "Can you confirm that the door is open?",
+            "Let me clarify that the people who were here before March 15 may stay.",
         ] {
             let found = in_conversation(text).actions;
             assert!(found.is_empty(), "{text}: {found:?}");
@@ -355,6 +384,12 @@ mod tests {
             ("Let me find out and get back to you tomorrow.", "", "2026-11-19"),
             ("Could you please send us the slides?", "", ""),
             ("So tomorrow I'll call the bank.", "", "2026-11-19"),
+            ("I'll be putting the plans into the garden folder.", "", ""),
+            ("For our Sales Manager, you're gonna be thinking about the prices.", "Sales Manager", ""),
+            ("And the garden designer to work on the paths.", "Garden Designer", ""),
+            ("For the next meeting we need to check the price of the paint.", "", ""),
+            ("For the next meeting you're going to be preparing the paint.", "", ""),
+            ("I'll write to the people who were covered before March 15.", "", ""),
             ("I have a question, but first, Bo, would you mind closing the ticket today?", "Bo Chen", "2026-11-18"),
         ] {
             let found = in_conversation(text).actions;
@@ -406,18 +441,16 @@ mod tests {
     fn what_is_said_as_a_decision_is_one() {
         for text in [
             "We decided to keep the old one.",
-            "Okay, let's go with the blue one.",
             "It was agreed that the office closes at five.",
-            "We'll ship without it.",
             "The decision is to wait.",
-            "We are not going to renew the lease.",
             "The budget is approved.",
             "We settled on Lisbon.",
-            "So we keep the name.",
-            "We'll stick with the current supplier.",
+            "We're sticking with the current supplier.",
             "From now on the door stays locked.",
             "We've agreed on forty euros.",
             "The green one it is.",
+            "Decision: the door stays locked.",
+            "The company's decided that the old model goes.",
         ] {
             let found = in_conversation(text).decisions;
             assert_eq!(found.len(), 1, "{text}");
@@ -425,10 +458,77 @@ mod tests {
     }
 
     #[test]
-    fn a_long_quote_is_cut_at_a_word() {
-        let cut = cut_quote(&"word ".repeat(100));
-        assert!(cut.ends_with("word…") && cut.chars().count() <= QUOTE_CHARS_MAX, "{cut}");
-        assert_eq!(super::cut_quote(&"é".repeat(301)).chars().count(), QUOTE_CHARS_MAX);
+    fn what_somebody_only_proposes_needs_a_yes() {
+        for text in [
+            "Okay, let's go with the blue paint for the door.",
+            "We'll ship the brochure without the map.",
+            "We are not going to renew the lease of the garage.",
+            "So we keep the name of the brochure.",
+            "We'll stick with the present supplier.",
+            "Shall we agree to paint the door blue?",
+            "I suggest that we paint the door blue.",
+        ] {
+            let proposal = in_conversation(text).decisions;
+            assert!(proposal.is_empty(), "{text}: {proposal:?}");
+            let agreed = in_answered_conversation(text, "Yeah, good idea.").decisions;
+            let [decision] = agreed.as_slice() else { panic!("{text}: {agreed:?}") };
+            let assent = decision.assent.as_ref().map(|quote| quote.text.as_str());
+            assert_eq!((decision.quote.text.as_str(), assent), (text, Some("Yeah, good idea.")));
+        }
+    }
+
+    #[test]
+    fn talk_about_the_meeting_and_broken_speech_settle_nothing() {
+        for text in [
+            "Let's move on to the next slide of the presentation.",
+            "We're gonna have thirty minutes of working on the plans.",
+            "We'll go now to Mr. Lee of the garden committee.",
+            "Let's just go with the door of the",
+            "Let's go.",
+        ] {
+            let found = in_answered_conversation(text, "Yeah, good idea.").decisions;
+            assert!(found.is_empty(), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn that_is_quoted_with_what_it_means() {
+        let lines = ["Hello.", "Hi Bo.", "We paint the door blue and the window white.", "Shall we do that?", "Yes."];
+        let speakers = ["Bo", "Ann", "Bo", "Bo", "Ann"];
+        let segments: Vec<Segment> = lines
+            .iter()
+            .zip(speakers)
+            .map(|(text, speaker)| Segment { speaker: Some(speaker.to_owned()), ..said(1.0, 2.0, text) })
+            .collect();
+        let quotes: Vec<String> = of(&segments).decisions.into_iter().map(|decision| decision.quote.text).collect();
+        assert_eq!(quotes, ["We paint the door blue and the window white. Shall we do that?"]);
+    }
+
+    #[test]
+    fn fillers_count_for_nothing_and_are_not_quoted() {
+        let found = in_conversation("Um, so we uh we decided to to paint the door of the shed blue.").decisions;
+        assert_eq!(found[0].quote.text, "so … we decided … to paint the door of the shed blue.");
+    }
+
+    #[test]
+    fn listening_and_address_are_no_topics() {
+        let lines = "Mm-hmm. Mr. Chair, the paint is dry. Uh-huh. Madam Chair, the shed needs paint. Mm-hmm. The key of the shed \
+            is lost. Yup. Mr. Chair, the paint of the shed and the key. Uh-huh. The key, 'cause the paint is wet.";
+        let found = of(&[said(0.0, 60.0, lines)]);
+        assert!(["paint", "shed", "key"].iter().all(|topic| found.topics.contains(&(*topic).to_owned())), "{found:?}");
+        assert_eq!(found.topics.len(), 3, "{:?}", found.topics);
+    }
+
+    #[test]
+    fn a_section_that_is_empty_says_so() {
+        let notes = in_conversation("The shed has a door and a window.").markdown();
+        for line in [
+            "## Decisions\n\nNo decision was said in so many words.",
+            "## Action items\n\nNo task was taken on in so many words.",
+            "## Open questions\n\nNo question was left open in so many words.",
+        ] {
+            assert!(notes.contains(line), "{line}: {notes}");
+        }
     }
 
     /// Not a limit, a figure:

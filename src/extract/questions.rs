@@ -3,9 +3,13 @@
 use std::sync::LazyLock;
 
 use super::{
+    answers::says_yes,
     cues::CuePhrases,
+    fragments::{breaks_off, content_words, count_content, is_fragment, is_noise},
+    hearings::is_evaded,
+    procedure::is_procedure,
     sentences::Sentence,
-    talk::{TalkSentences, begins_with, says_yes},
+    talk::{TalkSentences, begins_with, is_meant},
     words::{Word, is_stop},
 };
 
@@ -41,20 +45,36 @@ const UNKNOWN: &str = "
     hard to say
     need to ask|check|find|clarify";
 
-/// Phrases that state by themselves that something is not known.
+/// Phrases that state by themselves that something is not known. "I don't know if" is a way to
+/// hesitate; what only one person does not know counts where it is a fact.
 const OPEN: &str = "
     open question is|remains
     question is still|then
-    i|we still? do not yet? really|quite|actually? know yet? whether|if|who|which|when|what|how|where|why
-    i|we do not yet? know yet? is whether|if|who|which|when|what|how|where|why
+    we still? do not yet? really|quite|actually? know yet? whether|if|who|which|when|what|how|where|why
+    we are not yet? sure|certain yet? whether|if|who|which|when|what|how|where|why
+    i do not really|actually? know how many|much|long|often|far
+    i do not really|actually? know when|who
+    i do not really|actually? know whether|if the|our|your|my|their|any|every|all
+    i am not really|quite? sure|certain how many|much|long|often|far
+    i|we do not yet know whether|if|who|which|when|what|how|where|why
+    i|we do not know yet? is whether|if|who|which|when|what|how|where|why
     nobody|no one|nobody really? knows whether|if|who|which|when|what|how|where|why
     it|that is still|also|not|yet|completely|entirely? unclear|unknown|undecided
-    it|that is not yet? clear|known|decided
+    it|that is not yet? clear|known|decided yet? whether|if|who|which|when|what|how|where|why
     remains to be seen
-    we|i still? need|have to find|figure out
+    we still need|have to find|figure out
+    we|i need|have to find|figure out exactly? whether|if|who|which|when|how|where|why
     we|i still? need|have to clarify|decide|determine whether|if|who|which|when|what|how|where
-    still|yet to be decided|determined|clarified|confirmed
+    still|yet to be decided|determined|clarified|confirmed|discussed
     still unclear|undecided|open";
+
+/// Phrases that put something off: what was said before stays open.
+const PUT_OFF: &str = "
+    something|question|issue which|that? we|you may|might? need|have|want|can|could|should|will to? discuss|decide|consider|clarify
+    something|question|issue which|that? we|you may|might? need|have|want|can|could|should|will to? think|talk|look|come about|at|back
+    we can|could|will|should discuss|decide|clarify that|this|it later|another|next|tomorrow
+    needs|has|have to be discussed|clarified
+    leave that|it|this open";
 
 /// Beginnings of a question that wants no answer, or one that everybody knows.
 const RHETORICAL: [&str; 41] = [
@@ -108,6 +128,10 @@ const ANSWER_SENTENCES: usize = 3;
 /// Words from which a sentence is an answer, unless it says that the answer is not known.
 const ANSWER_WORDS_MIN: usize = 7;
 
+/// Words of an answer before it says that the answer is not known: behind more of them it speaks of
+/// something else.
+const UNKNOWN_WITHIN: usize = 8;
+
 /// A silence behind a question after which it has got no answer, in seconds.
 const SILENCE_SECONDS: f64 = 8.0;
 
@@ -118,20 +142,98 @@ const WORDS_MIN: usize = 5;
 /// move?"
 const PLAIN_WORDS_MIN: usize = 8;
 
-/// Returns whether the sentence at `at` is a question that stays open. A request is none, and is
-/// not asked about.
-pub(super) fn is_open_question(talk: &TalkSentences, at: usize) -> bool {
+/// A question that stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FoundQuestion {
+    /// The sentences of its quote: one, or more where "that is something to discuss" leans on those
+    /// before.
+    pub(super) first: usize,
+    pub(super) last: usize,
+}
+
+/// Returns the questions of a talk that stay open, in order, each once. `taken` tells of sentences
+/// that are shown elsewhere or ask for a task.
+pub(super) fn find_questions(talk: &TalkSentences, taken: &dyn Fn(usize) -> bool) -> Vec<FoundQuestion> {
+    let mut found: Vec<FoundQuestion> = Vec::new();
+    for at in (0..talk.all.len()).filter(|at| !taken(*at)) {
+        let question = open_question(talk, at).filter(|question| {
+            let again = found.iter().any(|earlier| is_asked_again(talk, earlier.last, question.last));
+            found.last().is_none_or(|last| last.last < question.first) && !again
+        });
+        found.extend(question);
+    }
+    found
+}
+
+/// Returns the question that the sentence at `at` leaves open.
+fn open_question(talk: &TalkSentences, at: usize) -> Option<FoundQuestion> {
     let sentence = &talk.all[at];
-    is_stated_open(talk, sentence) || (is_question(talk, sentence) && stays_open(talk, at))
+    let asked = is_question(talk, sentence) && !is_procedure(&sentence.words) && stays_open(talk, at);
+    let evaded = (sentence.ends_with_question() || talk.speeches) && is_question(talk, sentence) && is_evaded(talk, at);
+    if evaded || (!breaks_off(sentence) && (asked || is_stated_open(talk, sentence))) {
+        return Some(FoundQuestion { first: at, last: at });
+    }
+    let first = is_put_off(talk, sentence).then(|| put_off_from(talk, at)).flatten()?;
+    Some(FoundQuestion { first, last: at })
+}
+
+/// Two questions of one person are about the same when they share this part of the content words of
+/// the shorter one.
+const SAME_PART: usize = 3;
+
+/// Returns whether a person has asked much the same before.
+fn is_asked_again(talk: &TalkSentences, earlier: usize, later: usize) -> bool {
+    let asker = &talk.all[later];
+    let before = content_words(&talk.all[earlier].words);
+    let again = content_words(&asker.words);
+    let shared = again.intersection(&before).count();
+    asker.speaker.is_some()
+        && !asker.is_by_another(&talk.all[earlier])
+        && shared > 0
+        && SAME_PART * shared >= again.len().min(before.len())
+}
+
+/// Returns whether a sentence puts off what was said.
+fn is_put_off(talk: &TalkSentences, sentence: &Sentence) -> bool {
+    static PUT_OFF_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(PUT_OFF, &[]));
+    talk.conversation
+        && !talk.speeches
+        && !breaks_off(sentence)
+        && PUT_OFF_ONES.find_hits(&sentence.words).any(|hit| is_meant(&sentence.words, hit.start))
+}
+
+/// Content words of what is put off at least.
+const CONTENT_MIN: usize = 2;
+
+/// Sentences before "that is something to discuss" in which its meaning is.
+const LEANS_BACK: usize = 3;
+
+/// Returns the sentence with which the quote of something that is put off begins: itself where it
+/// says enough, else the one of the same speaker before it that does.
+fn put_off_from(talk: &TalkSentences, at: usize) -> Option<usize> {
+    let before = (at.saturating_sub(LEANS_BACK)..=at).rev();
+    let mut own = before.filter(|place| !talk.all[at].is_by_another(&talk.all[*place]));
+    own.find(|place| !is_fragment(&talk.all[*place]) && count_content(&talk.all[*place].words) >= CONTENT_MIN)
 }
 
 fn is_stated_open(talk: &TalkSentences, sentence: &Sentence) -> bool {
     static OPEN_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OPEN, &[]));
     let words = &sentence.words;
     let is_reported = words.iter().any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
+    let goes_on = words.iter().any(|word| word.norm == "but") && words.first().is_some_and(|word| word.norm != "but");
+    // "One question is still open" is said before the question.
     !is_reported
+        && !goes_on
+        && count_content(words) > 0
         && !is_narrated(talk, words)
-        && OPEN_ONES.find_hits(words).any(|hit| words.len() - hit.end >= 2 || hit.start >= 3)
+        && OPEN_ONES
+            .find_hits(words)
+            .any(|hit| (words.len() - hit.end >= 2 || hit.start >= 3) && !is_restart(&words[hit.end..]))
+}
+
+/// Returns whether the speaker begins again here: "it's unclear whether, I mean, …".
+fn is_restart(words: &[Word]) -> bool {
+    begins_with(words, &["i mean", "you know", "i guess", "i think", "like", "well", "right"])
 }
 
 /// Returns whether a sentence only narrates: in a story or a lecture much is not known and stays
@@ -201,7 +303,8 @@ fn stays_open(talk: &TalkSentences, at: usize) -> bool {
     }
     let own = talk.conversation || talk.all[at].words.iter().any(|word| word.is_any(&["we", "i"]));
     for (_, answer) in answers.take_while(|(_, answer)| !is_question(talk, answer)) {
-        if UNKNOWN_ONES.is_in(&answer.words) && !is_command(&answer.words) {
+        let unknown = UNKNOWN_ONES.find_hits(&answer.words).any(|hit| hit.start <= UNKNOWN_WITHIN);
+        if unknown && !is_command(&answer.words) {
             return own;
         }
         if answer.words.len() >= ANSWER_WORDS_MIN || says_yes(&answer.words) {
@@ -209,11 +312,6 @@ fn stays_open(talk: &TalkSentences, at: usize) -> bool {
         }
     }
     false
-}
-
-/// Returns whether a sentence is nothing but "hmm" and the like.
-fn is_noise(words: &[Word]) -> bool {
-    words.iter().all(|word| word.is_any(&["hmm", "hm", "um", "uh", "well", "oh", "ah", "okay"]))
 }
 
 /// Returns whether a sentence is an order. "Let me check" is an answer to come; "don't know" in an
@@ -227,4 +325,69 @@ fn falls_silent(talk: &TalkSentences, at: usize) -> bool {
     let end = talk.all[at].until;
     let next = talk.all.get(at + 1).and_then(|next| next.at);
     end.zip(next).is_some_and(|(end, next)| next - end >= SILENCE_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sentences::split_sentences, *};
+    use crate::job::Segment;
+
+    /// Returns the texts of the questions that stay open, between two people in turns.
+    fn open(lines: &[&str]) -> Vec<String> {
+        let segments: Vec<Segment> = lines
+            .iter()
+            .zip(["Ann", "Bo"].iter().cycle())
+            .map(|(text, speaker)| Segment {
+                speaker: Some((*speaker).to_owned()),
+                text: (*text).to_owned(),
+                ..Segment::default()
+            })
+            .collect();
+        let talk = TalkSentences::new(split_sentences(&segments));
+        let texts = |found: FoundQuestion| {
+            talk.all[found.first..=found.last].iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>()
+        };
+        find_questions(&talk, &|_| false).into_iter().map(|found| texts(found).join(" ")).collect()
+    }
+
+    #[test]
+    fn what_nobody_knows_is_open_and_hesitation_is_not() {
+        for text in [
+            "We don't know whether the shed has a key.",
+            "I'm not sure how much the paint will cost.",
+            "I don't know whether the gardeners have a key.",
+            "It's still unclear who paints the door.",
+        ] {
+            assert_eq!(open(&[text, "Mm."]), [text], "{text}");
+        }
+        for text in [
+            "I don't know if that's a problem for the shed.",
+            "I don't know, the door is green.",
+            "It's not clear whether, I mean, the door is green.",
+            "We still need to find out whether the",
+            "One question is still open.",
+        ] {
+            assert_eq!(open(&[text, "Mm."]), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_knows_late_does_not_leave_a_question_open() {
+        let question = "Do you want to paint the door or the window?";
+        assert_eq!(open(&[question, "Well, I'm not sure."]), [question]);
+        let answer = "A bit of both, the door first and then the window, and we need to find out the price.";
+        assert_eq!(open(&[question, answer]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_put_off_is_quoted_with_what_it_is() {
+        let lines = ["The door of the shed might be green or blue. That's something we can discuss.", "Okay."];
+        assert_eq!(open(&lines), [lines[0]]);
+    }
+
+    #[test]
+    fn a_question_that_is_asked_again_is_shown_once() {
+        let question = "Who has the key of the garden shed?";
+        assert_eq!(open(&[question, "No idea.", "Who has the key of the shed?", "No idea."]), [question]);
+    }
 }

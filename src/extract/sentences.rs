@@ -1,6 +1,9 @@
 //! Sentences of a transcript, with their time and speaker.
 
-use super::words::{Word, split_words};
+use super::{
+    fragments::drop_stutters,
+    words::{Word, split_words},
+};
 use crate::{job::Segment, text};
 
 /// A sentence of the transcript.
@@ -14,8 +17,10 @@ pub(super) struct Sentence {
     pub(super) speaker: Option<String>,
     /// The words on one line, as they are in the transcript.
     pub(super) text: String,
-    /// The same for the cues.
+    /// The same for the cues, without fillers and doubled words.
     pub(super) words: Vec<Word>,
+    /// The fillers and doubled words of the text.
+    pub(super) stutters: usize,
 }
 
 impl Sentence {
@@ -63,8 +68,9 @@ impl OpenSentence {
     fn close_sentence(&mut self, sentences: &mut Vec<Sentence>) {
         let open = std::mem::take(self);
         if !open.text.is_empty() {
-            let words = split_words(&open.text);
-            sentences.push(Sentence { at: open.at, until: open.until, speaker: open.speaker, text: open.text, words });
+            let (words, stutters) = drop_stutters(split_words(&open.text));
+            let OpenSentence { at, until, speaker, text, .. } = open;
+            sentences.push(Sentence { at, until, speaker, text, words, stutters });
         }
     }
 }
@@ -79,7 +85,8 @@ pub(super) fn split_sentences(segments: &[Segment]) -> Vec<Sentence> {
         let Some(first) = line.chars().next() else { continue };
         let speaker = segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
         let near = open.until.zip(segment.start).is_some_and(|(end, start)| start - end <= GOES_ON_SECONDS);
-        if !(near && first.is_lowercase() && speaker == open.speaker) {
+        let goes_on = first.is_lowercase() || ends_with_title(&open.text);
+        if !(near && goes_on && speaker == open.speaker) {
             open.close_sentence(&mut sentences);
         }
         gather_words(&line, segment, speaker.as_deref(), &mut open, &mut sentences);
@@ -110,10 +117,17 @@ fn gather_words(
 }
 
 /// Words that end with a full stop and no sentence, without it.
-const ABBREVIATIONS: [&str; 26] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "inc", "ltd", "co", "corp", "dept",
-    "fig", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "gen", "sr",
+const ABBREVIATIONS: [&str; 28] = [
+    "mr", "mrs", "ms", "hon", "rev", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "inc", "ltd", "co",
+    "corp", "dept", "fig", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "gen", "sr",
 ];
+
+/// Titles before names: the recogniser's segment may end with one, its sentence does not.
+const TITLES: [&str; 8] = ["mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "hon.", "rev."];
+
+fn ends_with_title(text: &str) -> bool {
+    text.rsplit(' ').next().is_some_and(|last| TITLES.contains(&last.to_lowercase().as_str()))
+}
 
 /// Words that are abbreviations only before a number.
 const BEFORE_NUMBERS: [&str; 4] = ["no", "nos", "p", "pp"];
@@ -184,6 +198,17 @@ mod tests {
         assert_eq!(texts(&segments), ["they can't do the brochure", "Oh no", "and then"]);
         let found = split_sentences(&segments);
         assert_eq!((found[0].at, found[0].until), (Some(0.0), Some(4.0)));
+    }
+
+    #[test]
+    fn a_title_before_a_name_ends_no_sentence() {
+        let segments = [
+            line(0.0, 2.0, "We will ask Mr."),
+            line(2.0, 4.0, "Lee."),
+            line(9.0, 9.5, "Or Ms."),
+            line(9.9, 10.0, "Chen"),
+        ];
+        assert_eq!(texts(&segments), ["We will ask Mr. Lee.", "Or Ms. Chen"]);
     }
 
     #[test]

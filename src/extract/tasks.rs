@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::LazyLock};
 use super::{
     cues::{CuePhrases, WordClass},
     people::People,
+    roles::find_role_tasks,
     talk::is_meant,
     words::{Word, is_stop},
 };
@@ -20,6 +21,8 @@ pub(super) enum TaskManner {
     Need,
     /// "Can you …", "please …": of the person who is spoken to.
     Request,
+    /// "You will …", "you are going to …": of a person who is spoken to, where tasks are given out.
+    Assigned,
     /// "Bo will …", "Bo, can you …": of the person who is named.
     Named,
     /// "The next step is to …", "somebody has to …".
@@ -32,6 +35,8 @@ pub(super) struct SpokenTask {
     pub(super) manner: TaskManner,
     /// The word with which it begins.
     pub(super) start: usize,
+    /// The word behind its phrase: what is to be done, in most.
+    pub(super) end: usize,
     /// The person who is named.
     pub(super) named: Option<String>,
 }
@@ -49,12 +54,12 @@ const TASKS: &str = "send lend write draft prepare call phone ring email mail te
     request apply appeal respond reply answer notify announce alert brief escalate log track monitor prototype propose swap drop fetch \
     ping explore clarify resolve settle secure renew extend terminate complain compare prove validate rework revise adjust amend outline";
 
-fn is_task(word: &str) -> bool {
+pub(super) fn is_task(word: &str) -> bool {
     static VERBS: LazyLock<HashSet<&str>> = LazyLock::new(|| TASKS.split_whitespace().collect());
     VERBS.contains(word)
 }
 
-fn is_tasking(word: &str) -> bool {
+pub(super) fn is_tasking(word: &str) -> bool {
     let Some(stem) = word.strip_suffix("ing") else { return false };
     let doubled = stem.len() > 2 && stem.as_bytes()[stem.len() - 1] == stem.as_bytes()[stem.len() - 2];
     is_task(stem)
@@ -62,32 +67,15 @@ fn is_tasking(word: &str) -> bool {
         || (doubled && stem.is_char_boundary(stem.len() - 1) && is_task(&stem[..stem.len() - 1]))
 }
 
-fn is_adverb(word: &str) -> bool {
-    const ADVERBS: [&str; 22] = [
-        "just",
-        "also",
-        "then",
-        "quickly",
-        "personally",
-        "definitely",
-        "certainly",
-        "gladly",
-        "immediately",
-        "kindly",
-        "please",
-        "happily",
-        "first",
-        "simply",
-        "actually",
-        "still",
-        "again",
-        "later",
-        "tomorrow",
-        "today",
-        "now",
-        "maybe",
-    ];
-    ADVERBS.contains(&word)
+pub(super) fn is_adverb(word: &str) -> bool {
+    static ADVERBS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        "just also then quickly personally definitely certainly gladly immediately kindly \
+         please happily first simply actually still again later tomorrow today now maybe \
+         however soon shortly therefore indeed"
+            .split_whitespace()
+            .collect()
+    });
+    ADVERBS.contains(word)
 }
 
 const CLASSES: [WordClass; 3] = [("task", is_task), ("tasking", is_tasking), ("adv", is_adverb)];
@@ -97,7 +85,8 @@ const PROMISES: &str = "
     i will|shall @adv? @adv? @task
     i will @adv? go and|ahead and? @task
     i will @adv? make sure
-    i will @adv? be sending|writing|calling|preparing|contacting|booking
+    i will @adv? be @tasking
+    i am going to be @tasking
     i am @adv? going to @adv? @task
     i promise|volunteer to @task
     leave it|that|this with|to me
@@ -113,6 +102,17 @@ const OFFERS: &str = "
     we are going to @adv? @task
     we need|have to @adv? @task
     we must|should @adv? @task";
+
+const ASSIGNMENTS: &str = "
+    you will @adv? @task
+    you will @adv? be @tasking
+    you are going to @adv? @task
+    you are going to be @tasking
+    you need|have to @adv? @task
+    you will have|need to @adv? @task";
+
+/// Verbs of those phrases that assign nothing: "you'll get an answer".
+pub(super) const NO_ASSIGNMENTS: [&str; 8] = ["get", "find", "have", "meet", "read", "remember", "receive", "make"];
 
 const NEEDS: &str = "
     i need|have to @adv? @task
@@ -162,6 +162,7 @@ const NAMED: &str = "
 const DUTIES: &str = "
     action item|point
     action is|for
+    your next|new job|task|assignment is|will be? to
     next step|steps is|are to|for|that
     needs|need|has|have to be done|finished|ready|sent|delivered|signed|submitted|fixed|paid|booked|checked|settled|clarified|confirmed by|before|until|today|tomorrow
     must be done|finished|ready|sent|delivered|signed|submitted|fixed|paid|booked by|before|until|today|tomorrow
@@ -176,6 +177,7 @@ const NO_TASKS: &str = "
     put it|this|that this|that|bluntly|simply|differently|another
     put myself|yourself|that|this aside|in
     make it|this|a short|quick|brief|clear|start|note|point|guess
+    take this|the|a moment|opportunity|chance|minute
     take a|the|you|it|us break|look|guess|minute|moment|second|seat|floor|through|back|step|from|easy|train|bus|liberty
     take questions|notes|turns|that|this back
     take your|my time|word
@@ -265,6 +267,7 @@ const TASKS_ALL_THE_SAME: &str = "
 
 static PROMISE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(PROMISES, &CLASSES));
 static OFFER_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OFFERS, &CLASSES));
+static ASSIGNMENT_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(ASSIGNMENTS, &CLASSES));
 static NEED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NEEDS, &CLASSES));
 static REQUEST_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(REQUESTS, &CLASSES));
 static NAMED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NAMED, &CLASSES));
@@ -275,6 +278,7 @@ static SAME_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(TASK
 /// Returns the tasks of a sentence, the surest manner first: those with a name, then the rest.
 pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
     let mut tasks = named_tasks(words, people);
+    tasks.extend(tasks_of_roles(words, people).into_iter().take(TASKS_MAX - tasks.len()));
     if tasks.is_empty() {
         let manners = [
             (TaskManner::Request, &REQUEST_ONES),
@@ -282,10 +286,11 @@ pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
             (TaskManner::Need, &NEED_ONES),
             (TaskManner::Duty, &DUTY_ONES),
             (TaskManner::Offer, &OFFER_ONES),
+            (TaskManner::Assigned, &ASSIGNMENT_ONES),
         ];
         let first = manners.into_iter().find_map(|(manner, phrases)| {
             let hit = phrases.find_hits(words).find(|hit| is_meant(words, hit.start) && is_real(words, hit.end - 1))?;
-            Some(SpokenTask { manner, start: hit.start, named: None })
+            Some(SpokenTask { manner, start: hit.start, end: hit.end, named: None })
         });
         tasks.extend(first);
     }
@@ -320,10 +325,22 @@ fn named_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
         let asked = words[at + 1].is_any(&["can", "could", "would", "will", "please", "you", "i", "if"]);
         let meant = is_meant(words, at) && is_real(words, hit.end - 1) && (own || asked || !words[at].breaks);
         if meant && tasks.len() < TASKS_MAX && !tasks.iter().any(|task| task.named.as_ref() == Some(&name)) {
-            tasks.push(SpokenTask { manner: TaskManner::Named, start: at + 1, named: Some(name) });
+            let manner = TaskManner::Named;
+            tasks.push(SpokenTask { manner, start: at + 1, end: hit.end, named: Some(name) });
         }
     }
     tasks
+}
+
+/// Returns the tasks of roles; a role that is a person's label is that person.
+fn tasks_of_roles(words: &[Word], people: &People) -> Vec<SpokenTask> {
+    let found = find_role_tasks(words).into_iter().filter(|task| is_real(words, task.end - 1));
+    found
+        .map(|task| {
+            let name = people.speaker_name(&task.role).unwrap_or(task.role);
+            SpokenTask { manner: TaskManner::Named, start: task.start, end: task.end, named: Some(name) }
+        })
+        .collect()
 }
 
 /// Returns the person that a sentence speaks to: "Bo, …" at its begin, "…, Bo" at its end. A

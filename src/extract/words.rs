@@ -61,7 +61,7 @@ fn push_word(words: &mut Vec<Word>, bare: &str, start: usize, breaks: bool) {
 }
 
 /// Contractions with and without their apostrophe.
-const WHOLE: [(&str, &str); 22] = [
+const WHOLE: [(&str, &str); 23] = [
     ("won't", "will not"),
     ("wont", "will not"),
     ("can't", "can not"),
@@ -78,6 +78,7 @@ const WHOLE: [(&str, &str); 22] = [
     ("gonna", "going to"),
     ("gotta", "have to"),
     ("wanna", "want to"),
+    ("dunno", "do not know"),
     ("im", "i am"),
     ("ive", "i have"),
     ("thats", "that is"),
@@ -152,7 +153,9 @@ const STOP: &str = "a about above absolutely across actually after again against
     minutes four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty hundred thousand million percent \
     afternoon evening night noon bit guys everything's definitely honestly interesting important hard high low stop stopped run \
     running goodbye quick quickly slow slowly able left wait weekend somehow ahead far feel feels felt yours later early late ready \
-    hand hope love cool awesome lovely happy sense order meet agree agreed decided item items number numbers send check meeting meetings reason reasons place side";
+    hand hope love cool awesome lovely happy sense order meet agree agreed decided item items number numbers send check meeting meetings reason reasons place side \
+    mm mmm mhm mm-hmm hmm-mm uh-huh nah yup aye kay cuz cos 'cause alright whoa oops kinda sorta er erm eh \
+    mr mrs ms madam sir hon honourable chair";
 
 #[cfg(test)]
 mod tests {
