@@ -165,7 +165,7 @@ impl Table<'_> {
         for person in attendees.into_inner() {
             match parse_visible_line(&person.name) {
                 Ok(name) => {
-                    cleaned.push(Attendee { name, role: person.role.map(|role| text::strip_to_line(&role)), ..person })
+                    cleaned.push(Attendee { name, role: person.role.map(|role| text::strip_to_line(&role)), ..person });
                 }
                 Err(error) => {
                     let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);

@@ -452,7 +452,7 @@ impl SourceEngine {
         match draft::remove_temporaries(self.parts.folder.path.clone()).await {
             Ok(0) => {}
             Ok(swept) => {
-                tracing::debug!("{} of an earlier start removed", format_count(swept as u64, "unfinished file"))
+                tracing::debug!("{} of an earlier start removed", format_count(swept as u64, "unfinished file"));
             }
             Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
         }

@@ -97,7 +97,7 @@ impl FolderTask {
                 ShellCommand::new("minuted backlog").add_word(folder).add_words("process")
             ),
             FileVerdict::Ignored => {
-                tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone")
+                tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone");
             }
             FileVerdict::Settling | FileVerdict::Taken { .. } => {
                 let found = format_count(files, "recording");
