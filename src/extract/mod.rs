@@ -15,6 +15,7 @@
 //! | `tasks.rs`, `actions.rs` | a task in a sentence; whose it is, who took it on |
 //! | `people.rs`, `due.rs` | names as they are spoken; dates as they are spoken |
 //! | `rank.rs`, `topics.rs` | the summary, the topics and the title |
+//! | `reading.rs` | the days that a text names, for others |
 //! | `markdown.rs` | the section of the notes |
 //!
 //! Pure and deterministic: the same transcript gives the same bytes. How good it is, on meetings
@@ -33,6 +34,7 @@ mod people;
 mod properties;
 mod questions;
 mod rank;
+mod reading;
 mod sentences;
 mod talk;
 mod tasks;
@@ -43,6 +45,7 @@ use std::collections::HashSet;
 
 use jiff::{Zoned, civil::Date};
 
+pub(crate) use self::reading::named_days;
 use self::{people::People, sentences::Sentence, talk::TalkSentences};
 use crate::{config::Attendee, job::Segment};
 

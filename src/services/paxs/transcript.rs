@@ -46,7 +46,7 @@ pub(super) fn parse_transcript(content: &Value) -> Findings {
         summary: [inner, content].iter().find_map(|place| wire::first_text(place, &["summary"])).map(str::to_owned),
         speakers: inner.get("speakers").map(parse_speakers).unwrap_or_default(),
         segments,
-        remarks: Vec::new(),
+        ..Findings::default()
     }
 }
 
