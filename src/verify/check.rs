@@ -247,12 +247,11 @@ fn find_owner(written: &str, evidence: &Evidence<'_>, meeting: &Meeting<'_>) -> 
     }
     let is_spoken = words.iter().all(|word| evidence.has_word(word));
     let is_same = |name: &str| text::line(name).to_lowercase() == written.to_lowercase();
-    let has_all = |name: &str| {
+    let attendees = || meeting.attendees.iter().map(|attendee| attendee.name.as_str());
+    let mut matching = attendees().filter(|name| {
         let parts = lower_words(name);
         words.iter().all(|word| parts.contains(word))
-    };
-    let attendees = || meeting.attendees.iter().map(|attendee| attendee.name.as_str());
-    let mut matching = attendees().filter(|name| has_all(name));
+    });
     let exact = attendees().find(|name| is_same(name));
     let only = matching.next().filter(|_| matching.next().is_none());
     if let Some(name) = exact.or(only) {

@@ -74,9 +74,9 @@ impl<'a> Evidence<'a> {
 
     /// Returns whether a number is spoken, as a whole or by all of its parts: "twelve fifty".
     pub(super) fn has_number(&self, number: &str) -> bool {
-        let parts = || number.split(['.', ':', ',']).map(|part| part.trim_start_matches('0'));
+        let mut parts = number.split(['.', ':', ',']).map(|part| part.trim_start_matches('0'));
         self.numbers.contains(number)
-            || parts().all(|part| part.is_empty() || self.numbers.contains(part) || self.has_part(part))
+            || parts.all(|part| part.is_empty() || self.numbers.contains(part) || self.has_part(part))
     }
 
     /// Returns whether a part of a number is spoken within another one, as 30 in 9:30.

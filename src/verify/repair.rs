@@ -38,11 +38,7 @@ fn repair(text: &str) -> Option<(String, bool)> {
                 '"' => is_text = false,
                 _ => {}
             }
-            if character.is_control() {
-                out.push(' ')
-            } else {
-                out.push(character)
-            }
+            out.push(if character.is_control() { ' ' } else { character });
             continue;
         }
         match character {

@@ -180,11 +180,13 @@ const TIMES: [&str; 40] = [
     "morgen",
 ];
 
-/// Returns the words of time in a text.
+/// Returns the words of time in a text, in the singular.
 pub(super) fn time_words(text: &str) -> Vec<String> {
-    let singular =
-        |word: String| word.strip_suffix('s').filter(|word| is_time(word)).map(str::to_owned).unwrap_or(word);
-    lower_words(text).into_iter().map(singular).filter(|word| is_time(word)).collect()
+    let words = lower_words(text).into_iter().map(|word| match word.strip_suffix('s') {
+        Some(singular) if is_time(singular) => singular.to_owned(),
+        Some(_) | None => word,
+    });
+    words.filter(|word| is_time(word)).collect()
 }
 
 fn is_time(word: &str) -> bool {

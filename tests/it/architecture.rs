@@ -329,7 +329,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("services/koldan/session.rs", "may_write", "it asks for nothing, and nothing is made"),
     ("services/koldan/summary.rs", "begin_summary", "part of `CallRequest`"),
     ("services/koldan/upload.rs", "send_recording", "part of `CallUpload`"),
-    ("services/openai/notes.rs", "ask_model", "part of `CallRequest`"),
+    ("services/openai/chat.rs", "ask_once", "part of `CallRequest`"),
     ("services/openai/session.rs", "prove_key", "it asks for nothing, and nothing is made"),
     ("services/openai/transcribe.rs", "send_upload", "part of `CallUpload`"),
     ("services/paxs/calls.rs", "create_meeting", "part of `CallCreate`"),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{
     direction::Letters,
     front::{self, Proof},
+    items::write_items,
     markdown::section,
 };
 use crate::{
@@ -85,6 +86,11 @@ impl Minutes {
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
+    /// Returns the writer of the meeting note, where it is not the service itself.
+    pub(in crate::delivery) fn notes_by(&self) -> Option<&str> {
+        self.findings(Analysis::MeetingNote)?.notes_by.as_deref()
+    }
+
     /// Returns what was said, empty when the service does not tell.
     pub(in crate::delivery) fn segments(&self) -> &[Segment] {
         self.findings(Analysis::Transcription).map_or(&[], |found| &found.segments)
@@ -97,6 +103,7 @@ impl Minutes {
         for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings(analysis)) {
             let texts = [&found.markdown, &found.summary].into_iter().flatten();
             texts.for_each(|text| letters.count(text));
+            found.items.iter().for_each(|item| letters.count(&item.text));
             found.segments.iter().for_each(|segment| letters.count(&segment.text));
         }
         letters.are_right_to_left()
@@ -118,6 +125,7 @@ impl Minutes {
         ];
         fields.extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&line(from)))));
         fields.push(("service", front::scalar(&line(&self.service))));
+        fields.extend(self.notes_by().map(|by| ("notes_by", front::scalar(&line(by)))));
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
@@ -138,7 +146,10 @@ const IN_NOTE: usize = 2;
 fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
-        Analysis::MeetingNote => add(out, &section(text, title, IN_NOTE)),
+        Analysis::MeetingNote => {
+            add(out, &section(text, title, IN_NOTE));
+            write_items(out, &found.items);
+        }
         Analysis::KeyPoints => add_headed(out, "Key points", text),
         Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
@@ -170,7 +181,7 @@ fn add_headed(out: &mut String, heading: &str, markdown: &str) {
 }
 
 /// Adds a part that says something, with an empty line before it.
-fn add(out: &mut String, part: &str) {
+pub(super) fn add(out: &mut String, part: &str) {
     if !part.trim().is_empty() {
         out.push_str("\n\n");
         out.push_str(part);
