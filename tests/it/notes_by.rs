@@ -192,7 +192,7 @@ fn while_the_writer_is_down_recordings_are_transcribed_and_their_notes_wait() {
         assert!(pair.notes(name).contains("## Decisions"));
     }
     assert_eq!(pair.sent(), (2, 2), "no recording is sent twice");
-    until("the hold is over", || (pair.house.status()["holds"].to_string() == "[]").then_some(()));
+    until("the hold is over", || (pair.house.status()["holds"] == json!([])).then_some(()));
 }
 
 #[test]
