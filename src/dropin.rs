@@ -210,6 +210,7 @@ mod tests {
             analyses: Vec::new(),
             instruction: None,
             language: None,
+            vocabulary: Vec::new(),
             recursive: true,
             include: none(),
             exclude: none(),

@@ -227,6 +227,10 @@ effects! {
     RetireModel,
     /// The directory of a model gets its name.
     PlaceModel,
+    /// A model of whisper gets its name.
+    PlaceWhisperModel,
+    /// A model of whisper is removed, because another one of its name has come.
+    RetireWhisperModel,
     /// A mail with notes, or a test, is sent.
     Mail,
     /// A mail to the operator is sent.

@@ -6,7 +6,7 @@ use crate::{
     config, control, delivery,
     job::{Content, Key},
     services::paxs,
-    text, watch,
+    text, verify, watch,
 };
 
 /// Reads what lies in a drop folder: the head of a recording, names, the head of notes.
@@ -25,6 +25,11 @@ pub fn answers(bytes: &[u8]) {
         delivery::properties::rendered(reports, "Talk");
     }
     delivery::properties::notes(bytes);
+}
+
+/// Reads the answer of a model about a transcript.
+pub fn proposals(bytes: &[u8]) {
+    verify::properties::answer(bytes);
 }
 
 /// Shows the Markdown of a service.
@@ -187,6 +192,11 @@ mod tests {
         }
 
         #[test]
+        fn proposals_are_read_whatever_they_say(bytes in spoilt("proposals")) {
+            proposals(&bytes);
+        }
+
+        #[test]
         fn markdown_is_shown_whatever_it_says(bytes in spoilt("markdown")) {
             markdown(&bytes);
         }
@@ -207,6 +217,7 @@ mod tests {
         let every = |name: &str, target: fn(&[u8])| seeds(name).into_iter().for_each(|seed| target(&seed));
         every("files", files);
         every("answers", answers);
+        every("proposals", proposals);
         every("markdown", markdown);
         every("config", config);
         every("lines", lines);

@@ -33,6 +33,7 @@
 //! | `engine/` | recognises speech on this machine |
 //! | `http/` | makes every call to a server, within limits |
 //! | `store/` | keeps jobs, deliveries, holds and history in a database |
+//! | `verify/` | compares what a language model says with the transcript |
 //! | `extract/` | finds decisions, actions and questions in a transcript |
 //! | `job/` | the pure core: states, stages, events, retry policy |
 //! | `confine/` | takes rights away from child processes |
@@ -93,6 +94,7 @@ mod store;
 #[doc(hidden)]
 pub mod testing;
 mod text;
+mod verify;
 mod watch;
 mod webhook;
 mod words;

@@ -229,6 +229,15 @@ pub(crate) fn escape_markdown(text: &str) -> String {
     out
 }
 
+/// Makes escaped text that begins a line of Markdown begin no list, heading, quote or table there.
+pub(crate) fn escape_start(text: &str) -> String {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 && text[digits..].starts_with(['.', ')']) {
+        return format!("{}\\{}", &text[..digits], &text[digits..]);
+    }
+    if text.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{text}") } else { text.to_owned() }
+}
+
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters, and the tags of U+E0000,
 /// by which a text can say to a program what no person sees.
 pub(crate) fn is_unprintable(character: char) -> bool {

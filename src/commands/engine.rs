@@ -39,7 +39,7 @@ pub(super) fn install_model(
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     match arguments.file.map(|file| super::absolute_path(&file)) {
         Some(file) if whisper::is_ggml(&file) => install_whisper_model(&places, &file),
-        wheel => install_package(&places, wheel),
+        wheel => install_package(&places, wheel.as_deref()),
     }
 }
 
@@ -71,7 +71,7 @@ fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Comma
 }
 
 /// Installs minuted's own model, from a wheel or through pip.
-fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, CommandFailure> {
+fn install_package(places: &Places, wheel: Option<&Path>) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     refuse_foreign_directory(&places.target(package).map_err(anyhow::Error::from)?, places)?;
     let bar = Bar::new(package);
@@ -79,7 +79,7 @@ fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, 
     let done = super::build_runtime()?.block_on(async {
         let tell = |step| bar.show_step(step);
         tokio::select! {
-            done = model::install(package, places, wheel.as_deref(), &tell) => Some(done),
+            done = model::install(package, places, wheel, &tell) => Some(done),
             _ = signals.next() => None,
         }
     });

@@ -93,14 +93,16 @@ fn read_settings(root: &Table<'_>, file: &Path, env: &Environment, diagnostics: 
     let sources = sources::read_sources(root, &services, &places, diagnostics);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
     // All of them are completed before the first hole counts, so that every mistake is found.
+    let named = raw.iter().filter_map(|folder| folder.service_name().cloned()).collect();
+    let candidates = services.candidates(&named);
     let mut folders = Vec::new();
     for folder in raw {
         let has_email = root.is_present("email");
         let email = email.as_ref();
-        folders.push(folders::complete_folder(folder, &services, email, has_email, &fed, diagnostics));
+        folders.push(folders::complete_folder(folder, &services, &candidates, email, has_email, &fed, diagnostics));
     }
     let folders: Vec<_> = folders.into_iter().collect::<Option<_>>()?;
-    let mut services = services.complete;
+    let mut services = services.into_complete(&named);
     for folder in &folders {
         if let Some(service) = services.get_mut(&folder.service) {
             service.kind.add_folder(folder);

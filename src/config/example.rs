@@ -106,7 +106,13 @@ fn own_table(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usize> 
     if !entries.iter().any(is_head) {
         return BTreeSet::new();
     }
-    entries.iter().filter(of_table).map(|other| other.line).collect()
+    // The engine on this machine shows a `notes` that names another table.
+    let is_writer = |other: &&ExampleEntry| table_of(entry) == "services.local" && is_service(other, "services.ollama");
+    entries.iter().filter(|other| of_table(other) || is_writer(other)).map(|other| other.line).collect()
+}
+
+fn is_service(entry: &ExampleEntry, table: &str) -> bool {
+    entry.table == table && entry.kind != ExampleKind::Default
 }
 
 /// The table that a line needs: `smtp` is nothing without `[email]`, nor is `poll` without its

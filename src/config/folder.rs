@@ -62,6 +62,8 @@ table_keys! {
             default Analysis::USUAL.to_vec();
         /// The language spoken, ISO 639-1, where a service wants to know.
         language: String = read_text(values::parse_language);
+        /// Words to expect in its recordings, besides the attendees' names.
+        vocabulary: Vec<String> = read_distinct(parse_expected_word), default Vec::new();
         /// Watches sub-folders, too.
         recursive: bool = read_flag(), default true;
         /// Globs on the relative path that are taken.
@@ -127,6 +129,19 @@ table_keys! {
         /// The most bytes: eight hours of video as cameras write it.
         max_size: u64 = read_text(sizes::parse_size), default 64 << 30;
     }
+}
+
+/// Bytes of a word to expect: a name of a product, a term of a few words.
+const EXPECTED_WORD_BYTES_MAX: usize = 80;
+
+/// Reads a word to expect.
+fn parse_expected_word(text: &str) -> Result<String, ValueError> {
+    let word = values::parse_line(text)?;
+    if word.len() > EXPECTED_WORD_BYTES_MAX {
+        let help = format!("write a word or a short name, of at most {EXPECTED_WORD_BYTES_MAX} bytes");
+        return Err(ValueError::new(format!("{} is too long for `vocabulary`", in_backticks(&word)), help));
+    }
+    Ok(word)
 }
 
 impl Default for Limits {

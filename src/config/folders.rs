@@ -9,11 +9,12 @@ use super::{
     email::Email,
     folder::{Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients, Target},
     kinds::Kind,
+    notes_by::unknown_service,
     reader::{Table, TableKeys as _},
     services::{Service, Services, refuse_analyses},
     table_keys::join_keys,
     values,
-    words::{fit_for_message, in_backticks, join_alternatives, suggest_word},
+    words::{fit_for_message, in_backticks, join_alternatives},
 };
 
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.
@@ -58,6 +59,11 @@ impl RawFolder<'_> {
     pub(super) fn name_and_id(&self) -> Option<(String, String)> {
         let name = self.name.as_ref()?.get_ref();
         Some((name.clone(), self.id.as_ref().map_or(name, |id| id.get_ref()).clone()))
+    }
+
+    /// Returns the name of its service, where it has one.
+    pub(super) fn service_name(&self) -> Option<&String> {
+        self.keys.service.as_ref().map(Spanned::get_ref)
     }
 
     /// Returns whether a source or a sidecar may name attendees: a recording without any then waits
@@ -154,17 +160,17 @@ fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>,
 pub(super) fn complete_folder(
     mut raw: RawFolder<'_>,
     services: &Services,
+    candidates: &[&str],
     email: Option<&Email>,
     email_configured: bool,
     fed: &[&str],
     diagnostics: &Diagnostics,
 ) -> Option<Folder> {
     raw.is_fed = raw.name_and_id().is_some_and(|(_, id)| fed.contains(&&*id));
-    let service = choose_service(&raw, services, diagnostics);
-    let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
-    if let Some(kind) = kind {
-        refuse_unable(&raw, kind, diagnostics);
-        raw.keys.language.as_ref().inspect(|language| refuse_language(language, kind, diagnostics));
+    let service = choose_service(&raw, services, candidates, diagnostics);
+    if let Some(service) = service.as_ref().and_then(|name| services.complete.get(name)) {
+        refuse_unable(&raw, service, diagnostics);
+        raw.keys.language.as_ref().inspect(|language| refuse_language(language, &service.kind, diagnostics));
     }
     require_md(&raw, diagnostics);
     let limits = check_limits(&raw, diagnostics);
@@ -199,50 +205,48 @@ fn sends_mail(keys: &FolderKeys) -> bool {
 }
 
 /// Returns the name of the folder's service, which may be a service with mistakes of its own.
-fn choose_service(raw: &RawFolder<'_>, services: &Services, diagnostics: &Diagnostics) -> Option<String> {
+fn choose_service(
+    raw: &RawFolder<'_>,
+    services: &Services,
+    candidates: &[&str],
+    diagnostics: &Diagnostics,
+) -> Option<String> {
     if let Some(service) = &raw.keys.service {
         if services.names.contains(service.get_ref()) {
             return Some(service.get_ref().clone());
         }
         // Without any service that mistake is reported already.
         if !services.names.is_empty() {
-            diagnostics.add_error(service.span(), unknown_service(service.get_ref(), &services.names));
+            diagnostics.add_error(service.span(), unknown_service(service.get_ref(), candidates.iter().copied()));
         }
         return None;
     }
     let must_name = if sends_mail(&raw.keys) {
         "sends mail, so it must name its service"
-    } else if services.names.len() > 1 {
+    } else if candidates.len() > 1 {
         "must name one of the services"
     } else {
-        return services.names.first().cloned();
+        return candidates.first().map(|name| (*name).to_owned());
     };
     if !raw.table.is_present("service") && !services.names.is_empty() {
-        let names = join_alternatives(services.names.iter().map(String::as_str));
+        let names = join_alternatives(candidates.iter().copied());
         let help = format!("add service = {}", names.replace('`', "\""));
         diagnostics.add_at(raw.table.span(), format!("{} {must_name}", raw.message_title()), help);
     }
     None
 }
 
-fn unknown_service(name: &str, names: &[String]) -> ValueError {
-    let names = names.iter().map(String::as_str);
-    let help = suggest_word(name, names.clone(), || {
-        format!("write {}, or add a table [services.{}]", join_alternatives(names), fit_for_message(name))
-    });
-    ValueError::new(format!("unknown service {}", in_backticks(name)), help)
-}
-
 /// Refuses keys that the folder's service cannot fulfil.
-fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
-    let abilities = kind.abilities();
+fn refuse_unable(raw: &RawFolder<'_>, service: &Service, diagnostics: &Diagnostics) {
+    let abilities = service.abilities();
+    let kind = &service.kind;
     if abilities.needs_attendees && !raw.may_get_attendees() {
         require_attendees(raw, diagnostics);
     }
     if let Some(analyses) = &raw.keys.analyses {
-        refuse_analyses(kind, analyses, diagnostics);
+        refuse_analyses(kind.as_str(), abilities, analyses, diagnostics);
     }
-    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, diagnostics));
+    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), service, diagnostics));
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
@@ -258,9 +262,10 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
 }
 
 /// Refuses an instruction that the service would not follow.
-pub(super) fn refuse_instruction(span: Span, kind: &Kind, diagnostics: &Diagnostics) {
+pub(super) fn refuse_instruction(span: Span, service: &Service, diagnostics: &Diagnostics) {
+    let kind = &service.kind;
     // A transcript that a source gives is no service of the folder: there it is left out.
-    if !kind.abilities().follows_instruction && !matches!(kind, Kind::SourceTranscript) {
+    if !service.abilities().follows_instruction && !matches!(kind, Kind::SourceTranscript) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
         diagnostics.add_at(span, what, kind.instruction_cure());
     }

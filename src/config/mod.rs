@@ -26,6 +26,7 @@ mod globs;
 mod item;
 mod kinds;
 mod locate;
+mod notes_by;
 mod places;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
@@ -60,6 +61,7 @@ pub(crate) use kinds::{
     WhisperModel,
 };
 pub(crate) use locate::{load, load_with_text, locate, parse};
+pub(crate) use notes_by::{NotesBy, NotesElse};
 pub(crate) use secret_file::SecretFileError;
 pub use secret_file::read_secret;
 pub(crate) use services::{Poll, Service};

@@ -1,6 +1,10 @@
 //! `[services.NAME]`: the services that make notes.
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use toml::Spanned;
 
@@ -9,7 +13,8 @@ use super::{
     diagnostic::{Diagnostic, Diagnostics},
     durations::DurationBounds,
     folder::ON_THIS_MACHINE,
-    kinds::{self, Kind, NamedKind},
+    kinds::{self, Abilities, Kind, NamedKind},
+    notes_by::{self, NOTES_ELSE, NotesBy, NotesElse, WrittenNotes},
     reader::{Table, TableKeys as _},
     table_keys::{join_keys, table_keys},
     values,
@@ -36,6 +41,8 @@ table_keys! {
             default Analysis::USUAL.to_vec();
         /// The instruction for the meeting note; `None` takes the service's automatic note.
         instruction: Option<String> = read_text(values::parse_instruction), default None;
+        + notes: String = read_text(values::parse_name);
+        + notes_else: NotesElse = read_word(NOTES_ELSE);
         + poll: PollKeys = read_keys();
         /// The limit of one call that is not an upload.
         request_timeout: Duration = read_duration(REQUEST_TIMEOUT), default Duration::from_secs(30);
@@ -49,6 +56,8 @@ table_keys! {
         kind: Kind,
         /// Schedule of polling for results.
         poll: Poll,
+        /// The service that writes its notes, where that is another one.
+        notes: Option<NotesBy>,
     }
 }
 
@@ -80,11 +89,34 @@ pub(super) struct Services {
     pub(super) complete: BTreeMap<String, Service>,
     /// All names, including services with mistakes, so that a mistake is reported once.
     pub(super) names: Vec<String>,
+    /// The names that other services have in `notes`.
+    writers: BTreeSet<String>,
+}
+
+impl Services {
+    /// Returns the names of the services that a folder without a `service` of its own may mean:
+    /// one that only writes the notes of others is none of them, unless a folder names it.
+    pub(super) fn candidates<'s>(&'s self, named: &BTreeSet<String>) -> Vec<&'s str> {
+        let is_candidate = |name: &&String| !self.writers.contains(*name) || named.contains(*name);
+        self.names.iter().filter(is_candidate).map(String::as_str).collect()
+    }
+
+    /// Returns the services without a mistake. One that only writes the notes of others is sent no
+    /// recordings.
+    pub(super) fn into_complete(mut self, named: &BTreeSet<String>) -> BTreeMap<String, Service> {
+        for name in self.writers.iter().filter(|name| !named.contains(*name)) {
+            if let Some(service) = self.complete.get_mut(name) {
+                service.kind.refuse_recordings();
+            }
+        }
+        self.complete
+    }
 }
 
 /// Reads all services. Without a table the on-device engine serves.
 pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Services {
-    let mut services = Services { complete: BTreeMap::new(), names: Vec::new() };
+    let mut services = Services { complete: BTreeMap::new(), names: Vec::new(), writers: BTreeSet::new() };
+    let mut written = Vec::new();
     let Some(tables) = root.read_named_tables("services", &SERVICE) else { return services };
     if tables.is_empty() && !root.is_present("services") {
         services.names.push(ON_THIS_MACHINE.to_owned());
@@ -101,10 +133,12 @@ pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Serv
         if let Err(error) = values::parse_name(name.get_ref()) {
             diagnostics.add_error(name.span(), error);
         }
-        if let Some(service) = table.and_then(|table| read_service(name.get_ref(), &table, diagnostics)) {
+        if let Some(service) = table.and_then(|table| read_service(&name, &table, &mut written, diagnostics)) {
             services.complete.insert(name.into_inner(), service);
         }
     }
+    services.writers = written.iter().map(|notes| notes.by.get_ref().clone()).collect();
+    notes_by::connect_writers(&mut services.complete, &services.names, written, diagnostics);
     services
 }
 
@@ -113,22 +147,44 @@ impl Service {
     pub(super) fn of_kind(name: &str, kind: Kind) -> Self {
         complete_service(ServiceKeys::default(), name, kind)
     }
+
+    /// Returns its abilities, together with those of the service that writes its notes.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        abilities_of(&self.kind, self.notes.is_some())
+    }
 }
 
-fn read_service(name: &str, table: &Table<'_>, diagnostics: &Diagnostics) -> Option<Service> {
+fn abilities_of(kind: &Kind, has_writer: bool) -> Abilities {
+    let own = kind.abilities();
+    if has_writer { own.with_chat_notes() } else { own }
+}
+
+/// Reads a service. The name in its `notes` is left in `written`: the other table may follow.
+fn read_service(
+    name: &Spanned<String>,
+    table: &Table<'_>,
+    written: &mut Vec<WrittenNotes>,
+    diagnostics: &Diagnostics,
+) -> Option<Service> {
     let help =
         "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
     table.require_key("kind", help);
     let keys = ServiceKeys::from_table(table);
+    notes_by::refuse_two_writers(table);
+    if let Some(by) = &keys.notes {
+        let otherwise = keys.notes_else.as_ref().map_or(NotesElse::Wait, |otherwise| *otherwise.get_ref());
+        written.push(WrittenNotes { of: name.get_ref().clone(), by: by.clone(), otherwise });
+    }
     let kind = keys.kind.as_ref().and_then(|named| named.get_ref().read(table));
     if let Some(poll) = &keys.poll {
         refuse_short_patience(poll.get_ref(), diagnostics);
     }
     let kind = kind?;
     if let Some(analyses) = &keys.analyses {
-        refuse_analyses(&kind, analyses, diagnostics);
+        refuse_analyses(kind.as_str(), abilities_of(&kind, keys.notes.is_some()), analyses, diagnostics);
     }
-    Some(complete_service(keys, name, kind))
+    Some(complete_service(keys, name.get_ref(), kind))
 }
 
 /// Combines the keys of a service with its kind, on which some defaults depend.
@@ -140,15 +196,20 @@ fn complete_service(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
         poll.first.get_or_insert(Spanned::new(0..0, Duration::from_millis(10)));
     }
     let poll = poll.into_settings().expect("no key is required");
-    let service = keys.into_settings(name.to_owned(), kind, poll).expect("no key is required");
+    let service = keys.into_settings(name.to_owned(), kind, poll, None).expect("no key is required");
     Service { at_once: service.at_once.or(abilities.at_once), ..service }
 }
 
-/// Refuses analyses that a kind does not give.
-pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, diagnostics: &Diagnostics) {
-    let possible = kind.abilities().analyses;
+/// Refuses analyses that a service of this kind does not give.
+pub(super) fn refuse_analyses(
+    kind: &str,
+    abilities: Abilities,
+    analyses: &Spanned<Vec<Analysis>>,
+    diagnostics: &Diagnostics,
+) {
+    let possible = abilities.analyses;
     if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !possible.contains(analysis)) {
-        let what = format!("a service of kind `{}` gives no `{}`", kind.as_str(), analysis.as_str());
+        let what = format!("a service of kind `{kind}` gives no `{}`", analysis.as_str());
         let help = format!("it gives {}", join_alternatives(possible.iter().map(|analysis| analysis.as_str())));
         diagnostics.add_at(analyses.span(), what, help);
     }

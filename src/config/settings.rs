@@ -46,6 +46,20 @@ impl Settings {
         self.sources.iter().find(|source| source.name == name)
     }
 
+    /// Returns the service of the recordings of a source whose own transcripts are reused. Their
+    /// notes are written by the service that writes those of the folder's service, if there is one.
+    #[must_use]
+    pub(crate) fn transcripts_of(&self, source: &Source) -> Service {
+        let given = Service::of_source(&source.name);
+        let folder = self.folder(&source.into);
+        match folder.and_then(|folder| self.services.get(&folder.service)) {
+            Some(Service { notes: Some(notes), poll, .. }) => {
+                Service { notes: Some(notes.clone()), poll: *poll, ..given }
+            }
+            Some(_) | None => given,
+        }
+    }
+
     /// Returns the folder of that id, if it is configured.
     #[must_use]
     pub fn folder(&self, id: &str) -> Option<&Folder> {

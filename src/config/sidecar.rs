@@ -24,8 +24,8 @@ use super::{
     diagnostic::{Diagnostic, DiagnosticReport, Diagnostics, ValueError},
     document::syntax_error,
     folders::{refuse_instruction, refuse_language},
-    kinds::Kind,
     reader::{FileContext, Table, TableKeys as _},
+    services::Service,
     table_keys::table_keys,
     tables::TABLES,
     values,
@@ -92,11 +92,11 @@ pub(crate) fn recording_of(sidecar: &Path) -> Option<PathBuf> {
     (!name.ends_with(b"/") && !name.is_empty()).then(|| recording.to_owned())
 }
 
-/// Reads a sidecar for a folder with a service of this kind. `name` is what messages call it.
+/// Reads a sidecar for a folder with this service. `name` is what messages call it.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and its cure.
-pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, DiagnosticReport> {
+pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, service: &Service) -> Result<Sidecar, DiagnosticReport> {
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
@@ -112,7 +112,7 @@ pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sid
     let diagnostics = Diagnostics::default();
     let context = FileContext { source, directory: PathBuf::new(), tables: &*TABLES, diagnostics };
     let sidecar = if errors.is_empty() {
-        read(&Table::of_document(&document, "in a sidecar", SidecarKeys::KNOWN, &context), kind)
+        read(&Table::of_document(&document, "in a sidecar", SidecarKeys::KNOWN, &context), service)
     } else {
         for error in &errors {
             context.diagnostics.add(syntax_error(error, source));
@@ -125,13 +125,13 @@ pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sid
     }
 }
 
-fn read(table: &Table<'_>, kind: &Kind) -> Option<Sidecar> {
+fn read(table: &Table<'_>, service: &Service) -> Option<Sidecar> {
     let keys = SidecarKeys::from_table(table);
     if let Some(instruction) = &keys.instruction {
-        refuse_instruction(instruction.span(), kind, table.diagnostics());
+        refuse_instruction(instruction.span(), service, table.diagnostics());
     }
     if let Some(language) = &keys.language {
-        refuse_language(language, kind, table.diagnostics());
+        refuse_language(language, &service.kind, table.diagnostics());
     }
     keys.into_settings()
 }
@@ -216,8 +216,8 @@ mod tests {
     use super::*;
     use crate::config::{Environment, parse};
 
-    /// Returns the kinds of a service that follows all keys, and of one that follows none.
-    fn kinds() -> (Kind, Kind) {
+    /// Returns a service that follows all keys, and one that follows none.
+    fn services() -> (Service, Service) {
         let text = r#"
             [services.paxs]
             kind = "paxs"
@@ -229,17 +229,17 @@ mod tests {
         "#;
         let env = Environment::default();
         let settings = parse(text, Path::new("/etc/minuted/config.toml"), &env).expect("sound");
-        let kind = |name: &str| settings.services[name].kind.clone();
-        (kind("paxs"), kind("local"))
+        let service = |name: &str| settings.services[name].clone();
+        (service("paxs"), service("local"))
     }
 
     fn read(text: &str) -> Result<Sidecar, String> {
-        of(text.as_bytes(), &kinds().0)
+        of(text.as_bytes(), &services().0)
     }
 
-    fn of(bytes: &[u8], kind: &Kind) -> Result<Sidecar, String> {
+    fn of(bytes: &[u8], service: &Service) -> Result<Sidecar, String> {
         let name = Path::new("a/talk.wav.toml");
-        read_sidecar(bytes, name, kind).map_err(|report| report.lines_in_full().collect::<Vec<_>>().join("\n"))
+        read_sidecar(bytes, name, service).map_err(|report| report.lines_in_full().collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
@@ -294,18 +294,18 @@ mod tests {
         a/talk.wav.toml:1: not TOML: invalid basic string; expected `"`
         a/talk.wav.toml:2: not TOML: string values must be quoted; write it in quotes: "x"
         "#);
-        let told = of(b"a = 1\n\xff", &kinds().0).expect_err("mistakes");
+        let told = of(b"a = 1\n\xff", &services().0).expect_err("mistakes");
         insta::assert_snapshot!(told, @"a/talk.wav.toml: not UTF-8: see line 2; save it as UTF-8");
     }
 
     #[test]
     fn what_the_service_cannot_follow_is_a_mistake() {
-        let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &kinds().1).expect_err("mistakes");
+        let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &services().1).expect_err("mistakes");
         insta::assert_snapshot!(told, @r#"
         a/talk.wav.toml:1: the folder's service understands English only, not `he`; choose another service, or build minuted with cargo build --release --features whisper
         a/talk.wav.toml:2: a service of kind `ondevice` follows no instruction; remove it, or choose a service that does
         "#);
-        assert!(of(b"language = \"en\"\n", &kinds().1).is_ok());
+        assert!(of(b"language = \"en\"\n", &services().1).is_ok());
     }
 
     #[test]

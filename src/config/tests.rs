@@ -84,6 +84,7 @@ fn a_short_config_takes_every_default() {
                     timeout: 300s,
                     patience: 86400s,
                 },
+                notes: None,
                 analyses: [
                     Transcription,
                     MeetingNote,
@@ -134,6 +135,7 @@ fn a_short_config_takes_every_default() {
                     MeetingNote,
                 ],
                 language: None,
+                vocabulary: [],
                 recursive: true,
                 include: [
                     "*",
@@ -224,8 +226,8 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       | ^^^^^^
       |
       = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
-              language, recursive, include, exclude, watch, settle, rescan, backlog,
-              convert, title, deliver, notes_dir, notes_name, email_to, formats,
+              language, vocabulary, recursive, include, exclude, watch, settle, rescan,
+              backlog, convert, title, deliver, notes_dir, notes_name, email_to, formats,
               on_success, move_to, transcript, on_success_remote, file_mode, sidecars,
               min_duration, max_duration, max_size
     "#);

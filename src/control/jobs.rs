@@ -17,7 +17,7 @@ use crate::{
     clock,
     config::{Analysis, Folder},
     delivery::generation_beside,
-    job::{JobState, Stage, State, Wait, WaitReason},
+    job::{HoldReason, JobState, Stage, State, Wait, WaitReason},
     pipeline::{
         analyse::{deadline, is_slow},
         cancel::cancel_remotely,
@@ -80,6 +80,9 @@ impl ControlService {
             job.state = JobState::Waiting;
             job.waits_for = Some(WaitReason::Folder);
         } else if let Some(hold) = job.apply(holds, now) {
+            if waits_for_writer(&job, hold, &live) {
+                job.waits_for = Some(WaitReason::Service);
+            }
             job.hold = Some(held_by(hold, &live));
         }
         tell_hold(&mut job, now);
@@ -189,6 +192,13 @@ impl ControlService {
         self.wake_daemon();
         Ok(short_answer(id, &message))
     }
+}
+
+/// Returns whether a job whose transcript is there waits for the service that writes its notes, and
+/// not for an analysis that is under way.
+fn waits_for_writer(job: &JobView, hold: &Hold, live: &LiveConfig) -> bool {
+    let handle = job.service.as_deref().and_then(|name| live.service_for_job(name));
+    hold.reason == HoldReason::Down && handle.is_some_and(|handle| handle.settings.notes.is_some())
 }
 
 /// Returns the last generation among the notes beside a recording.

@@ -251,6 +251,8 @@ pub(crate) enum ConfigTrial {
     Difference,
     /// A service: its sign-in and its profile.
     Service(String),
+    /// The model of another service that writes a service's notes: one sentence of it.
+    Writer(String),
     /// The mail server: a sign-in; with an address, one mail there.
     Mail(Option<String>),
 }

@@ -3,13 +3,14 @@
 
 use std::{path::Path, sync::Arc};
 
+use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::{Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail};
 use crate::{
     config::{Environment, Settings, parse},
     runtime::LiveConfig,
-    text::{one_line, printable_path},
+    text::{error_chain, one_line, printable_path},
 };
 
 impl ControlService {
@@ -32,6 +33,14 @@ impl ControlService {
                 let handle = Self::service_of(&tried, Some(&name))?;
                 let is_own = live.services.get(&name).is_some_and(|own| Arc::ptr_eq(own, &handle));
                 self.profile_of(&handle, is_own).await
+            }
+            ConfigTrial::Writer(name) => {
+                let tried = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
+                let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
+                let handle = Self::service_of(&tried, Some(&name))?;
+                let answered = handle.service.try_writer().await;
+                let answer = answered.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
+                Ok(json!({ "answer": answer }))
             }
             ConfigTrial::Mail(to) => {
                 match &settings.email {

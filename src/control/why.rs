@@ -48,13 +48,14 @@ impl ControlService {
         let accepts = self.accepted_extensions(&folder);
         let place = folder.clone();
         let inner = relative.clone();
-        let kind = self.live_settings().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
+        let service = self.live_settings().services.get(&folder.service).map(Arc::clone);
         let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.runtime.open_files)).unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
             let seen = seen.with_use(&open_files, &place, &inner);
             let counts = matches!(seen, Seen::Sidecar(SidecarScope::Recording(_) | SidecarScope::Directory));
-            let mistakes = kind.filter(|_| counts).map(|kind| sidecar::mistakes(&place, &kind, &inner));
+            let mistakes =
+                service.filter(|_| counts).map(|service| sidecar::mistakes(&place, &service.settings, &inner));
             (seen, mistakes.unwrap_or_default())
         });
         let (seen, mistakes) = look.await.map_err(|error| Refusal::new(error.to_string()))?;

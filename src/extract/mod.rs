@@ -22,6 +22,7 @@
 //! | `people.rs`, `due.rs` | names as they are spoken; dates as they are spoken |
 //! | `rank.rs`, `topics.rs` | the summary, the topics and the title |
 //! | `quotes.rs`, `markdown.rs` | the words as they are quoted; the section of the notes |
+//! | `reading.rs` | the days that a text names, for others |
 //!
 //! Pure and deterministic: the same transcript gives the same bytes. How good it is, on meetings
 //! that are labelled by hand, is measured by `meetings.rs` on `tests/meetings/`.
@@ -45,6 +46,7 @@ mod proposals;
 mod questions;
 mod quotes;
 mod rank;
+mod reading;
 mod roles;
 mod sentences;
 mod talk;
@@ -57,6 +59,7 @@ use std::collections::HashSet;
 
 use jiff::{Zoned, civil::Date};
 
+pub(crate) use self::reading::named_days;
 use self::{
     people::People,
     quotes::{quote_each, quote_sentences, quote_speaker},

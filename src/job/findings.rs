@@ -94,6 +94,57 @@ pub struct Findings {
     /// Remarks for the reader: the recording ended early, nothing was said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// The decisions, actions and open questions that were checked against the transcript.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
+    /// The writer of the notes, where it is not the service itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes_by: Option<String>,
+}
+
+/// A decision, an action or an open question, with the words that say it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// Its kind.
+    pub kind: ItemKind,
+    /// The item, on one line.
+    pub text: String,
+    /// The owner of an action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The time by which an action is due: a date, else the words that were spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// True where a reader should compare it with its quote.
+    #[serde(default)]
+    pub check: bool,
+    /// The words that say it.
+    pub quote: ItemQuote,
+    /// The segments of the transcript that say it, counted from 1.
+    pub lines: Vec<usize>,
+}
+
+/// The kind of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ItemKind {
+    /// A decision.
+    Decision,
+    /// A task that somebody has taken on or been given.
+    Action,
+    /// A question that stayed open.
+    Question,
+}
+
+/// Words of the transcript under an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemQuote {
+    /// Their time, in seconds from the start of the recording.
+    pub at: Option<f64>,
+    /// Their speaker, where the service names one.
+    pub speaker: Option<String>,
+    /// The words, on one line.
+    pub text: String,
 }
 
 /// A stretch of speech by one speaker.

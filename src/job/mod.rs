@@ -25,6 +25,7 @@ pub use findings::Segment;
 pub use findings::Status;
 pub(crate) use findings::UNDETERMINED;
 pub(crate) use findings::spoken_words;
+pub(crate) use findings::{Item, ItemKind, ItemQuote};
 pub(crate) use history::{EventKind, HistoryEvent};
 pub(crate) use hold_reason::{EndedBy, HoldReason};
 pub use key::{Content, Key};

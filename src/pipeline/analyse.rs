@@ -260,7 +260,7 @@ impl UploadBegins {
 }
 
 fn upload_begins(context: &StageContext) -> UploadBegins {
-    match context.service_settings.kind.abilities().notes {
+    match context.service_settings.abilities().notes {
         Notes::WithUpload => UploadBegins::WithNote,
         Notes::Extracted => UploadBegins::WithoutNote,
         Notes::WhenAsked => UploadBegins::Transcription,

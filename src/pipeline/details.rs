@@ -31,18 +31,18 @@ pub(crate) async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, 
     let sidecars = if context.folder.sidecars { read_sidecars(context, job).await? } else { Sidecars::default() };
     let source = context.queue.sources().find_details(&job.key).await?;
     let layers = order_layers(sidecars, source, job.recorded);
-    let plan = limit_to_abilities(merge_layers(context, job, layers), context.service_settings.kind.abilities());
+    let plan = limit_to_abilities(merge_layers(context, job, layers), context.service_settings.abilities());
     refuse_unable(context, job, &plan)?;
     Ok(plan)
 }
 
 async fn read_sidecars(context: &StageContext, job: &Job) -> Result<Sidecars, Setback> {
     let folder = Arc::clone(&context.folder);
-    let kind = context.service_settings.kind.clone();
+    let service = context.service_settings.clone();
     let path = job.path.clone();
     let stamp = job.stamp;
     let now = clock::now();
-    let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &kind, &path, stamp, now));
+    let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &service, &path, stamp, now));
     await_answer(look).await?.map_err(|trouble| match trouble {
         Trouble::Lost(error) => Setback::FileLost { error },
         Trouble::Fresh(until) => Setback::Snooze { until },

@@ -25,7 +25,7 @@ use crate::{
     delivery::find_notes,
     job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
-    services::{CallError, FileFault, NotesService, health::ServiceFault},
+    services::{CallError, FileFault, NotesService, breaker::Call, health::ServiceFault},
     store::{Job, Store, StoreError},
 };
 
@@ -65,12 +65,14 @@ async fn call_setback(
         CallError::SignedOut { .. } => fault_setback(ServiceFault::SignedOut, error.into()),
         // It is the service's matter where a cheap read is forbidden too, else the recording's own.
         CallError::Forbidden { .. } => {
-            match service.read_profile().await.as_ref().err().and_then(ServiceFault::of_error) {
+            match service.read_profile_for(call_of_stage(stage)).await.as_ref().err().and_then(ServiceFault::of_error) {
                 Some(fault) => fault_setback(fault, error.into()),
                 None => Setback::Own { from: stage, error: error.into() },
             }
         }
-        CallError::Refused { status, .. } => confirm_refusal(service, error, |error| refused(status, error)).await,
+        CallError::Refused { status, .. } => {
+            confirm_refusal(service, stage, error, |error| refused(status, error)).await
+        }
         CallError::File(ref fault) => match fault {
             FileFault::Changed => Setback::FileChanged { error: error.into() },
             FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
@@ -87,10 +89,11 @@ async fn call_setback(
 /// up wrongly, whatever the status.
 async fn confirm_refusal(
     service: &dyn NotesService,
+    stage: Stage,
     error: CallError,
     refused: impl FnOnce(anyhow::Error) -> Setback,
 ) -> Setback {
-    let read = match service.read_profile().await {
+    let read = match service.read_profile_for(call_of_stage(stage)).await {
         Ok(_) | Err(CallError::File(_)) => return refused(error.into()),
         Err(read) => read,
     };
@@ -101,6 +104,15 @@ async fn confirm_refusal(
             let error = error.context(format!("nor does a cheap read work ({read})"));
             fault_setback(down.unwrap_or(ServiceFault::Down { after: None }), error)
         }
+    }
+}
+
+/// Returns the call that a stage stands and falls with.
+pub(crate) fn call_of_stage(stage: Stage) -> Call {
+    match stage {
+        Stage::Create => Call::Create,
+        Stage::Upload => Call::Upload,
+        Stage::Analyse | Stage::Deliver => Call::Request,
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::{
     beneath::{Dir, Entry, Stamp},
-    config::{Folder, Kind, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, read_sidecar, sidecar_of},
+    config::{Folder, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Service, Sidecar, read_sidecar, sidecar_of},
     text::printable_path,
 };
 
@@ -44,20 +44,20 @@ pub(crate) enum Trouble {
     Invalid(Vec<String>),
 }
 
-/// Reads the sidecars of the recording at `path`, which must be there with this stamp; `kind` is that of its service.
+/// Reads the sidecars of the recording at `path`, which must be there with this stamp, for its service.
 ///
 /// # Errors
 /// [`Trouble`], by what the caller does next.
 pub(crate) fn read(
     folder: &Folder,
-    kind: &Kind,
+    service: &Service,
     path: &Path,
     stamp: Stamp,
     now: Timestamp,
 ) -> Result<Sidecars, Trouble> {
     let root = Dir::open(&folder.path).context("the folder cannot be opened").map_err(Trouble::Lost)?;
     is_there(&root, path, stamp)?;
-    let reader = Reader { root, kind, now, quiet: folder.settle_time(false).min(QUIET) };
+    let reader = Reader { root, service, now, quiet: folder.settle_time(false).min(QUIET) };
     let mut mistakes = Vec::new();
     let mut directories: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     directories.reverse();
@@ -74,9 +74,9 @@ pub(crate) fn read(
 
 /// Returns what is wrong with the sidecar at `path`, a path below the folder; nothing where nothing is.
 #[must_use]
-pub(crate) fn mistakes(folder: &Folder, kind: &Kind, path: &Path) -> Vec<String> {
+pub(crate) fn mistakes(folder: &Folder, service: &Service, path: &Path) -> Vec<String> {
     let Ok(root) = Dir::open(&folder.path) else { return Vec::new() };
-    let reader = Reader { root, kind, now: Timestamp::MIN, quiet: Duration::ZERO };
+    let reader = Reader { root, service, now: Timestamp::MIN, quiet: Duration::ZERO };
     let mut mistakes = Vec::new();
     match reader.read(path, &mut mistakes) {
         Ok(_) | Err(_) => mistakes,
@@ -96,7 +96,7 @@ fn is_there(root: &Dir, path: &Path, stamp: Stamp) -> Result<(), Trouble> {
 
 struct Reader<'a> {
     root: Dir,
-    kind: &'a Kind,
+    service: &'a Service,
     now: Timestamp,
     quiet: Duration,
 }
@@ -118,7 +118,7 @@ impl Reader<'_> {
                 return Ok(None);
             }
         };
-        match read_sidecar(&bytes, path, self.kind) {
+        match read_sidecar(&bytes, path, self.service) {
             Ok(sidecar) => Ok(Some((sidecar, digest_of(&bytes)))),
             Err(report) => {
                 mistakes.extend(report.lines_in_full());

@@ -15,7 +15,7 @@ use crate::{
     progress::Progress,
     services::{Attachment, CallError, Upload},
     store::Job,
-    text::one_line,
+    text::{one_line, strip_to_line},
 };
 
 /// A recording at the service.
@@ -57,7 +57,8 @@ pub(crate) async fn run(
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
     let given_up = context.queue.stages().discarded_recordings(job.id).await?;
     let length_max = job.length_max;
-    let upload = Upload { file, stamp, content, name, mime, language, given_up, length_max, progress };
+    let expected_words = expected_words(context, job);
+    let upload = Upload { file, stamp, content, name, mime, language, expected_words, given_up, length_max, progress };
     let uploaded = Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.
@@ -73,6 +74,18 @@ pub(crate) async fn run(
         Err(CallError::Refused { status: 404, .. }) => Err(missing_meeting(context, meeting).await),
         Err(error) => Err(upload_setback(context, error).await),
     }
+}
+
+/// Returns the names of the attendees and the folder's vocabulary, each once.
+fn expected_words(context: &StageContext, job: &Job) -> Vec<String> {
+    let attendees = job.plan.iter().flat_map(|plan| &plan.attendees).map(|attendee| strip_to_line(&attendee.name));
+    let mut words: Vec<String> = Vec::new();
+    for word in context.folder.vocabulary.iter().cloned().chain(attendees) {
+        if !word.is_empty() && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
 }
 
 /// The file to send.

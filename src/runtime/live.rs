@@ -52,11 +52,11 @@ impl LiveConfig {
         }
         let mut source_transcripts = BTreeMap::new();
         for source in &settings.sources {
+            let service = settings.transcripts_of(source);
             let kept = before.and_then(|before| before.source_transcripts.get(&source.name));
-            let handle = if let Some(handle) = kept {
+            let handle = if let Some(handle) = kept.filter(|handle| handle.settings == service) {
                 Arc::clone(handle)
             } else {
-                let service = config::Service::of_source(&source.name);
                 Arc::new(ServiceHandle::build(&service, &settings, tasks)?)
             };
             source_transcripts.insert(source.name.clone(), handle);
@@ -119,7 +119,7 @@ impl ServiceHandle {
     ) -> Self {
         let health = ServiceHealth::new(retry);
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
-        let abilities = settings.kind.abilities();
+        let abilities = settings.abilities();
         // One whose results come later only begins them when it is asked.
         let waits = abilities.notes == config::Notes::WhenAsked && abilities.transcribes_at_once;
         let asks = waits.then(|| Arc::new(Semaphore::new(settings.at_once.unwrap_or(1))));

@@ -5,12 +5,21 @@ use std::{num::NonZeroU32, sync::Arc};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    NotesService, koldan::KoldanService, local_service::TranscriberService, ondevice::OnDeviceTranscriber,
-    openai::OpenAiTranscriber, pacer::Pacer, paxs::PaxsService, result_cache::ResultCache, saled::SaledTranscriber,
+    NotesService,
+    chat_service::ChatService,
+    koldan::KoldanService,
+    local_service::TranscriberService,
+    ondevice::OnDeviceTranscriber,
+    openai::{ChatWriter, OpenAiServer, OpenAiTranscriber},
+    pacer::Pacer,
+    paxs::PaxsService,
+    result_cache::ResultCache,
+    saled::SaledTranscriber,
     source_transcripts::SourceTranscriber,
+    transcriber::NotesWriter,
 };
 use crate::{
-    config::{self, Environment, Kind, Settings},
+    config::{self, Environment, Kind, NotesBy, Settings},
     http::BuildError,
 };
 
@@ -39,6 +48,7 @@ pub(crate) fn connect(
 ) -> Result<Connection, BuildError> {
     let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
     let pacer = Arc::new(Pacer::new(pace));
+    let other = service.notes.as_ref().map(|notes| connect_writer(notes, pace)).transpose()?;
     let state_dir = &settings.state_dir;
     let cache = ResultCache::per_job(state_dir.join(service.kind.as_str()).join(&service.name));
     Ok(match &service.kind {
@@ -47,14 +57,30 @@ pub(crate) fn connect(
             Connection { service: Arc::new(paxs.clone()), account: Some(paxs) }
         }
         Kind::Koldan(koldan) => KoldanService::new(service, koldan, cache, pacer)?.into(),
-        Kind::Saled(saled) => TranscriberService::new(SaledTranscriber::new(service, saled, pacer)?, cache).into(),
-        Kind::Openai(openai) => TranscriberService::new(OpenAiTranscriber::new(service, openai, pacer)?, cache).into(),
+        Kind::Saled(saled) => {
+            let saled = Arc::new(SaledTranscriber::new(service, saled, pacer)?);
+            let writer = other.unwrap_or_else(|| Arc::clone(&saled) as Arc<dyn NotesWriter>);
+            TranscriberService::new(saled, Some(writer), cache).into()
+        }
+        Kind::Openai(openai) => {
+            let server = OpenAiServer::new(&service.name, openai, service.request_timeout, service.poll, pacer)?;
+            let server = Arc::new(server);
+            let writer = other.unwrap_or_else(|| Arc::new(ChatWriter::new(Arc::clone(&server))));
+            TranscriberService::new(Arc::new(OpenAiTranscriber::new(server)), Some(writer), cache).into()
+        }
         Kind::Ondevice(ondevice) => {
             let engine = OnDeviceTranscriber::new(&service.name, ondevice, settings, Environment::get());
             // The engine of this machine is the same one in every table.
             let cache = ResultCache::per_job(state_dir.join("engine"));
-            TranscriberService::new(engine, cache).into()
+            TranscriberService::new(Arc::new(engine), other, cache).into()
         }
-        Kind::SourceTranscript => SourceTranscriber::new(&service.name, state_dir).into_service().into(),
+        Kind::SourceTranscript => SourceTranscriber::new(&service.name, state_dir).into_service(other).into(),
     })
+}
+
+/// Returns the writer of a service's notes that is a service of its own.
+fn connect_writer(notes: &NotesBy, pace: NonZeroU32) -> Result<Arc<dyn NotesWriter>, BuildError> {
+    let pacer = Arc::new(Pacer::new(pace));
+    let server = OpenAiServer::new(&notes.name, &notes.openai, notes.request_timeout, notes.poll, pacer)?;
+    Ok(Arc::new(ChatService::new(ChatWriter::new(Arc::new(server)), notes.clone())))
 }

@@ -182,7 +182,7 @@ impl ServiceHealth {
     /// Makes the cheap read that comes before a probe: an upload is a dear way to learn that a service is down. For
     /// [`NOBODY`] the read is the whole probe, and one that does not succeed has failed.
     pub(crate) async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
-        let Err(error) = service.read_profile().await else { return ProbeRead::Answered };
+        let Err(error) = service.read_profile_for(call).await else { return ProbeRead::Answered };
         let fault = ServiceFault::of_error(&error);
         let until = match fault {
             Some(ServiceFault::Down { after }) => self.fail_read(job, call, after),

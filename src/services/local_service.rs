@@ -4,13 +4,16 @@
 //! No meeting is made: the job's key stands for it. The *upload* is the transcription, and a
 //! *request* has the notes written. Both results are there when the call returns.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
     AnalysisRequest, Attachment, CallError, NotesService, Upload,
+    breaker::Call,
     result_cache::{CachedTranscript, ModelOutput, ResultCache},
-    transcriber::Transcriber,
+    transcriber::{NotesWriter, Transcriber},
 };
 use crate::{config::Analysis, job::Report};
 
@@ -20,16 +23,18 @@ const RECORDING: &str = "transcript";
 /// The results that are written from a transcript, with the file that caches each.
 const WRITTEN: [(Analysis, &str); 2] = [(Analysis::MeetingNote, "note.json"), (Analysis::KeyPoints, "points.json")];
 
-/// A transcriber with the cache of its results.
+/// A transcriber with the writer of its notes and the cache of its results.
 #[derive(Debug)]
 pub(crate) struct TranscriberService<T> {
-    transcriber: T,
+    transcriber: Arc<T>,
+    /// `None` where minuted extracts the notes.
+    writer: Option<Arc<dyn NotesWriter>>,
     cache: ResultCache,
 }
 
 impl<T: Transcriber> TranscriberService<T> {
-    pub(crate) fn new(transcriber: T, cache: ResultCache) -> Self {
-        Self { transcriber, cache }
+    pub(crate) fn new(transcriber: Arc<T>, writer: Option<Arc<dyn NotesWriter>>, cache: ResultCache) -> Self {
+        Self { transcriber, writer, cache }
     }
 
     /// Returns the cached transcript of a meeting, else the error of one that is gone.
@@ -54,6 +59,25 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
 
     async fn read_profile(&self) -> Result<Value, CallError> {
         self.transcriber.read_profile().await
+    }
+
+    async fn read_profile_for(&self, call: Call) -> Result<Value, CallError> {
+        let writer = self.writer.as_ref().filter(|_| call == Call::Request);
+        let profile = match writer {
+            Some(writer) => writer.read_writer_profile().await?,
+            None => None,
+        };
+        match profile {
+            Some(profile) => Ok(profile),
+            None => self.read_profile().await,
+        }
+    }
+
+    async fn try_writer(&self) -> Result<Option<String>, CallError> {
+        match &self.writer {
+            Some(writer) => writer.try_writer().await,
+            None => Ok(None),
+        }
     }
 
     async fn list_attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
@@ -89,9 +113,8 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
     async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
         let cache = self.cache.job_cache(request.meeting);
         for analysis in request.analyses {
-            let writer = self.transcriber.notes_writer();
             let file = WRITTEN.iter().find(|(written, _)| written == analysis).map(|(_, file)| file);
-            let (Some(writer), Some(file)) = (writer, file) else {
+            let (Some(writer), Some(file)) = (&self.writer, file) else {
                 let message = format!("it makes no {}", analysis.as_str());
                 return Err(CallError::Refused { status: 400, message });
             };
@@ -148,7 +171,6 @@ mod tests {
     /// A transcriber that hears one sentence, and writes notes where it is told to.
     #[derive(Debug)]
     struct Parrot {
-        writes: bool,
         written: AtomicUsize,
     }
 
@@ -171,10 +193,6 @@ mod tests {
             let transcript = ServerTranscript { segments: vec![segment], ..ServerTranscript::default() };
             Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
         }
-
-        fn notes_writer(&self) -> Option<&dyn NotesWriter> {
-            self.writes.then_some(self as &dyn NotesWriter)
-        }
     }
 
     #[async_trait]
@@ -187,13 +205,14 @@ mod tests {
             _cache: &JobCache,
         ) -> Result<ModelOutput, CallError> {
             self.written.fetch_add(1, Ordering::SeqCst);
-            Ok(ModelOutput { text: transcript[0].text.clone(), remarks: Vec::new() })
+            Ok(ModelOutput { text: transcript[0].text.clone(), ..ModelOutput::default() })
         }
     }
 
     fn service(root: &std::path::Path, writes: bool) -> TranscriberService<Parrot> {
-        let parrot = Parrot { writes, written: AtomicUsize::new(0) };
-        TranscriberService::new(parrot, ResultCache::per_job(root.to_owned()))
+        let parrot = Arc::new(Parrot { written: AtomicUsize::new(0) });
+        let writer = writes.then(|| Arc::clone(&parrot) as Arc<dyn NotesWriter>);
+        TranscriberService::new(parrot, writer, ResultCache::per_job(root.to_owned()))
     }
 
     fn recording() -> Upload {
@@ -205,6 +224,7 @@ mod tests {
             name: "talk.wav".to_owned(),
             mime: "audio/wav",
             language: None,
+            expected_words: Vec::new(),
             given_up: Vec::new(),
             length_max: None,
             progress: Arc::default(),

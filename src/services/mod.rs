@@ -10,6 +10,7 @@
 //! | `notes_service` | the trait of services that keep meetings |
 //! | `transcriber` | the trait of programs that transcribe at once |
 //! | `local_service` | a notes service made of a transcriber, with the cache of its results |
+//! | `chat_service` | the writer of notes that is a service of its own |
 //! | `connect` | the composition: which kind of the config is which service |
 //! | `health` | which calls of a service are held, and what a failed call says about it |
 //! | `http_service` | pace, key and refused key of calls over HTTP |
@@ -21,6 +22,7 @@ mod accepted;
 pub(crate) mod answers;
 pub(crate) mod bounded;
 pub(crate) mod breaker;
+mod chat_service;
 mod connect;
 pub(crate) mod health;
 pub(crate) mod http_service;
@@ -96,6 +98,8 @@ pub(crate) struct Upload {
     pub mime: &'static str,
     /// The language that is spoken, where the folder names it.
     pub language: Option<String>,
+    /// Names and words that are likely to be spoken, for a recogniser that can be told.
+    pub expected_words: Vec<String>,
     /// Recordings of this job at the service that were discarded: none of them is found again.
     pub given_up: Vec<String>,
     /// The longest duration that is allowed. It is enforced by a service that decodes the recording

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{AnalysisRequest, Attachment, CallError, NewMeeting, Upload};
+use super::{AnalysisRequest, Attachment, CallError, NewMeeting, Upload, breaker::Call};
 use crate::{
     config::OnSuccessRemote,
     job::{Key, Report},
@@ -33,6 +33,18 @@ pub(crate) trait NotesService: Send + Sync + std::fmt::Debug {
     /// Reads the account's profile, as the service sends it: a cheap call that proves the service
     /// and the sign-in.
     async fn read_profile(&self) -> Result<serde_json::Value, CallError>;
+
+    /// As [`Self::read_profile`], for the part of the service that makes this call: its notes may be
+    /// written elsewhere.
+    async fn read_profile_for(&self, _call: Call) -> Result<serde_json::Value, CallError> {
+        self.read_profile().await
+    }
+
+    /// Has the model of another service that writes its notes answer one sentence; `None` where it
+    /// has no such service.
+    async fn try_writer(&self) -> Result<Option<String>, CallError> {
+        Ok(None)
+    }
 
     /// Makes a meeting and returns its id. A service without meetings returns the job's key, and
     /// finds the meeting by it.

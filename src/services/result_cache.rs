@@ -17,7 +17,7 @@ use crate::{
     clock,
     config::Analysis,
     effect::Effect,
-    job::{Findings, Key, Report, Segment, Status},
+    job::{Findings, Item, Key, Report, Segment, Status},
 };
 
 /// The file of the transcript.
@@ -83,25 +83,31 @@ impl CachedTranscript {
 }
 
 /// Notes that a model wrote, with remarks for their readers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ModelOutput {
     /// The notes, in Markdown.
     pub(super) text: String,
     /// Remarks for readers of the notes.
     pub(super) remarks: Vec<String>,
+    /// The items that are in the transcript.
+    pub(super) items: Vec<Item>,
+    /// The service and the model that wrote them, where that is to be shown.
+    pub(super) notes_by: Option<String>,
 }
 
 impl ModelOutput {
     /// Returns the notes of a recording in which nothing was said.
     pub(super) fn of_silence() -> Self {
-        Self { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() }
+        Self { text: "*Nothing was said.*".to_owned(), ..Self::default() }
     }
 
     /// Returns the notes as a result.
     pub(super) fn into_report(self, analysis: Analysis) -> Report {
         let raw = serde_json::to_string(&self).unwrap_or_default();
         let markdown = Some(self.text);
-        let findings = Findings { markdown, remarks: self.remarks, ..Findings::default() };
+        let Self { remarks, items, notes_by, .. } = self;
+        let findings = Findings { markdown, remarks, items, notes_by, ..Findings::default() };
         completed_report(analysis, findings, raw)
     }
 }
@@ -145,14 +151,21 @@ impl ResultCache {
         };
         // A key holds no separator.
         let dir = self.root.join(entry.replace('/', "_"));
-        JobCache { meeting: meeting.to_owned(), root: self.root.clone(), dir }
+        let notes_dir = match (self.entries, meeting.parse::<Key>()) {
+            // The notes of an earlier generation are not those of this one.
+            (CacheEntries::PerRecording, Ok(key)) => dir.join(format!("notes.{}", key.generation)),
+            (CacheEntries::PerRecording, Err(_)) | (CacheEntries::PerJob, _) => dir.clone(),
+        };
+        JobCache { meeting: meeting.to_owned(), root: self.root.clone(), dir, notes_dir }
     }
 
-    /// Removes the results of a job that are in the queue, and old ones of other jobs. Entries
-    /// that jobs share stay.
+    /// Removes the results of a job that are in the queue, and old ones of other jobs. Of an entry
+    /// that jobs share the transcript stays.
     pub(super) async fn forget_job(&self, meeting: &str) {
-        if self.entries == CacheEntries::PerJob {
-            self.job_cache(meeting).remove_results().await;
+        let job = self.job_cache(meeting);
+        match self.entries {
+            CacheEntries::PerJob => job.remove_results().await,
+            CacheEntries::PerRecording => job.remove_notes().await,
         }
     }
 
@@ -176,7 +189,10 @@ impl ResultCache {
 pub(crate) struct JobCache {
     meeting: String,
     root: PathBuf,
+    /// The directory of the transcript.
     dir: PathBuf,
+    /// The directory of what is written from the transcript.
+    notes_dir: PathBuf,
 }
 
 impl JobCache {
@@ -192,12 +208,12 @@ impl JobCache {
 
     /// Returns the transcript, if it is finished.
     pub(super) async fn read_transcript(&self) -> Result<Option<CachedTranscript>, CallError> {
-        self.read_file(TRANSCRIPT).await
+        read_json(self.dir.join(TRANSCRIPT)).await
     }
 
     /// Writes the transcript, whole or not at all.
     pub(super) async fn write_transcript(&self, transcript: &CachedTranscript) -> Result<(), CallError> {
-        self.write_file(TRANSCRIPT, transcript).await
+        write_json(self.dir.clone(), TRANSCRIPT, transcript).await
     }
 
     /// Returns the contents of a file, if it is there.
@@ -205,32 +221,42 @@ impl JobCache {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let path = self.dir.join(file);
-        on_disk(move || match std::fs::read(path) {
-            // A file that does not parse counts as missing, and is written again.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        })
-        .await
+        read_json(self.notes_dir.join(file)).await
     }
 
     /// Writes a file, whole or not at all.
     pub(super) async fn write_file<T: Serialize + Sync>(&self, file: &str, value: &T) -> Result<(), CallError> {
-        let dir = self.dir.clone();
-        let file = file.to_owned();
-        let bytes = serde_json::to_vec(value);
-        on_disk(move || place_file(&dir, &file, &bytes?)).await
+        write_json(self.notes_dir.clone(), file, value).await
     }
 
     /// Removes the job's results, and expired ones of other jobs.
     pub(super) async fn remove_results(&self) {
         let root = self.root.clone();
         let dir = self.dir.clone();
-        if let Err(error) = on_disk(move || remove_job_dir(&root, &dir)).await {
-            tracing::debug!("cached results of a finished recording stay for now: {error}");
-        }
+        log_failure(on_disk(move || remove_job_dir(&root, &dir))).await;
     }
+
+    /// Removes what was written from the transcript.
+    async fn remove_notes(&self) {
+        let dir = self.notes_dir.clone();
+        log_failure(on_disk(move || remove_dir(&dir))).await;
+    }
+}
+
+async fn read_json<T: DeserializeOwned + Send + 'static>(path: PathBuf) -> Result<Option<T>, CallError> {
+    on_disk(move || match std::fs::read(path) {
+        // A file that does not parse counts as missing, and is written again.
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    })
+    .await
+}
+
+async fn write_json<T: Serialize + Sync>(dir: PathBuf, file: &str, value: &T) -> Result<(), CallError> {
+    let file = file.to_owned();
+    let bytes = serde_json::to_vec(value);
+    on_disk(move || place_file(&dir, &file, &bytes?)).await
 }
 
 fn place_file(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
@@ -244,6 +270,12 @@ fn place_file(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
         std::fs::rename(&next, &path)?;
         File::open(dir)?.sync_all()
     })
+}
+
+async fn log_failure(removal: impl Future<Output = Result<(), CallError>>) {
+    if let Err(error) = removal.await {
+        tracing::debug!("cached results of a finished recording stay for now: {error}");
+    }
 }
 
 fn remove_job_dir(root: &Path, dir: &Path) -> io::Result<()> {

@@ -33,6 +33,7 @@ pub(super) fn tone_upload(language: Option<String>) -> io::Result<Upload> {
         name: NAME.to_owned(),
         mime: "audio/wav",
         language,
+        expected_words: Vec::new(),
         given_up: Vec::new(),
         length_max: None,
         progress,

@@ -5,7 +5,7 @@
 //! transcriber finds the transcript there. Transcripts lie under the content of the recording, so
 //! that a `redo` finds them too.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::{
     CallError, Upload,
     local_service::TranscriberService,
     result_cache::{CachedTranscript, JobCache, ResultCache},
-    transcriber::Transcriber,
+    transcriber::{NotesWriter, Transcriber},
 };
 use crate::job::{Content, Key, Segment};
 
@@ -37,10 +37,10 @@ impl SourceTranscriber {
         Self { name: name.to_owned(), cache: ResultCache::per_recording(root) }
     }
 
-    /// Returns the service of jobs that reuse these transcripts.
-    pub(crate) fn into_service(self) -> TranscriberService<Self> {
+    /// Returns the service of jobs that reuse these transcripts, with the writer of their notes.
+    pub(super) fn into_service(self, writer: Option<Arc<dyn NotesWriter>>) -> TranscriberService<Self> {
         let cache = self.cache.clone();
-        TranscriberService::new(self, cache)
+        TranscriberService::new(Arc::new(self), writer, cache)
     }
 
     /// Stores a transcript durably, for the recording with this content in this folder.
@@ -105,11 +105,14 @@ mod tests {
         let segment = Segment { start: Some(0.0), end: None, speaker: Some("Ann".into()), text };
         transcripts.place_transcript(&content, "sales.eu", 4, vec![segment]).await.expect("placed");
         assert!(dir.path().join(format!("sources/calls/{content}.sales.eu")).is_dir());
-        let service = transcripts.into_service();
+        let service = transcripts.clone().into_service(None);
         for generation in [1, 2] {
             let key = Key { content: content.clone(), folder: "sales.eu".into(), generation };
             let reports = service.read_reports(&key.to_string(), "transcript").await.expect("there");
             assert_eq!(reports[0].findings.segments[0].text, "Good morning.");
+            let cache = transcripts.cache.job_cache(&key.to_string());
+            assert_eq!(cache.read_file::<String>("note.json").await.expect("read"), None, "of another generation");
+            cache.write_file("note.json", &"notes").await.expect("written");
             service.forget_results(&key.to_string()).await;
         }
         let other = Key { content, folder: "sales".into(), generation: 1 }.to_string();

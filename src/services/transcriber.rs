@@ -38,16 +38,22 @@ pub(crate) trait Transcriber: Send + Sync + std::fmt::Debug {
 
     /// Transcribes a recording. The cache holds the finished parts of an interrupted attempt.
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError>;
-
-    /// Returns the writer of its notes; `None` where minuted extracts the notes.
-    fn notes_writer(&self) -> Option<&dyn NotesWriter> {
-        None
-    }
 }
 
-/// A program that writes notes from a transcript.
+/// A program that writes notes from a transcript: the transcriber itself, or another service.
 #[async_trait]
-pub(crate) trait NotesWriter: Send + Sync {
+pub(crate) trait NotesWriter: Send + Sync + std::fmt::Debug {
+    /// Makes a cheap call that proves the program and its key; `None` where it is the transcriber,
+    /// whose own call proves both.
+    async fn read_writer_profile(&self) -> Result<Option<Value>, CallError> {
+        Ok(None)
+    }
+
+    /// Has the program answer one sentence; `None` where it is the transcriber.
+    async fn try_writer(&self) -> Result<Option<String>, CallError> {
+        Ok(None)
+    }
+
     /// Writes one result from a transcript. The cache holds the finished parts of an interrupted
     /// attempt.
     async fn write_notes(

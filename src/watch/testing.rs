@@ -48,6 +48,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         analyses: Vec::new(),
         instruction: None,
         language: None,
+        vocabulary: Vec::new(),
         recursive: true,
         include: globs(&["*"]),
         exclude: globs(&[]),

@@ -9,7 +9,7 @@ use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Remote, Setback, Stage, State},
-    pipeline::{StageContext, analyse, create, upload},
+    pipeline::{StageContext, analyse, call_of_stage, create, upload},
     progress::Progress,
     runtime::ServiceHandle,
     services::{
@@ -50,7 +50,7 @@ impl JobRun {
         let mut fresh = false;
         while let State::Running { stage } = job.state {
             self.worker.activity.set_stage(job.id, stage);
-            let mut call = call_of(stage);
+            let mut call = call_of_stage(stage);
             let stepped = tokio::select! {
                 stepped = self.run_stage(&mut job, stage, fresh, &mut call) => stepped,
                 () = self.until_interrupted(stage) => {
@@ -222,14 +222,5 @@ impl JobRun {
             }
             Err(error) => self.worker.runtime.queue_failed("put an interrupted job back", &error),
         }
-    }
-}
-
-/// The call that a stage stands and falls with.
-fn call_of(stage: Stage) -> Call {
-    match stage {
-        Stage::Create => Call::Create,
-        Stage::Upload => Call::Upload,
-        Stage::Analyse | Stage::Deliver => Call::Request,
     }
 }

@@ -14,6 +14,7 @@ mod panics;
 mod reconsidered;
 pub(crate) mod result_poller;
 mod slots;
+mod substitute;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -72,7 +72,11 @@ impl Worker {
             handle.health.report(job.id.0, call, CallOutcome::Untold);
         }
         match setback {
-            Setback::Snooze { until } => self.snooze_job(job, until, None).await,
+            Setback::Snooze { until } => {
+                if !self.complete_without_writer(handle, folder, job, call).await {
+                    self.snooze_job(job, until, None).await;
+                }
+            }
             Setback::Own { from, error } => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.count_failure(folder, job, from, &error, None).await;
@@ -150,6 +154,9 @@ impl Worker {
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
                 if first {
                     self.runtime.service_down(handle, &error).await;
+                }
+                if self.complete_without_writer(handle, folder, job, call).await {
+                    return;
                 }
                 self.snooze_job(job, until, Some(DeferReason::ServiceFailed(error))).await;
             }
@@ -231,7 +238,7 @@ impl Worker {
         if let Some(plan) = &job.plan
             && let Some(handle) = self.runtime.live().service_for_job(&plan.service)
         {
-            add_extracted_note(handle.settings.kind.abilities(), plan, job.date(), &mut complete);
+            add_extracted_note(handle.settings.abilities().notes, plan, job.date(), &mut complete);
         }
         let path = folder.path.join(&job.path);
         let shown = printable_path(&path);
@@ -274,7 +281,7 @@ impl Worker {
         plan: &Plan,
         mut reports: Vec<Report>,
     ) {
-        add_extracted_note(handle.settings.kind.abilities(), plan, job.date(), &mut reports);
+        add_extracted_note(handle.settings.abilities().notes, plan, job.date(), &mut reports);
         let analysed = || Analysed {
             reports: reports.clone(),
             deliveries: deliveries_of_results(folder, job, plan),

@@ -195,6 +195,9 @@ async fn handle_look(
             }
             // The look that came before is the cheap read of a probe.
             if let Admission::Wait { until } = admit_call(worker, handle, job, Call::Request) {
+                if worker.complete_without_writer(handle, folder, job, Call::Request).await {
+                    return None;
+                }
                 return Some(next_poll_at(handle, until));
             }
             let analyses: Vec<_> = wanted.iter().map(|(analysis, _)| *analysis).collect();

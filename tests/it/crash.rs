@@ -141,7 +141,9 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::PlaceConverted
         | Effect::ForgetConverted
         | Effect::RetireModel
-        | Effect::PlaceModel => Scenario::Engine,
+        | Effect::PlaceModel
+        | Effect::PlaceWhisperModel
+        | Effect::RetireWhisperModel => Scenario::Engine,
         Effect::SendBot | Effect::RecallBot | Effect::Retranscribe | Effect::ScheduleBot | Effect::UnscheduleBot => {
             Scenario::Bots
         }

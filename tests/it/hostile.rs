@@ -381,7 +381,7 @@ fn secrets_reach_no_log_no_answer_no_process_list_and_no_open_file() {
     found.extend(secrets(&house));
     house.standin.revoke_all();
     house.drop_recording("c.mp3");
-    house.wait_until_waits("c.mp3", "service");
+    house.wait_until_waits("c.mp3", "sign_in");
     let mut said = house.log();
     assert!(said.contains("TRACE") || said.contains("DEBUG"), "the log is a detailed one");
     for arguments in [&["jobs", "--json"][..], &["status", "--json"], &["job", "1", "--json"], &["whoami", "--json"]] {

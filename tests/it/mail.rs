@@ -339,11 +339,11 @@ async fn the_operators_are_told_each_in_a_mail_of_their_own() {
 
     minuted needs attention:
 
-    2026-11-22 09:00 +00:00
+    2026-11-22 09:00 UTC
       talk-1.wav failed
       hint: minuted retry 1\u{1b}[2J
 
-    2026-11-22 09:00 +00:00
+    2026-11-22 09:00 UTC
       talk-2.wav failed
       hint: minuted retry 2\u{1b}[2J
 

@@ -35,6 +35,7 @@ mod main_job;
 mod meetingbaas;
 mod moving;
 mod names;
+mod notes_by;
 mod ondevice;
 mod open;
 mod openai;

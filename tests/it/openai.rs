@@ -108,15 +108,18 @@ fn a_model_writes_notes_by_the_instruction_and_key_points() {
     let notes = served.notes("talk.wav");
     assert!(notes.contains("- from \\[0:00:00\\] Good morning.") || notes.contains("- from [0:00:00]"), "{notes}");
     assert!(notes.contains("## Key points") && notes.contains("## Transcript"), "{notes}");
+    assert!(notes.contains("## Decisions") && notes.contains("- We decided to ship on Friday."), "{notes}");
     let asked = served.server.state().asked.clone();
-    assert_eq!(asked.len(), 2, "{asked:#?}");
-    for question in &asked {
+    let (items, freely): (Vec<_>, Vec<_>) = asked.into_iter().partition(crate::support::openai::Asked::is_for_items);
+    assert_eq!((items.len(), freely.len()), (1, 2), "{freely:#?}");
+    for question in &freely {
         assert_eq!(question.model, "writer");
         assert!(question.user.contains("Title: talk\n") && question.user.contains("Attendees: Ann Lee\n"));
         assert_eq!(question.transcript()[2], "[0:00:04] Ann will tell Bo.");
     }
+    assert_eq!(items[0].transcript(), ["1 We decided to ship on Friday.", "2 Ann will tell Bo."]);
     let instructed = |question: &&crate::support::openai::Asked| question.system.contains("the otters decided");
-    assert_eq!(asked.iter().filter(instructed).count(), 1, "the instruction is the note's alone");
+    assert_eq!(freely.iter().filter(instructed).count(), 1, "the instruction is the note's alone");
 }
 
 #[test]
@@ -139,6 +142,29 @@ fn a_server_without_times_is_known_for_it_after_the_first_recording() {
     served.server.state().transcription = json!({"text": " ", "segments": []});
     served.house.drop_recording("silence.wav");
     assert!(served.notes("silence.wav").contains("nothing was said"));
+}
+
+#[test]
+fn words_to_expect_are_the_prompt_and_left_out_where_a_server_refuses_them() {
+    let keys = "vocabulary = [\"Kubernetes\", \"Ann Lee\"]\n\
+                attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }, { name = \"Bo Chen\", email = \"bo@example.com\" }]";
+    for refused in [None, Some(400)] {
+        let served = Served::new("", keys);
+        served.server.state().refuses_prompt = refused;
+        let _daemon = served.house.start();
+        for name in ["first.wav", "second.wav"] {
+            served.house.drop_recording(name);
+            assert!(served.notes(name).contains("[00:00:02] We decided"), "with times");
+        }
+        let state = served.server.state();
+        let prompts: Vec<_> = state.sent.iter().map(|sent| sent.field("prompt")).collect();
+        let words = Some("Kubernetes, Ann Lee, Bo Chen");
+        match refused {
+            None => assert_eq!(prompts, [words, words]),
+            // With and without times, then without the words; from then on at once.
+            Some(_) => assert_eq!(prompts, [words, words, None, None]),
+        }
+    }
 }
 
 /// A fault, what it leads to, and what is told of it.
@@ -268,7 +294,7 @@ fn lines_of_parts(server: &OpenAi) -> Vec<String> {
 }
 
 fn spoken(lines: &[String]) -> Vec<String> {
-    lines.iter().map(|line| line.split_once("] ").expect("a time").1.to_owned()).collect()
+    lines.iter().map(|line| line.split_once(' ').expect("a number").1.to_owned()).collect()
 }
 
 #[test]
@@ -283,9 +309,9 @@ fn a_long_talk_reaches_the_model_in_parts_each_sentence_once() {
     assert_eq!(spoken(&lines_of_parts(&served.server)), talk);
     let asked = served.server.state().asked.clone();
     let parts = asked.iter().filter(|asked| asked.user.contains("Part ")).count();
-    assert!(parts > 2 && asked.len() > parts, "{parts} parts of {} questions", asked.len());
+    assert!(parts > 2 && asked.len() == parts + 1, "{parts} parts of {} questions", asked.len());
     assert!(asked.iter().all(|asked| (asked.system.len() + asked.user.len()) / 3 <= 2048 - 512));
-    assert!(notes.contains("Merged from"), "{notes}");
+    assert!(notes.contains("## Summary\n\n- Sentence number 0 of"), "{notes}");
     assert!(!notes.contains("> the "), "nothing is missing, and nothing is said to be: {notes}");
 }
 
@@ -298,7 +324,7 @@ fn a_window_that_is_smaller_than_was_said_is_found_out() {
     served.server.state().window_bytes = Some(6000);
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
-    assert!(served.notes("talk.wav").contains("Merged from"));
+    assert!(served.notes("talk.wav").contains("## Summary\n\n- Sentence number 0 of"));
     assert_eq!(spoken(&lines_of_parts(&served.server)), talk);
     assert_eq!(served.house.job("talk.wav")["attempts"], 0);
 }
@@ -331,7 +357,8 @@ fn notes_that_fail_three_times_leave_the_transcript_and_retry_goes_on_there() {
     assert_eq!((&job["attempts"], &job["partial"]), (&3.into(), &true.into()), "{job:#}");
     let partial = until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
     assert!(partial.contains("**Incomplete:**") && partial.contains("ship on Friday"), "{partial}");
-    assert_eq!(served.server.state().calls.iter().filter(|call| **call == Call::Chat).count(), 3);
+    // Each attempt leaves out what servers refuse: one thing after the other, then all of them.
+    assert_eq!(served.server.state().calls.iter().filter(|call| **call == Call::Chat).count(), 3 * 5);
     served.server.clear_faults();
     let path = served.house.path("talk.wav");
     assert!(served.house.run(&["retry", path.to_str().expect("UTF-8")]).status.success());

@@ -187,7 +187,7 @@ fn what_ended_before_minuted_came_is_left_alone_and_can_be_fetched_all_the_same(
         let daemon = sourced.house.start();
         sourced.until_listed(3);
         assert_eq!(sourced.list(), Vec::<Value>::new());
-        assert_eq!(sourced.house.logged("WARN", "vendors keep recordings for 3 to 30 days"), 1);
+        assert_eq!(sourced.house.logged("WARN", "vendors keep them for 3 to 30 days"), 1);
         let new = sourced.baas.add(Bot { ended: Some(minuted::testing::clock::now()), ..Bot::ended("new") });
         sourced.until_done(&new);
         let output = sourced.house.run(&["source", "fetch", &old]);

@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{CheckFindings, CommandFailure, Finding};
 use crate::{
-    config::{Abilities, Analysis, Notes, Settings},
+    config::{Abilities, Analysis, Kind, Notes, Settings},
     runtime::LiveConfig,
 };
 
@@ -14,10 +14,15 @@ use crate::{
 pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
-        let abilities = handle.settings.kind.abilities();
+        let abilities = handle.settings.abilities();
         let takes: BTreeSet<&str> = handle.service.accepted_extensions().iter().copied().collect();
         let takes = takes.into_iter().collect::<Vec<_>>().join(" ");
-        let told = format!("{}; it takes {takes}", describe_abilities(&abilities));
+        let only_writes = matches!(&handle.settings.kind, Kind::Openai(openai) if !openai.transcribes);
+        let told = if only_writes {
+            "the notes of other services; it is sent no recording".to_owned()
+        } else {
+            format!("{}; it takes {takes}", describe_abilities(&abilities))
+        };
         findings.add(Finding::ok(format!("service {name}, gives"), told))?;
     }
     Ok(())

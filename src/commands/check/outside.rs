@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::{CheckFindings, CommandFailure, Finding, koldan};
 use crate::{
     commands::parse_answer,
-    config::Settings,
+    config::{NotesBy, Settings},
     control::{Answer, Caller, ConfigTrial, ControlRequest, Difference, try_mail},
     runtime::LiveConfig,
     services::CallError,
@@ -103,8 +103,14 @@ pub(super) async fn check_services(
     findings: &mut CheckFindings,
 ) -> Result<(), CommandFailure> {
     if let Some(asked) = asked {
-        for name in settings.services.keys() {
+        for (name, service) in &settings.services {
             check_service(settings, name, asked, findings).await?;
+            if let Some(notes) = &service.notes {
+                let answer = asked.attempt(settings, ConfigTrial::Writer(name.clone())).await;
+                let answer = answer.map_err(|refusal| refusal.message);
+                let answer = answer.map(|answer| answer["answer"].as_str().unwrap_or_default().to_owned());
+                findings.add(describe_writer(name, notes, answer))?;
+            }
         }
         return findings.add(asked.told());
     }
@@ -173,7 +179,30 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut CheckFindings)
             Finding::error(format!("service {name}"), one_line(&error_chain(&error), 300), hint)
         }
     };
-    findings.add(found)
+    findings.add(found)?;
+    let Some(notes) = &handle.settings.notes else { return Ok(()) };
+    let answer = handle.service.try_writer().await.map(Option::unwrap_or_default);
+    findings.add(describe_writer(name, notes, answer.map_err(|error| one_line(&error_chain(&error), 300))))
+}
+
+/// Tells what the model that writes the notes of a service answered to one sentence.
+fn describe_writer(name: &str, notes: &NotesBy, answer: Result<String, String>) -> Finding {
+    let subject = format!("service {name}, notes");
+    let model = notes.openai.notes_model.as_deref().unwrap_or_default();
+    let place = notes.place();
+    match answer {
+        Ok(answer) => {
+            let what = format!(
+                "`{}` at {place} writes them with {model}; asked for a sentence it answered: {answer}",
+                notes.name
+            );
+            Finding::ok(subject, what)
+        }
+        Err(message) => {
+            let hint = format!("start that server, or check base_url and notes_model of [services.{}]", notes.name);
+            Finding::error(subject, message, hint)
+        }
+    }
 }
 
 /// Tells of a service that answers; of one that lists its models, which of those it is asked for it does not list.

@@ -61,13 +61,12 @@ fn needed_mib(settings: &Settings) -> u64 {
     let recogniser = settings.services.values().filter_map(|service| {
         let Kind::Ondevice(ondevice) = &service.kind else { return None };
         let one = match &ondevice.recogniser {
-            Recogniser::Moonshine => MEMORY_MIB,
             // One that cannot be read is told of elsewhere.
             Recogniser::Whisper { model } => whisper_mib(model)?,
             Recogniser::Auto { model } if Recogniser::HAS_WHISPER => {
                 whisper_mib(model).unwrap_or_default().max(MEMORY_MIB)
             }
-            Recogniser::Auto { .. } => MEMORY_MIB,
+            Recogniser::Auto { .. } | Recogniser::Moonshine => MEMORY_MIB,
         };
         Some(one.saturating_mul(u64::try_from(service.at_once.unwrap_or(1)).unwrap_or(1)))
     });

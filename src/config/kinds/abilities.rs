@@ -32,6 +32,19 @@ pub struct Abilities {
     pub deletes: bool,
 }
 
+impl Abilities {
+    /// Returns the abilities of a transcribing service whose notes a chat model writes.
+    #[must_use]
+    pub(in crate::config) fn with_chat_notes(self) -> Self {
+        Self {
+            follows_instruction: true,
+            notes: Notes::WhenAsked,
+            analyses: &[Analysis::MeetingNote, Analysis::KeyPoints, Analysis::Transcription],
+            ..self
+        }
+    }
+}
+
 /// Origin of a meeting note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notes {

@@ -61,7 +61,7 @@ pub(super) static KINDS: [NamedKind; 5] = [
     NamedKind {
         word: "paxs",
         keys: PaxsKeys::KNOWN,
-        without: &[],
+        without: &["notes", "notes_else"],
         read: |table| PaxsKeys::from_table(table).into_settings().map(Kind::Paxs),
     },
     NamedKind {
@@ -79,7 +79,7 @@ pub(super) static KINDS: [NamedKind; 5] = [
     NamedKind {
         word: "koldan",
         keys: KoldanKeys::KNOWN,
-        without: &["instruction"],
+        without: &["instruction", "notes", "notes_else"],
         read: |table| koldan::read_koldan(table).map(Kind::Koldan),
     },
     NamedKind {
@@ -95,7 +95,8 @@ impl NamedKind {
     /// kind alone.
     pub(super) fn read(&self, table: &Table<'_>) -> Option<Kind> {
         let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !self.keys.contains(key));
-        for key in foreign.chain(self.without) {
+        let is_written_elsewhere = table.is_present("notes") && !self.without.contains(&"notes");
+        for key in foreign.chain(self.without).filter(|key| !(is_written_elsewhere && **key == "instruction")) {
             if let Some(span) = table.key_span(key) {
                 let what = format!("a service of kind `{}` has no `{key}`", self.word);
                 table.diagnostics().add_at(span, what, "remove it");
@@ -180,6 +181,13 @@ impl Kind {
     #[must_use]
     pub fn absence_cure(&self) -> &'static str {
         self.profile().absence_cure()
+    }
+
+    /// Notes that no recording is ever sent to this service.
+    pub(super) fn refuse_recordings(&mut self) {
+        if let Self::Openai(openai) = self {
+            openai.transcribes = false;
+        }
     }
 
     /// Adds the settings of a folder of this service.

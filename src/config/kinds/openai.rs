@@ -30,6 +30,10 @@ table_keys! {
         /// Tokens that the model of the notes takes at once, its answer included. By default what
         /// the smallest models of today have, and hosts give.
         context: u32 = read_number(1024..=2_000_000), default 8192;
+    } and {
+        /// Recordings are sent there. False where it only writes the notes of other services: then
+        /// its model that transcribes need not exist.
+        transcribes: bool,
     }
 }
 
@@ -39,16 +43,11 @@ impl ServiceProfile for Openai {
     }
 
     fn abilities(&self) -> Abilities {
-        let writes = self.notes_model.is_some();
-        Abilities {
+        let abilities = Abilities {
             needs_attendees: false,
-            follows_instruction: writes,
-            notes: if writes { Notes::WhenAsked } else { Notes::Extracted },
-            analyses: if writes {
-                &[Analysis::MeetingNote, Analysis::KeyPoints, Analysis::Transcription]
-            } else {
-                &[Analysis::MeetingNote, Analysis::Transcription]
-            },
+            follows_instruction: false,
+            notes: Notes::Extracted,
+            analyses: &[Analysis::MeetingNote, Analysis::Transcription],
             signs_in: false,
             transcribes_at_once: true,
             // One graphics card, most often; two at once take as long together.
@@ -57,7 +56,8 @@ impl ServiceProfile for Openai {
             progress: false,
             cancels: false,
             deletes: false,
-        }
+        };
+        if self.notes_model.is_some() { abilities.with_chat_notes() } else { abilities }
     }
 
     fn place(&self) -> String {
@@ -80,11 +80,13 @@ impl ServiceProfile for Openai {
 
 /// Reads the keys of a server of OpenAI's shape.
 pub(super) fn read_openai(table: &Table<'_>) -> Option<Openai> {
+    let is_written_elsewhere = table.is_present("notes");
     for key in ["instruction", "context"] {
-        if let Some(span) = table.key_span(key).filter(|_| !table.is_present("notes_model")) {
+        let follows = table.is_present("notes_model") || (key == "instruction" && is_written_elsewhere);
+        if let Some(span) = table.key_span(key).filter(|_| !follows) {
             let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
             table.diagnostics().add_at(span, format!("`{key}` without `notes_model`"), help);
         }
     }
-    OpenaiKeys::from_table(table).into_settings()
+    OpenaiKeys::from_table(table).into_settings(true)
 }

@@ -149,7 +149,7 @@ fn refuse_idle(table: &Table<'_>) {
             table.diagnostics().add_at(span, format!("`{key}` without `summary_model`"), help);
         }
     }
-    let writes = table.is_present("summary_model") || table.is_present("chat_model");
+    let writes = ["summary_model", "chat_model", "notes"].iter().any(|key| table.is_present(key));
     if let Some(span) = table.key_span("instruction").filter(|_| !writes) {
         let help = "add chat_model = \"…\", the model that follows it, or remove it";
         table.diagnostics().add_at(span, "`instruction` without `chat_model`", help);

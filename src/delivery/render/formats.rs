@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Analysis, Attendee},
-    job::{Segment, Status},
+    job::{Item, Segment, Status},
     text::{format_clock, printable_json, strip_controls, strip_to_line},
 };
 
@@ -50,6 +50,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attendees_from: Option<&'a str>,
     service: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes_by: Option<&'a str>,
     meeting: Option<&'a str>,
     warning: Option<&'a str>,
     analyses: Vec<Part<'a>>,
@@ -62,6 +64,8 @@ struct Part<'a> {
     summary: Option<&'a str>,
     speakers: &'a [String],
     segments: &'a [Segment],
+    #[serde(skip_serializing_if = "<[Item]>::is_empty")]
+    items: &'a [Item],
 }
 
 /// Returns everything, as the service gave it: what reads JSON decides itself what it shows. The file itself holds
@@ -74,6 +78,7 @@ pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
         summary: report.findings.summary.as_deref(),
         speakers: &report.findings.speakers,
         segments: &report.findings.segments,
+        items: &report.findings.items,
     });
     let document = Document {
         key: minutes.key.to_string(),
@@ -86,6 +91,7 @@ pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
         attendees: &minutes.attendees,
         attendees_from: minutes.attendees_from.as_deref(),
         service: &minutes.service,
+        notes_by: minutes.notes_by(),
         meeting: minutes.meeting.as_deref(),
         warning: minutes.warning.as_deref(),
         analyses: analyses.collect(),

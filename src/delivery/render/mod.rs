@@ -8,6 +8,7 @@ pub(crate) mod failed;
 mod formats;
 pub(super) mod front;
 pub(super) mod html;
+mod items;
 pub(super) mod markdown;
 pub(super) mod notes;
 pub(super) mod plain;

@@ -8,6 +8,7 @@ use jiff::Zoned;
 use super::{
     direction::Letters,
     front::{self, Proof},
+    items::write_items,
     markdown::section_content,
     turns::each_paragraph,
 };
@@ -88,6 +89,11 @@ impl Minutes {
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
+    /// Returns the writer of the meeting note, where it is not the service itself.
+    pub(in crate::delivery) fn notes_by(&self) -> Option<&str> {
+        self.findings_of(Analysis::MeetingNote)?.notes_by.as_deref()
+    }
+
     /// Returns what was said, empty when the service does not tell.
     pub(in crate::delivery) fn segments(&self) -> &[Segment] {
         self.findings_of(Analysis::Transcription).map_or(&[], |found| &found.segments)
@@ -100,6 +106,7 @@ impl Minutes {
         for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings_of(analysis)) {
             let texts = [&found.markdown, &found.summary].into_iter().flatten();
             texts.for_each(|text| letters.count_letters(text));
+            found.items.iter().for_each(|item| letters.count_letters(&item.text));
             found.segments.iter().for_each(|segment| letters.count_letters(&segment.text));
         }
         letters.are_right_to_left()
@@ -137,6 +144,7 @@ impl Minutes {
         );
         fields.extend(self.language().map(|language| ("language", front::yaml_scalar(&language))));
         fields.push(("service", front::yaml_scalar(&strip_to_line(&self.service))));
+        fields.extend(self.notes_by().map(|by| ("notes_by", front::yaml_scalar(&strip_to_line(by)))));
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
@@ -157,7 +165,10 @@ const IN_NOTE: usize = 2;
 fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
-        Analysis::MeetingNote => add_part(out, &section_content(text, title, IN_NOTE)),
+        Analysis::MeetingNote => {
+            add_part(out, &section_content(text, title, IN_NOTE));
+            write_items(out, &found.items);
+        }
         Analysis::KeyPoints => add_headed(out, "Key points", text),
         Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
@@ -189,7 +200,7 @@ fn add_headed(out: &mut String, heading: &str, markdown: &str) {
 }
 
 /// Adds a part that says something, with an empty line before it.
-fn add_part(out: &mut String, part: &str) {
+pub(super) fn add_part(out: &mut String, part: &str) {
     if !part.trim().is_empty() {
         out.push_str("\n\n");
         out.push_str(part);

@@ -2,14 +2,14 @@
 //! its name and a hash of its content.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder, File, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use super::{NotWeights, Weights, look};
-use crate::{config::WhisperModel, effect::Effect, engine::model::Places};
+use crate::{config::WhisperModel, effect::Effect, engine::model::Places, text::ShellCommand};
 
 /// The extension of a model.
 const EXTENSION: &str = "bin";
@@ -90,7 +90,10 @@ impl NoWhisperModel {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::NoneInstalled => "fetch a model, such as ggml-base.bin, and minuted engine install FILE".to_owned(),
-            Self::NotInstalled { name } => format!("fetch ggml-{name}.bin, and minuted engine install ggml-{name}.bin"),
+            Self::NotInstalled { name } => {
+                let install = ShellCommand::new("minuted engine install").add_word(format!("ggml-{name}.bin"));
+                format!("fetch that model, and {}", String::from(install))
+            }
             Self::Unusable { .. } => "write the path of a ggml file of whisper.cpp to `model`".to_owned(),
         }
     }
@@ -184,52 +187,37 @@ pub(crate) fn install_model(places: &Places, file: &Path) -> Result<InstalledMod
 
 fn store_file(dir: &Path, name: &str, file: &Path) -> io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-    let temporary = dir.join(format!(".{name}.{}.part", std::process::id()));
-    let stored = copy_hashed(file, &temporary).and_then(|hash| {
-        let stored = dir.join(format!("{name}-{}.{EXTENSION}", &hash[..HASH_DIGITS]));
-        if look(&stored).is_ok() {
-            // The same content: a new file would be another model to those who know it by its time.
-            fs::remove_file(&temporary)?;
-            return Ok(stored);
-        }
-        Effect::PlaceModel.during(|| fs::rename(&temporary, &stored))?;
+    // It goes with the process, unless it gets its name.
+    let mut temporary = tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(dir)?;
+    let hash = copy_hashed(file, temporary.as_file_mut())?;
+    temporary.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    temporary.as_file().sync_all()?;
+    let stored = dir.join(format!("{name}-{}.{EXTENSION}", &hash[..HASH_DIGITS]));
+    // The same content in a new file would be another model to those who know it by its time.
+    if look(&stored).is_err() {
+        Effect::PlaceWhisperModel.during(|| temporary.persist(&stored).map_err(|error| error.error))?;
         File::open(dir)?.sync_all()?;
-        Ok(stored)
-    });
-    if stored.is_err() {
-        // What could not be made whole is of no use; the error of the copy counts.
-        drop(fs::remove_file(&temporary));
     }
-    let stored = stored?;
     let others = list_in(dir).into_iter().filter(|model| model.name == name && model.weights.path != stored);
     for other in others {
-        Effect::RetireModel.during(|| fs::remove_file(&other.weights.path))?;
+        Effect::RetireWhisperModel.during(|| fs::remove_file(&other.weights.path))?;
     }
     Ok(stored)
 }
 
-/// Copies a file durably; returns the BLAKE3 of its content.
-fn copy_hashed(from: &Path, to: &Path) -> io::Result<String> {
+/// Copies a file; returns the BLAKE3 of its content.
+fn copy_hashed(from: &Path, to: &mut File) -> io::Result<String> {
     let mut source = File::open(from)?;
-    source.rewind()?;
-    // One that a killed installation has left.
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o644).open(to)?;
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; BLOCK];
     loop {
         let read = source.read(&mut block)?;
         if read == 0 {
-            break;
+            return Ok(hasher.finalize().to_hex().to_string());
         }
         hasher.update(&block[..read]);
-        target.write_all(&block[..read])?;
+        to.write_all(&block[..read])?;
     }
-    target.sync_all()?;
-    Ok(hasher.finalize().to_hex().to_string())
 }
 
 #[cfg(test)]

@@ -234,6 +234,7 @@ mod tests {
             name,
             mime,
             language: None,
+            expected_words: Vec::new(),
             given_up: Vec::new(),
             length_max: None,
             progress,

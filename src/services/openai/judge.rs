@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{OpenAiTranscriber, transcribe::Untranscribed};
+use super::{
+    OpenAiTranscriber,
+    transcribe::{KnownForm, Untranscribed},
+};
 use crate::{
     job::Suspect,
     services::{
@@ -57,7 +60,7 @@ impl OpenAiTranscriber {
         let finding = self.lock_trials().record_failure(meeting, is_lost, Instant::now());
         match finding {
             // An earlier success proves nothing about a server that is down now.
-            TrialFinding::Recording => match self.list_models().await {
+            TrialFinding::Recording => match self.server.list_models().await {
                 Ok(_) => recording_error(error),
                 Err(down @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => down,
                 Err(CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
@@ -102,9 +105,9 @@ impl OpenAiTranscriber {
                 return ToneTrial::Failed(CallError::File(FileFault::Unreadable(error.to_string())));
             }
         };
-        tracing::debug!("service `{}` gets a second of sound, to compare", self.name);
+        tracing::debug!("service `{}` gets a second of sound, to compare", self.server.name);
         // The response format may be what is refused: the server may have been replaced.
-        let trying = tokio::time::timeout(SOUND_LIMIT, self.transcribe_as(&upload, None));
+        let trying = tokio::time::timeout(SOUND_LIMIT, self.transcribe_as(&upload, KnownForm::default()));
         let tried = trying.await.unwrap_or_else(|_| {
             let message = format!("no answer to a second of sound within {SOUND_LIMIT:?}");
             Err(CallError::service_alone(message).into())
@@ -123,11 +126,11 @@ impl OpenAiTranscriber {
     async fn set_up_error(&self, error: CallError, message: Option<&str>) -> CallError {
         let likewise = message.map(|message| format!(" ({message})")).unwrap_or_default();
         match error {
-            CallError::Forbidden { message } => self.refused_key(403, &message).await,
+            CallError::Forbidden { message } => self.server.refused_key(403, &message).await,
             CallError::Refused { status, message } => CallError::service_alone(format!(
                 "the service answered {status}: {message}; a second of sound that minuted made is refused \
                  likewise{likewise}; check model, api_key_file and base_url of [services.{}]",
-                self.name
+                self.server.name
             )),
             other @ (CallError::Unavailable { .. } | CallError::SignedOut { .. } | CallError::File(_)) => other,
         }
@@ -136,7 +139,7 @@ impl OpenAiTranscriber {
     /// Returns the error where no comparison is possible now: the recording is not blamed yet.
     async fn undecided_error(&self, error: CallError) -> CallError {
         match error {
-            CallError::Forbidden { message } => self.refused_key(403, &message).await,
+            CallError::Forbidden { message } => self.server.refused_key(403, &message).await,
             CallError::Refused { status, message } => CallError::Unavailable {
                 message: format!(
                     "the service answered {status}: {message}; whether it takes other sound is not known yet"

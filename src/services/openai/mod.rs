@@ -10,12 +10,16 @@
 //! | `session` | calls and the mapping of their answers |
 //! | `transcribe` | a recording → segments |
 //! | `judge` | the culprit of a refused recording |
+//! | `chat` | the model that writes notes, and one question to it |
 //! | `notes` | segments → notes, in as many calls as the window requires |
+//! | `items` | segments → items that are in the transcript |
 //! | `prompts` | the prompts of the model |
 //! | `cut` | texts in parts that fit |
 //! | `wire` | the forms of the answers |
 
+mod chat;
 mod cut;
+mod items;
 mod judge;
 mod notes;
 mod prompts;
@@ -31,17 +35,18 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use self::transcribe::TranscriptionShape;
+pub(super) use self::chat::ChatWriter;
+use self::transcribe::KnownForm;
 use super::{
     CallError, Upload,
     http_service::{Credentials, HttpService, KeyChange, KeyHeader},
     pacer::Pacer,
     result_cache::{CachedTranscript, JobCache},
-    transcriber::{NotesWriter, Transcriber},
+    transcriber::Transcriber,
     trial::Trials,
 };
 use crate::{
-    config::{self, ApiKey},
+    config::{self, ApiKey, Poll},
     http::{BuildError, CallLimits},
 };
 
@@ -50,52 +55,73 @@ use crate::{
 const ACCEPTS: [&str; 13] =
     ["flac", "m4a", "mp3", "mp4", "mpa", "mpeg", "mpg", "mpga", "oga", "ogg", "opus", "wav", "webm"];
 
-/// The server of one table of the config.
+/// The server of one table of the config: what the calls of both halves have in common.
 #[derive(Debug)]
-pub(crate) struct OpenAiTranscriber {
+pub(super) struct OpenAiServer {
     name: String,
     settings: config::Openai,
     http: HttpService,
     /// Time limit of one answer.
     patience: Duration,
-    /// The response format of the server, once that is known.
-    shape: Mutex<Option<TranscriptionShape>>,
+}
+
+/// The half of a server that transcribes.
+#[derive(Debug)]
+pub(super) struct OpenAiTranscriber {
+    server: Arc<OpenAiServer>,
+    /// The form of a request that the server takes, once that is known.
+    form: Mutex<KnownForm>,
     /// The evidence about recordings that it accepted or refused.
     trials: Mutex<Trials>,
 }
 
-impl OpenAiTranscriber {
-    /// Returns the transcriber at the server. `pacer` is shared by all its users.
+impl OpenAiServer {
+    /// Returns the server. `pacer` is shared by all its users.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub(crate) fn new(
-        service: &config::Service,
+    pub(super) fn new(
+        name: &str,
         settings: &config::Openai,
+        request_timeout: Duration,
+        poll: Poll,
         pacer: Arc<Pacer>,
     ) -> Result<Self, BuildError> {
-        let patience = service.poll.patience.max(service.poll.timeout);
+        let patience = poll.patience.max(poll.timeout);
         // The server transcribes before it answers the upload.
-        let limits = CallLimits { answer: patience, ..CallLimits::new(service.request_timeout) };
+        let limits = CallLimits { answer: patience, ..CallLimits::new(request_timeout) };
         let credentials = settings
             .api_key_file
             .clone()
             .map(|file| Credentials { place: ApiKey::File(file), header: KeyHeader::Bearer });
         Ok(Self {
-            name: service.name.clone(),
+            name: name.to_owned(),
             settings: settings.clone(),
             http: HttpService::new(&settings.base_url, limits, pacer, credentials)?,
             patience,
-            shape: Mutex::default(),
-            trials: Mutex::default(),
         })
+    }
+
+    /// Returns the models that the server lists, and those of `wanted` that it does not.
+    async fn read_models(&self, wanted: &[&str]) -> Result<Value, CallError> {
+        let Some(models) = self.list_models().await? else { return Ok(json!({ "models": null })) };
+        let is_listed = |model: &str| models.iter().any(|listed| wire::is_model(listed, model));
+        let unlisted: Vec<&str> = wanted.iter().copied().filter(|model| !is_listed(model)).collect();
+        Ok(json!({ "models": models, "unlisted": unlisted }))
+    }
+}
+
+impl OpenAiTranscriber {
+    /// Returns the half of this server that transcribes.
+    pub(super) fn new(server: Arc<OpenAiServer>) -> Self {
+        Self { server, form: Mutex::default(), trials: Mutex::default() }
     }
 }
 
 #[async_trait]
 impl Transcriber for OpenAiTranscriber {
     fn name(&self) -> &str {
-        &self.name
+        &self.server.name
     }
 
     fn accepted_extensions(&self) -> &'static [&'static str] {
@@ -103,21 +129,17 @@ impl Transcriber for OpenAiTranscriber {
     }
 
     async fn read_profile(&self) -> Result<Value, CallError> {
-        let wanted = [Some(&self.settings.model), self.settings.notes_model.as_ref()];
-        let Some(models) = self.list_models().await? else { return Ok(json!({ "models": null })) };
-        let unlisted: Vec<&String> = wanted
-            .into_iter()
-            .flatten()
-            .filter(|model| !models.iter().any(|listed| wire::is_model(listed, model)))
-            .collect();
-        Ok(json!({ "models": models, "unlisted": unlisted }))
+        let settings = &self.server.settings;
+        let transcribing = settings.transcribes.then_some(settings.model.as_str());
+        let wanted: Vec<&str> = transcribing.into_iter().chain(settings.notes_model.as_deref()).collect();
+        self.server.read_models(&wanted).await
     }
 
     /// Returns whether the key was replaced. After a restart, where no refusal is known, the server
     /// is asked.
     async fn may_be_mended(&self) -> bool {
-        match self.http.key_change().await {
-            KeyChange::NoneRefused => self.list_models().await.is_ok(),
+        match self.server.http.key_change().await {
+            KeyChange::NoneRefused => self.server.list_models().await.is_ok(),
             KeyChange::Replaced => true,
             KeyChange::Unchanged(_) => false,
         }
@@ -131,9 +153,5 @@ impl Transcriber for OpenAiTranscriber {
         };
         self.record_success(meeting);
         Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
-    }
-
-    fn notes_writer(&self) -> Option<&dyn NotesWriter> {
-        Some(self)
     }
 }

@@ -1,12 +1,12 @@
 //! Calls and the mapping of their answers.
 
-use super::{OpenAiTranscriber, wire};
+use super::{OpenAiServer, wire};
 use crate::{
     http::{Answer, Request},
     services::{CallError, answers, pacer::Priority},
 };
 
-impl OpenAiTranscriber {
+impl OpenAiServer {
     /// Makes a call without a file and returns its answer, of any status.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
         self.http.call(request, Priority::High).await.map_err(answers::mark_not_executed)

@@ -26,6 +26,34 @@ pub(super) enum TranscriptionShape {
     Plain,
 }
 
+/// What is known of the requests for a transcription that a server takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct KnownForm {
+    shape: Option<TranscriptionShape>,
+    /// Words to expect are taken. Few models refuse them.
+    takes_prompt: Option<bool>,
+}
+
+impl KnownForm {
+    /// Returns the forms to try, in this order; each one sends the whole recording.
+    fn forms(self, has_words: bool) -> Vec<(TranscriptionShape, bool)> {
+        let shapes = match self.shape {
+            Some(shape) => vec![shape],
+            None => vec![TranscriptionShape::Verbose, TranscriptionShape::Plain],
+        };
+        let prompts = match self.takes_prompt.filter(|_| has_words) {
+            Some(takes) => vec![takes],
+            None if has_words => vec![true, false],
+            None => vec![false],
+        };
+        prompts.into_iter().flat_map(|prompt| shapes.iter().map(move |shape| (*shape, prompt))).collect()
+    }
+}
+
+/// Bytes of the prompt of a transcription. Whisper reads its last 224 tokens, and a name takes a
+/// token for every two or three bytes.
+const PROMPT_BYTES_MAX: usize = 560;
+
 /// A recording that was not transcribed.
 #[derive(Debug)]
 pub(super) struct Untranscribed {
@@ -45,7 +73,7 @@ impl OpenAiTranscriber {
     /// Has a recording transcribed. A server that refuses the format with times is asked for the
     /// plain one, from then on at once.
     pub(super) async fn send_recording(&self, upload: &Upload) -> Result<ServerTranscript, Untranscribed> {
-        self.transcribe_as(upload, self.known_shape()).await
+        self.transcribe_as(upload, self.known_form()).await
     }
 
     /// Has a recording transcribed in the known format, else in the one that the server turns out
@@ -53,36 +81,46 @@ impl OpenAiTranscriber {
     pub(super) async fn transcribe_as(
         &self,
         upload: &Upload,
-        known: Option<TranscriptionShape>,
+        known: KnownForm,
     ) -> Result<ServerTranscript, Untranscribed> {
-        let mut shape = known.unwrap_or(TranscriptionShape::Verbose);
-        let mut answer = self.send_upload(upload, shape).await?;
-        if known.is_none() && matches!(answer.status, 400 | 422) {
-            shape = TranscriptionShape::Plain;
-            answer = self.send_upload(upload, shape).await?;
+        let has_words = !upload.expected_words.is_empty();
+        let mut forms = known.forms(has_words).into_iter();
+        let (mut shape, mut has_prompt) = forms.next().unwrap_or((TranscriptionShape::Verbose, false));
+        let mut answer = self.send_upload(upload, shape, has_prompt).await?;
+        for form in forms {
+            if !matches!(answer.status, 400 | 422) {
+                break;
+            }
+            (shape, has_prompt) = form;
+            answer = self.send_upload(upload, shape, has_prompt).await?;
         }
         if answer.status == 403 && !is_key_refusal(&answer) {
             // The refusal may concern the key, or come from a proxy that rejects this file.
             return Err(CallError::Forbidden { message: answers::error_message(&answer) }.into());
         }
-        let answer = self.check_answer(answer, "base_url and model, then api_key_file").await?;
+        let answer = self.server.check_answer(answer, "base_url and model, then api_key_file").await?;
         let reading = answers::read_long(move || {
             response_parsing::parse_transcript(&answers::read_transcription(answer)?)?
                 .ok_or_else(|| answers::unexpected_answer("no transcription"))
         });
         let transcript = reading.await.map_err(mark_not_executed)?;
-        if known.is_none() {
-            *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape);
-        }
+        let takes_prompt = known.takes_prompt.or(has_words.then_some(has_prompt));
+        let known = KnownForm { shape: Some(shape), takes_prompt };
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(transcript)
     }
 
-    fn known_shape(&self) -> Option<TranscriptionShape> {
-        *self.shape.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known_form(&self) -> KnownForm {
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send_upload(&self, upload: &Upload, shape: TranscriptionShape) -> Result<Answer, Untranscribed> {
-        let mut fields = vec![("model", self.settings.model.as_str())];
+    async fn send_upload(
+        &self,
+        upload: &Upload,
+        shape: TranscriptionShape,
+        has_prompt: bool,
+    ) -> Result<Answer, Untranscribed> {
+        let mut fields = vec![("model", self.server.settings.model.as_str())];
         match shape {
             TranscriptionShape::Verbose => {
                 fields.extend([("response_format", "verbose_json"), ("timestamp_granularities[]", "segment")]);
@@ -90,17 +128,34 @@ impl OpenAiTranscriber {
             TranscriptionShape::Plain => fields.push(("response_format", "json")),
         }
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
+        let prompt = transcription_prompt(&upload.expected_words);
+        if has_prompt && !prompt.is_empty() {
+            fields.push(("prompt", &prompt));
+        }
         let body = upload.form_body(&upload.name, &fields).map_err(CallError::from)?;
-        let key = self.http.current_key().await?;
-        self.http.wait_for_slot().await;
+        let key = self.server.http.current_key().await?;
+        self.server.http.wait_for_slot().await;
         let request = Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);
-        let request = request.within(self.patience);
+        let request = request.within(self.server.patience);
         let begun = Instant::now();
-        self.http.upload_now(request, body, &key).await.map_err(|error| Untranscribed {
-            error: explain_cut_off(mark_not_executed(error.into()), begun.elapsed(), self.patience),
+        self.server.http.upload_now(request, body, &key).await.map_err(|error| Untranscribed {
+            error: explain_cut_off(mark_not_executed(error.into()), begun.elapsed(), self.server.patience),
             is_lost: true,
         })
     }
+}
+
+/// Returns words to expect as a prompt: as many as its bound allows, the first ones first.
+fn transcription_prompt(words: &[String]) -> String {
+    let mut prompt = String::new();
+    for word in words {
+        let between = if prompt.is_empty() { "" } else { ", " };
+        if prompt.len() + between.len() + word.len() <= PROMPT_BYTES_MAX {
+            prompt.push_str(between);
+            prompt.push_str(word);
+        }
+    }
+    prompt
 }
 
 /// The shortest time after which a proxy may have ended the connection. Common limits are 30 s,
@@ -129,6 +184,27 @@ pub(super) fn explain_cut_off(error: CallError, after: Duration, patience: Durat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_of_a_server_is_not_tried_again() {
+        let unknown = KnownForm::default();
+        assert_eq!(unknown.forms(false).len(), 2);
+        let plain = TranscriptionShape::Plain;
+        let verbose = TranscriptionShape::Verbose;
+        assert_eq!(unknown.forms(true), [(verbose, true), (plain, true), (verbose, false), (plain, false)]);
+        let known = KnownForm { shape: Some(verbose), takes_prompt: None };
+        assert_eq!(known.forms(true), [(verbose, true), (verbose, false)], "words were not sent before");
+        let known = KnownForm { shape: Some(plain), takes_prompt: Some(false) };
+        assert_eq!((known.forms(true), known.forms(false)), (vec![(plain, false)], vec![(plain, false)]));
+    }
+
+    #[test]
+    fn a_prompt_has_as_many_words_as_it_may() {
+        let words: Vec<String> = (0..200).map(|number| format!("Name{number}")).collect();
+        let prompt = transcription_prompt(&words);
+        assert!(prompt.starts_with("Name0, Name1, ") && prompt.len() <= PROMPT_BYTES_MAX, "{prompt}");
+        assert!(prompt.len() > PROMPT_BYTES_MAX - 10 && transcription_prompt(&[]).is_empty());
+    }
 
     #[test]
     fn a_connection_that_ends_when_proxies_lose_patience_names_their_limit() {

@@ -79,6 +79,7 @@ impl Desk {
             analyses: vec![Analysis::Transcription],
             instruction: None,
             poll: config::Poll { first: LONG, every: LONG, timeout: LONG, patience: LONG },
+            notes: None,
             request_timeout: limits.request,
         };
         let pacer = Arc::new(Pacer::new(NonZeroU32::new(1000).expect("not zero")));
@@ -502,6 +503,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
             name: "talk.wav".into(),
             mime: "audio/wav",
             language: None,
+            expected_words: Vec::new(),
             given_up: Vec::new(),
             length_max: None,
             progress,

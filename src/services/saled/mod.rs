@@ -30,7 +30,7 @@ use super::{
     http_service::HttpService,
     pacer::Pacer,
     result_cache::{CachedTranscript, JobCache},
-    transcriber::{NotesWriter, Transcriber},
+    transcriber::Transcriber,
 };
 use crate::{
     config::{self, Poll},
@@ -96,10 +96,6 @@ impl Transcriber for SaledTranscriber {
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
         let transcript = self.send_and_follow(&recording, cache).await?;
         Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
-    }
-
-    fn notes_writer(&self) -> Option<&dyn NotesWriter> {
-        Some(self)
     }
 }
 

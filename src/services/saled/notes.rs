@@ -138,7 +138,7 @@ impl SaledTranscriber {
         if text.is_empty() {
             return Ok(Err(SaledJobEnd::Failed("its model answered nothing".to_owned())));
         }
-        Ok(Ok(ModelOutput { text, remarks: Vec::new() }))
+        Ok(Ok(ModelOutput { text, ..ModelOutput::default() }))
     }
 
     /// Asks the chat, which answers once it has written the notes.
@@ -162,7 +162,8 @@ impl SaledTranscriber {
             let message = "got no notes: the service's model answered nothing".to_owned();
             return Err(CallError::File(FileFault::Failed(message)));
         }
-        Ok(ModelOutput { text: chatted.text, remarks: if is_cut { vec![cut] } else { Vec::new() } })
+        let remarks = if is_cut { vec![cut] } else { Vec::new() };
+        Ok(ModelOutput { text: chatted.text, remarks, ..ModelOutput::default() })
     }
 
     /// Returns the model of the chat: the configured one, else the first that the server lists and

@@ -69,9 +69,55 @@ pub(crate) struct Asked {
     pub(crate) model: String,
     pub(crate) system: String,
     pub(crate) user: String,
+    /// The whole question.
+    pub(crate) body: Value,
+}
+
+/// The programs behind the interface, each with its own words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A server that transcribes and chats.
+    #[default]
+    Both,
+    /// Ollama: it only chats.
+    Ollama,
+    /// `llama-server` of llama.cpp: it only chats, with whatever model it was started with.
+    Llama,
+}
+
+/// What a model does with a question for items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It names what was said and where.
+    #[default]
+    Honest,
+    /// It names what was said, and other lines.
+    WrongLines,
+    /// It adds items, owners, dates and numbers that nobody said.
+    Invents,
+    /// It says one item again and again.
+    Loops,
+    /// It talks before and behind the JSON.
+    Prose,
+    /// Its answer ends in the middle.
+    CutOff,
+    /// It writes Markdown, whatever it was asked.
+    Markdown,
+    /// It spends its limit on reasoning.
+    Reasons,
 }
 
 impl Asked {
+    /// Whether it asks for items.
+    pub(crate) fn is_for_items(&self) -> bool {
+        self.system.contains("\"decisions\"")
+    }
+
+    /// Whether it asks for the merged summary.
+    pub(crate) fn is_for_summary(&self) -> bool {
+        self.system.contains("{\"summary\"")
+    }
+
     /// The lines of a transcript in it.
     pub(crate) fn transcript(&self) -> Vec<&str> {
         let framed = self.user.split_once("<transcript>\n").and_then(|(_, rest)| rest.split_once("\n</transcript>"));
@@ -88,6 +134,8 @@ pub(crate) struct State {
     pub(crate) models: Option<Vec<String>>,
     /// The transcription of every recording.
     pub(crate) transcription: Value,
+    /// Refuses words to expect with this status.
+    pub(crate) refuses_prompt: Option<u16>,
     /// Refuses `verbose_json` with this status.
     pub(crate) refuses_times: Option<u16>,
     /// What a wrong key is answered; 401 with a message unless said.
@@ -104,6 +152,12 @@ pub(crate) struct State {
     pub(crate) window_bytes: Option<usize>,
     /// What the model says; `None` tells which lines it was given.
     pub(crate) says: Option<Value>,
+    /// What it does with a question for items.
+    pub(crate) manner: Manner,
+    /// The program that it is.
+    pub(crate) shape: Shape,
+    /// The fields of a question that it refuses, with the status.
+    pub(crate) refuses_fields: Vec<(&'static str, u16)>,
     /// All recordings that came whole.
     pub(crate) sent: Vec<Sent>,
     /// All questions that fit.
@@ -199,6 +253,18 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
         }
         limit.made.push(Instant::now());
     }
+    if call == Call::Transcribe && state.shape != Shape::Both {
+        return Some(match state.shape {
+            Shape::Llama => {
+                let error = json!({"code": 404, "message": "File Not Found", "type": "not_found_error"});
+                json_answer(404, &json!({ "error": error }))
+            }
+            Shape::Ollama | Shape::Both => {
+                let body = "404 page not found".to_owned();
+                Answer { status: 404, more: String::new(), kind: "text/plain", body }
+            }
+        });
+    }
     if call == Call::Transcribe && !header(headers, "content-type").is_some_and(|kind| kind.contains("boundary=")) {
         return Some(refusal(422, "file: field required"));
     }
@@ -243,6 +309,7 @@ fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> O
     let kind = header(headers, "content-type").expect("a content type");
     let sent = taken_apart(kind.split_once("boundary=").expect("multipart").1, body);
     let with_times = sent.field("response_format") == Some("verbose_json");
+    let has_prompt = sent.field("prompt").is_some();
     let is_damaged = sent.bytes.windows(DAMAGED.len()).any(|window| window == DAMAGED);
     let is_unknown = !state.models.iter().flatten().any(|model| Some(model.as_str()) == sent.field("model"));
     state.sent.push(sent);
@@ -251,6 +318,9 @@ fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> O
     }
     if let Some(fault) = state.damaged.as_ref().filter(|_| is_damaged) {
         return refused(fault);
+    }
+    if let Some(status) = state.refuses_prompt.filter(|_| has_prompt) {
+        return Some(refusal(status, "prompt is not supported by this model"));
     }
     Some(match state.refuses_times.filter(|_| with_times) {
         Some(status) => refusal(status, "response_format 'verbose_json' is not compatible with this model"),
@@ -290,11 +360,31 @@ fn chat(state: &mut State, body: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     let text = |place: &str| body.pointer(place).and_then(Value::as_str).expect("a text").to_owned();
     assert_eq!((text("/messages/0/role"), text("/messages/1/role")), ("system".into(), "user".into()));
-    let asked = Asked { model: text("/model"), system: text("/messages/0/content"), user: text("/messages/1/content") };
+    let system = text("/messages/0/content");
+    let asked = Asked { model: text("/model"), system, user: text("/messages/1/content"), body: body.clone() };
     let bytes = asked.system.len() + asked.user.len();
+    if let Some((field, status)) = state.refuses_fields.iter().find(|(field, _)| body.get(field).is_some()) {
+        return refusal(*status, &format!("this model does not do {field}"));
+    }
     if state.window_bytes.is_some_and(|window| bytes > window) {
-        let error = json!({"message": "it is longer than the window", "code": "context_length_exceeded"});
+        let error = match state.shape {
+            Shape::Llama => json!({"code": 400, "type": "exceed_context_size_error",
+                "message": "the request exceeds the available context size", "n_prompt_tokens": bytes / 4, "n_ctx": 1}),
+            Shape::Both | Shape::Ollama => {
+                json!({"message": "it is longer than the window", "code": "context_length_exceeded"})
+            }
+        };
         return json_answer(400, &json!({ "error": error }));
+    }
+    if state.shape == Shape::Ollama && !state.models.iter().flatten().any(|model| *model == asked.model) {
+        let message = format!("model \"{}\" not found, try pulling it first", asked.model);
+        let error = json!({"message": message, "type": "not_found_error", "param": null, "code": null});
+        return json_answer(404, &json!({ "error": error }));
+    }
+    if state.says.is_none() && (asked.is_for_items() || asked.is_for_summary()) {
+        let choice = propose(state.manner, &asked);
+        state.asked.push(asked);
+        return json_answer(200, &completion(state.shape, &choice, bytes));
     }
     let lines = asked.transcript();
     let said = match (lines.first(), lines.last()) {
@@ -303,5 +393,75 @@ fn chat(state: &mut State, body: &[u8]) -> Answer {
     };
     state.asked.push(asked);
     let said = state.says.clone().unwrap_or_else(|| json!({"message": {"content": said}, "finish_reason": "stop"}));
-    json_answer(200, &json!({"choices": [said], "usage": {"prompt_tokens": bytes / 4}}))
+    json_answer(200, &completion(state.shape, &said, bytes))
+}
+
+/// An answer with the fields of its own that each program adds.
+fn completion(shape: Shape, choice: &Value, bytes: usize) -> Value {
+    let mut answer = json!({"choices": [choice], "usage": {"prompt_tokens": bytes / 4}});
+    let more = match shape {
+        Shape::Both => json!({}),
+        Shape::Ollama => json!({"id": "chatcmpl-7", "object": "chat.completion", "system_fingerprint": "fp_ollama"}),
+        Shape::Llama => json!({"object": "chat.completion", "timings": {"prompt_n": bytes / 4, "predicted_ms": 1.5},
+            "__verbose": {"truncated": false}}),
+    };
+    let fields = more.as_object().expect("an object").clone();
+    answer.as_object_mut().expect("an object").extend(fields);
+    answer
+}
+
+/// What a model answers to a question for items, as a choice.
+fn propose(manner: Manner, asked: &Asked) -> Value {
+    let said = |content: String, reason: &str| json!({"message": {"content": content}, "finish_reason": reason});
+    if asked.is_for_summary() {
+        // The first sentence of the parts, with its lines.
+        let framed = asked.user.split_once("<notes>\n").expect("a frame").1;
+        let (lines, text) = framed.lines().next().expect("a line").split_once("] ").expect("numbers");
+        let lines: Vec<u64> = lines.trim_start_matches('[').split(", ").map(|n| n.parse().expect("a number")).collect();
+        return said(json!({"summary": [{"lines": lines, "text": text}]}).to_string(), "stop");
+    }
+    let lines: Vec<(u64, String)> = asked
+        .transcript()
+        .into_iter()
+        .map(|line| line.split_once(' ').expect("a number"))
+        .map(|(number, words)| (number.parse().expect("a number"), words.to_owned()))
+        .collect();
+    let last = lines.last().map_or(1, |(number, _)| *number);
+    let cited = |number: u64| if manner == Manner::WrongLines { last + 1000 - number } else { number };
+    let item = |(number, words): &(u64, String)| json!({"lines": [cited(*number)], "text": words});
+    let with = |word: &str| lines.iter().filter(|(_, words)| words.contains(word)).map(item).collect::<Vec<_>>();
+    let mut decisions = with("decided");
+    let mut actions = with(" will ");
+    for action in &mut actions {
+        let owner =
+            action["text"].as_str().and_then(|text| text.split_once(" will ")).map(|(owner, _)| owner.to_owned());
+        action["owner"] = json!(owner);
+        action["due"] = json!(null);
+    }
+    let questions = with("?");
+    let summary: Vec<Value> = lines.iter().take(4).map(item).collect();
+    if manner == Manner::Invents {
+        decisions.push(json!({"lines": [last], "text": "The marketing budget is doubled for the next quarter"}));
+        for action in &mut actions {
+            action["owner"] = json!("Sandra Bullock");
+            action["due"] = json!("by end of day (17:00)");
+        }
+        decisions.extend(
+            lines.last().map(|(number, words)| json!({"lines": [number], "text": format!("{words} at 17:45")})),
+        );
+    }
+    if manner == Manner::Loops {
+        let looped = "we ship it and we ship it and we ship it and we ship it";
+        decisions = vec![json!({"lines": [1], "text": looped}); 40];
+    }
+    let whole =
+        json!({"actions": actions, "decisions": decisions, "questions": questions, "summary": summary}).to_string();
+    match manner {
+        Manner::Honest | Manner::WrongLines | Manner::Invents | Manner::Loops => said(whole, "stop"),
+        Manner::Prose => said(format!("Sure, here {{they}} are:\n```json\n{whole}\n```\nAnything else?"), "stop"),
+        Manner::CutOff => said(whole.split_once("\"summary\"").expect("a summary").0.to_owned(), "length"),
+        Manner::Markdown => said("## Decisions\n\n- we raise all prices".to_owned(), "stop"),
+        Manner::Reasons if asked.body.get("max_tokens").is_some() => said("<think>Well, ".to_owned(), "length"),
+        Manner::Reasons => said(format!("<think>Well, so.</think>{whole}"), "stop"),
+    }
 }
