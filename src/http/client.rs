@@ -179,7 +179,7 @@ impl<'a> Request<'a> {
     }
 
     /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place
-    /// of [`Limits::request`].
+    /// of [`CallLimits::request`].
     #[must_use]
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
