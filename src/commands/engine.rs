@@ -43,7 +43,7 @@ pub(super) fn install_model(
     }
 }
 
-/// Installs a model of whisper, and has it understand a sentence.
+/// Has a model of whisper understand a sentence, and installs it.
 fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, CommandFailure> {
     if !Recogniser::HAS_WHISPER {
         let what = format!("`{}` is a model of whisper, and this build has no whisper", printable_path(file));
@@ -52,13 +52,14 @@ fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Comma
     if let Some(target) = places.whisper_target() {
         refuse_foreign_directory(&target, places)?;
     }
+    let shown = printable_path(file);
+    let weights =
+        whisper::look(file).with_context(|| format!("`{shown}` cannot be used")).map_err(CommandFailure::from)?;
+    let choice = Choice::Whisper { model: file.to_owned(), language: Some("en".to_owned()) };
+    let took = try_recogniser(choice, weights.memory_mib())
+        .with_context(|| format!("`{shown}` was not installed: it did not understand a sentence"))?;
     let installed = whisper::installed::install_model(places, file).map_err(anyhow::Error::from)?;
     let weights = &installed.weights;
-    let choice = Choice::Whisper { model: weights.path.clone(), language: Some("en".to_owned()) };
-    let took = try_recogniser(choice, weights.memory_mib()).with_context(|| {
-        let place = printable_path(&weights.path);
-        format!("the model is stored in {place}, but it did not understand a sentence")
-    })?;
     let languages = if weights.is_multilingual { "many languages" } else { "English" };
     let size = print::format_size(weights.size);
     let place = printable_path(&weights.path);

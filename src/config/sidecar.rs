@@ -298,6 +298,7 @@ mod tests {
         insta::assert_snapshot!(told, @"a/talk.wav.toml: not UTF-8: see line 2; save it as UTF-8");
     }
 
+    #[cfg(not(feature = "whisper"))]
     #[test]
     fn what_the_service_cannot_follow_is_a_mistake() {
         let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &services().1).expect_err("mistakes");

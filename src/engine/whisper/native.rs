@@ -10,7 +10,7 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 use super::Weights;
 use crate::{
     engine::{RATE, moonshine::ModelError},
-    job::spoken,
+    job::spoken_words,
     text::printable_path,
 };
 
@@ -77,7 +77,7 @@ impl Whisper {
         let mut words = Vec::new();
         for segment in self.state.as_iter() {
             let text = segment.to_str_lossy().map_err(|error| model_failure(&error))?;
-            words.extend(spoken(&text).map(str::to_owned));
+            words.extend(spoken_words(&text).map(str::to_owned));
         }
         Ok(words.join(" "))
     }
@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn what_was_heard_instead_of_words_is_none() {
         for text in ["", " ", " [BLANK_AUDIO]", "(Musik)", "*Applaus*", " ♪", "♪ ♪", "…"] {
-            assert_eq!(spoken(text), None, "{text}");
+            assert_eq!(spoken_words(text), None, "{text}");
         }
         for (text, words) in
             [(" Guten Morgen.", "Guten Morgen."), ("(a) und (b)", "(a) und (b)"), ("♪ la la", "♪ la la")]
         {
-            assert_eq!(spoken(text), Some(words));
+            assert_eq!(spoken_words(text), Some(words));
         }
     }
 
