@@ -69,9 +69,6 @@ pub enum Status {
     Failed,
 }
 
-/// The language of a recording that an engine could not understand, ISO 639-2: undetermined.
-pub(crate) const UNDETERMINED: &str = "und";
-
 /// The content of a result. What a service does not give is empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -87,8 +84,7 @@ pub struct Findings {
     /// The length of the recording in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// The language that was recognised, in the words of who recognised it; [`UNDETERMINED`] where the words make no
-    /// sense.
+    /// The language that was recognised, in the words of who recognised it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// Remarks for the reader: the recording ended early, nothing was said.

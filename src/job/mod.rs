@@ -23,7 +23,6 @@ pub use findings::Findings;
 pub use findings::Report;
 pub use findings::Segment;
 pub use findings::Status;
-pub(crate) use findings::UNDETERMINED;
 pub(crate) use findings::spoken_words;
 pub(crate) use findings::{Item, ItemKind, ItemQuote};
 pub(crate) use history::{EventKind, HistoryEvent};

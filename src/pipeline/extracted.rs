@@ -5,11 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     config::{Analysis, Notes},
     extract::{Talk, extract},
-    job::{Findings, Plan, Report, Status, UNDETERMINED},
+    job::{Findings, Plan, Report, Status},
 };
-
-/// The note of a recording whose words make no sense: what is not understood is not summed up.
-const NOT_UNDERSTOOD: &str = "*Nothing was extracted: the words of this transcript are not reliable.*";
 
 /// Adds the extracted note to the results of a job, where one is wanted, the service writes none and the transcription
 /// is there. The same transcription gives the same note.
@@ -21,12 +18,8 @@ pub(crate) fn add_extracted_note(notes: Notes, plan: &Plan, recorded: Timestamp,
     let Some(transcription) = reports.iter().rev().find(is_there) else { return };
     // Dates are those of the people who spoke, who say "tomorrow" by their own clock.
     let recorded = recorded.to_zoned(TimeZone::system());
-    let markdown = if transcription.findings.language.as_deref() == Some(UNDETERMINED) {
-        NOT_UNDERSTOOD.to_owned()
-    } else {
-        let talk = Talk { segments: &transcription.findings.segments, attendees: &plan.attendees, recorded };
-        extract(&talk).markdown()
-    };
+    let talk = Talk { segments: &transcription.findings.segments, attendees: &plan.attendees, recorded };
+    let markdown = extract(&talk).markdown();
     let note = Report {
         analysis: Analysis::MeetingNote,
         status: Status::Completed,
