@@ -211,6 +211,7 @@ mod tests {
             instruction: None,
             language: None,
             vocabulary: Vec::new(),
+            speakers: crate::config::Speakers::Auto,
             recursive: true,
             include: none(),
             exclude: none(),

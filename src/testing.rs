@@ -31,7 +31,7 @@ pub mod engine {
     }
 
     pub mod model {
-        pub use crate::engine::model::Model;
+        pub use crate::engine::model::{Model, VoiceModels};
     }
 
     pub mod recogniser {
@@ -39,7 +39,13 @@ pub mod engine {
     }
 
     pub mod run {
-        pub use crate::engine::run::{EngineError, Request, Transcript, run, this_program};
+        pub use crate::{
+            config::Speakers,
+            engine::{
+                run::{EngineError, Request, Transcript, run, this_program},
+                wire::VoiceWork,
+            },
+        };
     }
 }
 

@@ -32,6 +32,14 @@ use crate::{
     text::{printable, printable_path},
 };
 
+/// The attribution that the licence of the models of voices asks for.
+const VOICES_ATTRIBUTION: &str = "\
+speaker separation: pyannote speaker-diarization-community-1 (Hervé Bredin, Alexis Plaquet and others) and
+WeSpeaker ResNet34 (VoxCeleb), CC BY 4.0, quantised by Moonshine AI";
+
+/// The message about an installation of an earlier version.
+pub(super) const NO_VOICES: &str = "it lacks the models that tell voices apart: transcripts have no speakers";
+
 pub(super) fn install_model(
     config: Option<PathBuf>,
     arguments: cli::EngineInstall,
@@ -96,6 +104,7 @@ fn install_package(places: &Places, wheel: Option<&Path>) -> Result<ExitCode, Co
     print::line(&match how {
         How::Already => format!("{what} is already installed, and every hash is right: {place} ({size})"),
         How::Installed => format!("installed {what}: {place} ({size})"),
+        How::Completed => format!("completed {what}: it tells voices apart now: {place} ({size})"),
         How::Repaired => format!("repaired {what}: {place} ({size})"),
     })?;
     Ok(ExitCode::SUCCESS)
@@ -105,10 +114,11 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
-    let test = found.is_intact().then(|| try_it(&Model::at(package, &found.dir)));
+    let test = found.is_usable(package).then(|| try_it(&Model::at(package, &found.dir)));
     if arguments.output.json {
         print::json(&json!({
-            "installed": found.is_intact(),
+            "installed": found.is_usable(package),
+            "speakers": found.has_voices(package),
             "works": matches!(test, Some(Ok(_))),
             "error": test.as_ref().and_then(|test| Some(test.as_ref().err()?.to_string())),
             "version": package.dir_name(),
@@ -116,6 +126,7 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
             "size": found.size(),
             "files": found.files.iter().map(|(pinned, state)| json!({
                 "name": pinned.name, "size": pinned.size, "sha256": pinned.sha256.to_string(), "state": state,
+                "licence": pinned.licence,
             })).collect::<Vec<_>>(),
             "runtime": package.runtime_version,
             "whisper": whisper_json(&places),
@@ -129,6 +140,9 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
         Some(Ok(took)) => {
             if !arguments.output.json {
                 print::line(&format!("\nself-test: it understood a sentence of 2.6 s in {:.1} s", took.as_secs_f64()))?;
+                if !found.has_voices(package) {
+                    print::message(&format!("{NO_VOICES}\nhint: minuted engine install"));
+                }
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -154,6 +168,7 @@ fn try_recogniser(recogniser: Choice, memory_mib: u64) -> anyhow::Result<Duratio
     sentence.rewind()?;
     let request = Request {
         recogniser,
+        voices: None,
         pieces: dir.path().join("pieces"),
         content: "self-test".to_owned(),
         threads: 1,
@@ -174,19 +189,22 @@ fn try_recogniser(recogniser: Choice, memory_mib: u64) -> anyhow::Result<Duratio
 }
 
 fn print_model(package: &Package, found: &Installation) -> Result<(), CommandFailure> {
-    let state = match (found.is_intact(), found.dir.exists()) {
-        (true, _) => "installed",
-        (false, true) => "damaged",
-        (false, false) => "not installed",
+    let state = match (found.is_intact(), found.is_usable(package), found.dir.exists()) {
+        (true, ..) => "installed",
+        (false, true, _) => "installed, without speakers",
+        (false, false, true) => "damaged",
+        (false, false, false) => "not installed",
     };
     print::line(&format!("engine   {}, {}, {}: {state}", model_title(package), package.runtime_version, package.arch))?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
     print::line(&format!("size     {}\n", print::format_size(found.size())))?;
-    let mut list = List::new([Column::Whole("file"), Column::Whole("size")], "state");
+    let mut list = List::new([Column::Whole("file"), Column::Whole("size"), Column::Whole("state")], "licence");
     for (pinned, state) in &found.files {
-        list.add([pinned.name.into(), print::format_size(pinned.size)], state.as_str().into());
+        let size = print::format_size(pinned.size);
+        list.add([pinned.name.into(), size, state.as_str().into()], pinned.licence.into());
     }
-    Ok(list.show()?)
+    list.show()?;
+    Ok(print::line(&format!("\n{VOICES_ATTRIBUTION}"))?)
 }
 
 /// Returns the models of whisper for programs; `null` in a build without whisper.

@@ -14,6 +14,7 @@ use super::{
     globs::{Globs, parse_glob},
     reader::Table,
     sizes,
+    speakers::Speakers,
     table_keys::table_keys,
     values,
     words::{in_backticks, suggest_word},
@@ -64,6 +65,8 @@ table_keys! {
         language: String = read_text(values::parse_language);
         /// Words to expect in its recordings, besides the attendees' names.
         vocabulary: Vec<String> = read_distinct(parse_expected_word), default Vec::new();
+        /// The number of speakers of a transcript, where its service tells them apart.
+        speakers: Speakers = read_speakers(), default Speakers::Auto;
         /// Watches sub-folders, too.
         recursive: bool = read_flag(), default true;
         /// Globs on the relative path that are taken.

@@ -8,10 +8,11 @@ use super::{
     diagnostic::{Diagnostic, Diagnostics, Span, ValueError},
     email::Email,
     folder::{Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients, Target},
-    kinds::Kind,
+    kinds::{Kind, SpeakersKey},
     notes_by::unknown_service,
     reader::{Table, TableKeys as _},
     services::{Service, Services, refuse_analyses},
+    speakers::Speakers,
     table_keys::join_keys,
     values,
     words::{fit_for_message, in_backticks, join_alternatives},
@@ -171,6 +172,9 @@ pub(super) fn complete_folder(
     if let Some(service) = service.as_ref().and_then(|name| services.complete.get(name)) {
         refuse_unable(&raw, service, diagnostics);
         raw.keys.language.as_ref().inspect(|language| refuse_language(language, &service.kind, diagnostics));
+        // In `[defaults]` it is for the folders whose service tells voices apart.
+        let own = raw.keys.speakers.as_ref().filter(|_| raw.table.is_present("speakers"));
+        own.inspect(|speakers| refuse_speakers(speakers, &service.kind, diagnostics));
     }
     require_md(&raw, diagnostics);
     let limits = check_limits(&raw, diagnostics);
@@ -276,6 +280,25 @@ pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, diagnosti
     if language.get_ref() != ENGLISH && kind.is_english_only() {
         let what = format!("the folder's service understands English only, not {}", in_backticks(language.get_ref()));
         diagnostics.add_at(language.span(), what, kind.language_cure());
+    }
+}
+
+/// Refuses a number of speakers that the service would not keep to.
+pub(super) fn refuse_speakers(speakers: &Spanned<Speakers>, kind: &Kind, diagnostics: &Diagnostics) {
+    let (what, help) = match (speakers.get_ref(), kind.abilities().speakers_key) {
+        (Speakers::Auto, _) | (_, SpeakersKey::Count) | (Speakers::Off, SpeakersKey::Switch) => return,
+        (Speakers::Exactly(_), SpeakersKey::Switch) => (
+            format!("a service of kind `{}` keeps to no number of speakers", kind.as_str()),
+            "write \"auto\" or \"off\", or choose a service that does: kind = \"ondevice\"",
+        ),
+        (Speakers::Exactly(_) | Speakers::Off, SpeakersKey::Ignored) => (
+            format!("a service of kind `{}` cannot be told about speakers", kind.as_str()),
+            "remove `speakers`, or choose a service that can: kind = \"ondevice\"",
+        ),
+    };
+    // A transcript that a source gives is no service of the folder: there it is left out.
+    if !matches!(kind, Kind::SourceTranscript) {
+        diagnostics.add_at(speakers.span(), what, help);
     }
 }
 

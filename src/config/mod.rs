@@ -38,6 +38,7 @@ mod settings;
 mod sidecar;
 mod sizes;
 mod sources;
+mod speakers;
 mod table_keys;
 mod tables;
 #[cfg(test)]
@@ -71,4 +72,5 @@ pub(crate) use sidecar::{
 };
 pub use sources::Source;
 pub use sources::SourceApi;
+pub use speakers::Speakers;
 pub(crate) use values::is_loopback;

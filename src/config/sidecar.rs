@@ -1,7 +1,7 @@
 //! Sidecars: files beside a recording (`talk.wav.toml`) or in a sub-folder (`.minuted.toml`) that
 //! override the folder's settings.
 //!
-//! Everyone who can drop recordings can write sidecars: they hold five keys and no other, and each
+//! Everyone who can drop recordings can write sidecars: they hold six keys and no other, and each
 //! is bounded.
 
 use std::{
@@ -23,9 +23,10 @@ use super::{
     attendee::Attendee,
     diagnostic::{Diagnostic, DiagnosticReport, Diagnostics, ValueError},
     document::syntax_error,
-    folders::{refuse_instruction, refuse_language},
+    folders::{refuse_instruction, refuse_language, refuse_speakers},
     reader::{FileContext, Table, TableKeys as _},
     services::Service,
+    speakers::Speakers,
     table_keys::table_keys,
     tables::TABLES,
     values,
@@ -62,6 +63,8 @@ table_keys! {
         instruction: String = read_text(parse_instruction);
         /// The language that is spoken, ISO 639-1.
         language: String = read_text(values::parse_language);
+        /// The number of speakers.
+        speakers: Speakers = read_speakers();
     }
 }
 
@@ -132,6 +135,9 @@ fn read(table: &Table<'_>, service: &Service) -> Option<Sidecar> {
     }
     if let Some(language) = &keys.language {
         refuse_language(language, &service.kind, table.diagnostics());
+    }
+    if let Some(speakers) = &keys.speakers {
+        refuse_speakers(speakers, &service.kind, table.diagnostics());
     }
     keys.into_settings()
 }
@@ -256,6 +262,7 @@ mod tests {
             attendees: Some(vec![ann]),
             instruction: Some(String::new()),
             language: Some("he".into()),
+            speakers: None,
         };
         assert_eq!(whole, Ok(expected));
         assert_eq!(read("attendees = []").map(|sidecar| sidecar.attendees), Ok(Some(Vec::new())));

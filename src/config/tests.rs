@@ -136,6 +136,7 @@ fn a_short_config_takes_every_default() {
                 ],
                 language: None,
                 vocabulary: [],
+                speakers: Auto,
                 recursive: true,
                 include: [
                     "*",
@@ -226,7 +227,7 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       | ^^^^^^
       |
       = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
-              language, vocabulary, recursive, include, exclude, watch, settle, rescan,
+              language, vocabulary, speakers, recursive, include, exclude, watch, settle, rescan,
               backlog, convert, title, deliver, notes_dir, notes_name, email_to, formats,
               on_success, move_to, transcript, on_success_remote, file_mode, sidecars,
               min_duration, max_duration, max_size
@@ -593,6 +594,46 @@ fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
 }
 
 /// A SaLED with these lines, and a folder.
+#[test]
+fn speakers_are_for_services_that_tell_them_apart() {
+    let speakers = |text: &str| settings(text).folders[0].speakers;
+    let folder = |line: &str| format!("[[folder]]\npath = \"/srv/sales\"\nservice = \"home\"\n{line}\n");
+    let service = |kind: &str| format!("[services.home]\nkind = \"{kind}\"\n");
+    let exactly = |count| Speakers::Exactly(std::num::NonZeroU8::new(count).expect("not 0"));
+    let ondevice = |line: &str| speakers(&(service("ondevice") + &folder(line)));
+    assert_eq!((ondevice(""), ondevice("speakers = \"auto\"")), (Speakers::Auto, Speakers::Auto));
+    assert_eq!((ondevice("speakers = \"off\""), ondevice("speakers = 20")), (Speakers::Off, exactly(20)));
+    assert_eq!(speakers(&(service("saled") + &folder("speakers = \"off\""))), Speakers::Off);
+    // For all folders it is, and those whose service cannot leave it out.
+    for kind in ["saled", "paxs", "ondevice"] {
+        let attendees = "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
+        let text = format!("[defaults]\nspeakers = 3\n{}{}", service(kind), folder(attendees));
+        assert_eq!(speakers(&text), exactly(3), "{kind}");
+    }
+    let mistakes = |kind: &str, line: &str| mistakes(&(service(kind) + &folder(line)));
+    insta::assert_snapshot!(mistakes("ondevice", "speakers = 21"), @r#"
+    `21` is no number of speakers
+      write "auto", "off", or how many people speak: 1 to 20
+    "#);
+    insta::assert_snapshot!(mistakes("ondevice", "speakers = \"two\""), @r#"
+    `two` is no number of speakers
+      write "auto", "off", or how many people speak: 1 to 20
+    "#);
+    insta::assert_snapshot!(mistakes("ondevice", "speakers = true"), @r#"
+    `speakers` must be a word or a number, not true or false
+      write "auto", "off", or how many people speak: 1 to 20
+    "#);
+    insta::assert_snapshot!(mistakes("saled", "speakers = 2"), @r#"
+    a service of kind `saled` keeps to no number of speakers
+      write "auto" or "off", or choose a service that does: kind = "ondevice"
+    "#);
+    let unable = "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\nspeakers = \"off\"";
+    insta::assert_snapshot!(mistakes("paxs", unable), @r#"
+    a service of kind `paxs` cannot be told about speakers
+      remove `speakers`, or choose a service that can: kind = "ondevice"
+    "#);
+}
+
 fn saled(lines: &str) -> String {
     format!("[services.home]\nkind = \"saled\"\n{lines}\n[[folder]]\npath = \"/srv/sales\"\n")
 }

@@ -53,6 +53,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
     let mut next_telling = None;
     // A machine that is never on for an hour forgets, too.
     prune_history(&parts).await;
+    forget_voice_prints(&parts).await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
@@ -64,6 +65,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
             () = async { next_telling.as_mut().expect("the arm is on").await }, if next_telling.is_some() => {
                 next_telling = None;
                 report_status(&parts, &mut line).await;
+                forget_voice_prints(&parts).await;
             }
             () = parts.worker.reconsidered.added() => reconsider_files(&parts),
             _ = often.tick() => {
@@ -81,6 +83,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
                 release_deliveries(&parts).await;
                 check_keys(&parts).await;
                 send_digest(&parts, &mut post).await;
+                forget_voice_prints(&parts).await;
             }
             _ = hourly.tick() => {
                 for handle in parts.runtime.live().services.values() {
@@ -280,6 +283,18 @@ async fn prune_history(parts: &Parts) {
             Ok(count) => tracing::debug!("{count} jobs are forgotten"),
             Err(error) => return parts.runtime.queue_failed("forget old jobs", &error),
         }
+    }
+}
+
+/// Forgets the voice prints of jobs that have ended in any way.
+async fn forget_voice_prints(parts: &Parts) {
+    match parts.runtime.queue.maintenance().unfinished_keys().await {
+        Ok(unfinished) => {
+            for handle in parts.runtime.live().services.values() {
+                handle.service.forget_voice_prints(&unfinished).await;
+            }
+        }
+        Err(error) => parts.runtime.queue_failed("list unfinished jobs", &error),
     }
 }
 

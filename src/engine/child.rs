@@ -9,6 +9,7 @@
 //! over reaches the model and the libraries, and nothing else.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, Write as _},
     os::fd::AsFd as _,
@@ -16,17 +17,21 @@ use std::{
 };
 
 use super::{
-    audio::{Audio, AudioError, ffmpeg::StartFfmpeg},
+    audio::{Audio, AudioError, Side, ffmpeg::StartFfmpeg},
     lender::FfmpegLender,
     limits::{ChildLimits, end_with, give_way},
     moonshine::ModelError,
     pieces::{self, FinishedPiece, Pieces, PiecesEnd, PiecesFile},
     recogniser::{Choice, Recogniser},
     sample_milliseconds,
-    speech::SpeechListener,
-    wire::{ChildLine, FailureKind, Work},
+    speech::{SpeechListener, SpeechPiece},
+    voices::{self, VoiceError, VoiceListener, VoiceRecogniser, prints::PrintsFile},
+    wire::{ChildLine, FailureKind, VoiceWork, Work},
 };
-use crate::confine::{ConfineError, Reach, Role, confine_process};
+use crate::{
+    config::Speakers,
+    confine::{ConfineError, Reach, Role, confine_process},
+};
 
 /// Minimum interval between two reports of progress.
 const REPORTED_EVERY: Duration = Duration::from_millis(250);
@@ -57,6 +62,15 @@ enum ChildFailure {
     Confine(#[from] ConfineError),
     #[error("it is longer than it may be")]
     TooLong,
+}
+
+impl From<VoiceError> for ChildFailure {
+    fn from(error: VoiceError) -> Self {
+        match error {
+            VoiceError::Model(error) => Self::Model(error),
+            VoiceError::Disk(error) => Self::Pieces(error),
+        }
+    }
 }
 
 impl ChildFailure {
@@ -97,6 +111,7 @@ pub(crate) fn work(work: &Work) -> io::Result<bool> {
 struct ConfinedChild {
     recording: File,
     pieces: PiecesFile,
+    prints: Option<PrintsFile>,
     lender: Option<FfmpegLender>,
 }
 
@@ -106,6 +121,8 @@ fn settle_down(work: &Work) -> Result<ConfinedChild, ChildFailure> {
     end_with(work.parent).and_then(|()| give_way()).map_err(ChildFailure::Start)?;
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(ChildFailure::Start)?);
     let pieces = PiecesFile::open(&work.pieces).map_err(ChildFailure::Pieces)?;
+    let prints = work.voices.as_ref().map(|_| PrintsFile::open(&work.pieces));
+    let prints = prints.transpose().map_err(ChildFailure::Pieces)?;
     let lender = work.ffmpeg.as_ref().map(|program| FfmpegLender::start(program, &recording));
     let lender = lender.transpose().map_err(ChildFailure::Start)?;
     let limits = ChildLimits {
@@ -115,46 +132,71 @@ fn settle_down(work: &Work) -> Result<ConfinedChild, ChildFailure> {
         file_bytes: pieces::FILE_MAX,
     };
     limits.apply_limits().map_err(ChildFailure::Start)?;
-    confine_process(Role::Recogniser, &recogniser_reach(&work.recogniser))?;
-    Ok(ConfinedChild { recording, pieces, lender })
+    confine_process(Role::Recogniser, &recogniser_reach(&work.recogniser, work.voices.as_ref()))?;
+    Ok(ConfinedChild { recording, pieces, prints, lender })
 }
 
 /// Returns the files that the recogniser must read.
-fn recogniser_reach(choice: &Choice) -> Reach {
+fn recogniser_reach(choice: &Choice, voices: Option<&VoiceWork>) -> Reach {
     let reach = PROCESSOR.into_iter().fold(Reach::for_libraries(), Reach::with_read);
-    choice.model_files().into_iter().fold(reach, Reach::with_read)
+    let reach = choice.model_files().into_iter().fold(reach, Reach::with_read);
+    voices.iter().flat_map(|voices| voices::model_files(&voices.models)).fold(reach, Reach::with_read)
 }
 
 fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLine, ChildFailure> {
-    let ConfinedChild { recording, pieces, lender } = settle_down(work)?;
+    let ConfinedChild { recording, pieces, prints, lender } = settle_down(work)?;
     let ffmpeg = lender.as_ref().map(|lender| lender as &dyn StartFfmpeg);
     let audio = Audio::open_with(recording, ffmpeg)?;
     answers.write_line(&ChildLine::Loading).map_err(ChildFailure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
+    let voices = work.voices.as_ref().map(|voices| VoiceRecogniser::load(&voices.models, work.threads)).transpose()?;
     let total_ms = audio.length().map(sample_milliseconds).or(work.duration_ms).unwrap_or(0);
     answers
         .write_line(&ChildLine::Progress { done_ms: 0, total_ms, busy_ms: busy_ms() })
         .map_err(ChildFailure::Start)?;
-    let pieces = pieces.take_up(&recogniser.model_id(), &work.content).map_err(ChildFailure::Pieces)?;
+    let voices_id = voices.as_ref().map(|voices| format!(" voices {}", voices.hash())).unwrap_or_default();
+    let models = recogniser.model_id() + &voices_id;
+    let pieces = pieces.take_up(&models, &work.content).map_err(ChildFailure::Pieces)?;
+    let voices = voices.zip(prints).map(|(voices, prints)| VoiceListener::new(voices, prints, &work.content));
+    let mut voices = voices.transpose().map_err(ChildFailure::Pieces)?;
     if let Some(end) = pieces.end() {
+        if let Some(voices) = &mut voices {
+            voices.forget_prints().map_err(ChildFailure::Pieces)?;
+        }
         return Ok(ChildLine::Done { segments: pieces.spoken_count(), remarks: end.remarks.clone() });
     }
     let length_max_ms = work.length_max_ms.unwrap_or(u64::MAX);
-    let mut session =
-        TranscribingSession { audio, recogniser, pieces, answers, total_ms, length_max_ms, reported: None };
+    let speakers = work.voices.as_ref().map_or(Speakers::Off, |voices| voices.speakers);
+    let mut session = TranscribingSession {
+        audio,
+        recogniser,
+        voices,
+        is_mono: false,
+        waiting: VecDeque::new(),
+        pieces,
+        answers,
+        total_ms,
+        length_max_ms,
+        reported: None,
+    };
     session.transcribe_sound()?;
     if let Some(audio) = session.audio.second_opinion_with(ffmpeg)? {
         session.audio = audio;
-        session.pieces.restart().map_err(ChildFailure::Pieces)?;
+        session.restart().map_err(ChildFailure::Pieces)?;
         session.transcribe_sound()?;
     }
-    session.finish_transcript()
+    session.finish_transcript(speakers)
 }
 
 /// The transcription of one recording.
 struct TranscribingSession<'a> {
     audio: Audio,
     recogniser: Recogniser,
+    voices: Option<VoiceListener>,
+    /// Everybody is heard in one channel: voices are told apart.
+    is_mono: bool,
+    /// Pieces of which it is not known yet where one speaker takes over from another.
+    waiting: VecDeque<SpeechPiece>,
     pieces: Pieces,
     answers: &'a mut AnswerPipe,
     total_ms: u64,
@@ -169,6 +211,10 @@ impl TranscribingSession<'_> {
         while let Some(planes) = self.audio.listen()? {
             if listeners.is_empty() {
                 listeners.resize_with(planes.len(), SpeechListener::default);
+                self.is_mono = planes.len() == 1;
+            }
+            if let Some(voices) = self.voices.as_mut().filter(|_| self.is_mono) {
+                voices.add_sound(&planes[0])?;
             }
             for (at, listener) in listeners.iter_mut().enumerate() {
                 let others = loudest_samples(
@@ -183,30 +229,87 @@ impl TranscribingSession<'_> {
             self.report_progress(self.audio.given())?;
         }
         listeners.iter_mut().for_each(SpeechListener::finish_piece);
-        self.finish_pieces(&mut listeners)
+        if let Some(voices) = self.voices.as_mut().filter(|_| self.is_mono) {
+            voices.finish()?;
+        }
+        self.finish_pieces(&mut listeners)?;
+        // The last moment is shorter than any.
+        while let Some(piece) = self.waiting.pop_front() {
+            self.finish_voices_piece(piece)?;
+        }
+        Ok(())
     }
 
-    fn finish_transcript(mut self) -> Result<ChildLine, ChildFailure> {
+    /// Starts over with the first sample.
+    fn restart(&mut self) -> io::Result<()> {
+        self.waiting.clear();
+        if let Some(voices) = &mut self.voices {
+            voices.restart()?;
+        }
+        self.pieces.restart()
+    }
+
+    fn finish_transcript(mut self, speakers: Speakers) -> Result<ChildLine, ChildFailure> {
         let end = PiecesEnd { samples: self.audio.given(), remarks: self.audio.remarks() };
         let remarks = end.remarks.clone();
-        self.pieces.write_end(end).map_err(ChildFailure::Pieces)?;
+        let speakers = self.name_speakers(speakers);
+        self.pieces.write_end(&speakers, end).map_err(ChildFailure::Pieces)?;
+        if let Some(voices) = &mut self.voices {
+            voices.forget_prints().map_err(ChildFailure::Pieces)?;
+        }
         Ok(ChildLine::Done { segments: self.pieces.spoken_count(), remarks })
+    }
+
+    /// Returns the speakers of all pieces; nothing where voices were not told apart.
+    fn name_speakers(&self, speakers: Speakers) -> Vec<u16> {
+        let Some(voices) = self.voices.as_ref().filter(|_| self.is_mono) else { return Vec::new() };
+        let spans = self.pieces.spans();
+        let mut spoken: Vec<usize> = (0..spans.len()).filter(|at| spans[*at].is_spoken).collect();
+        spoken.sort_by_key(|at| (spans[*at].start, spans[*at].end));
+        let segments: Vec<_> = spoken.iter().map(|at| (spans[*at].start, spans[*at].end)).collect();
+        let mut named = vec![0; spans.len()];
+        for (at, speaker) in spoken.iter().zip(voices.name_speakers(&segments, speakers)) {
+            named[*at] = speaker;
+        }
+        named
     }
 
     fn finish_pieces(&mut self, listeners: &mut [SpeechListener]) -> Result<(), ChildFailure> {
         for (listener, side) in listeners.iter_mut().zip(self.audio.voices()) {
             for piece in listener.take_pieces() {
-                if self.pieces.match_next(side.clone(), piece.start, piece.end).map_err(ChildFailure::Pieces)? {
-                    continue;
+                if self.voices.is_some() && self.is_mono {
+                    self.waiting.push_back(piece);
+                } else {
+                    self.finish_piece(side.clone(), &piece)?;
                 }
-                let text = self.recogniser.recognise_words(&piece.sound)?;
-                let piece = FinishedPiece { side: side.clone(), start: piece.start, end: piece.end, text };
-                let end = piece.end;
-                self.pieces.append_piece(piece).map_err(ChildFailure::Pieces)?;
-                self.report_progress(end)?;
             }
         }
+        let decided = self.voices.as_ref().map_or(0, VoiceListener::decided_until);
+        while self.waiting.front().is_some_and(|piece| piece.end <= decided) {
+            let Some(piece) = self.waiting.pop_front() else { break };
+            self.finish_voices_piece(piece)?;
+        }
         Ok(())
+    }
+
+    /// Finishes a piece in which several people may speak.
+    fn finish_voices_piece(&mut self, piece: SpeechPiece) -> Result<(), ChildFailure> {
+        let cut = match &self.voices {
+            Some(voices) => voices.cut_piece(piece),
+            None => vec![piece],
+        };
+        cut.iter().try_for_each(|piece| self.finish_piece(None, piece))
+    }
+
+    fn finish_piece(&mut self, side: Option<Side>, piece: &SpeechPiece) -> Result<(), ChildFailure> {
+        if self.pieces.match_next(side.as_ref(), piece.start, piece.end).map_err(ChildFailure::Pieces)? {
+            return Ok(());
+        }
+        let text = self.recogniser.recognise_words(&piece.sound)?;
+        let piece = FinishedPiece { side, start: piece.start, end: piece.end, text, speaker: None };
+        let end = piece.end;
+        self.pieces.append_piece(piece).map_err(ChildFailure::Pieces)?;
+        self.report_progress(end)
     }
 
     /// Reports the progress, unless it was reported just now.

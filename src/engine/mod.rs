@@ -20,7 +20,9 @@
 //!   channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
 //! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has
-//!   it.
+//!   it. `onnx` loads the runtime of the models.
+//! - [`voices`] tells the people in one channel apart: pieces are cut where another one takes over,
+//!   and segments get their speakers at the end.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
 //! - [`wire`] is the protocol of parent and child.
 //! - [`model`] says where the model of Moonshine lies; that of whisper a person names.
@@ -35,11 +37,13 @@ mod limits;
 mod memory_kills;
 pub(crate) mod model;
 pub(crate) mod moonshine;
+mod onnx;
 pub(crate) mod pieces;
 pub(crate) mod recogniser;
 pub(crate) mod run;
 pub(crate) mod speech;
 pub(crate) mod trial;
+pub(crate) mod voices;
 pub(crate) mod whisper;
 pub(crate) mod wire;
 

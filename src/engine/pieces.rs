@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{RATE, audio::Side};
+use super::{RATE, audio::Side, voices::prints::forget_prints};
 use crate::effect::Effect;
 
 /// The file's name.
@@ -29,6 +29,9 @@ const LINE_MAX: u64 = 64 * 1024;
 
 /// Bytes of the file at most: a day of speech has some 5 MiB.
 pub(crate) const FILE_MAX: u64 = 256 * 1024 * 1024;
+
+/// Numbers of speakers in a line: they fit it many times.
+const SPEAKERS_IN_LINE: usize = 4096;
 
 /// Samples after which written pieces are synced: a minute.
 const SYNCED_EVERY: u64 = 60 * RATE as u64;
@@ -45,6 +48,9 @@ pub(crate) struct FinishedPiece {
     pub end: u64,
     /// The words; may be none.
     pub text: String,
+    /// The number of its speaker, from 1, as lines of their own tell it at the end.
+    #[serde(skip)]
+    pub speaker: Option<u16>,
 }
 
 /// The facts behind the last piece.
@@ -68,7 +74,26 @@ struct PiecesHeader {
 enum PiecesLine {
     Pieces(PiecesHeader),
     Piece(FinishedPiece),
+    /// The speakers of the next pieces, in their order; 0 for none.
+    Speakers(Vec<u16>),
     End(PiecesEnd),
+}
+
+/// A piece in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PieceSpan {
+    /// The first sample.
+    pub(crate) start: u64,
+    /// One past the last sample.
+    pub(crate) end: u64,
+    /// It has words.
+    pub(crate) is_spoken: bool,
+}
+
+impl FinishedPiece {
+    fn span(&self) -> PieceSpan {
+        PieceSpan { start: self.start, end: self.end, is_spoken: !self.text.is_empty() }
+    }
 }
 
 /// The pieces of one recording, open for more.
@@ -81,8 +106,8 @@ pub(crate) struct Pieces {
     end: Option<(u64, PiecesEnd)>,
     /// The sample up to which everything is synced.
     synced: u64,
-    /// Pieces with words.
-    spoken: u64,
+    /// The first and last sample of each piece so far, and whether it has words.
+    spans: Vec<PieceSpan>,
     header: PiecesHeader,
 }
 
@@ -117,7 +142,7 @@ impl PiecesFile {
     /// When the file system fails.
     pub(crate) fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
         let header = PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
-        let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spoken: 0, header };
+        let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spans: Vec::new(), header };
         pieces.take_up()?;
         Ok(pieces)
     }
@@ -132,7 +157,7 @@ impl Pieces {
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.rewind()?;
         self.kept.clear();
-        self.spoken = 0;
+        self.spans.clear();
         self.take_up()
     }
 
@@ -143,7 +168,12 @@ impl Pieces {
 
     /// Returns how many pieces with words there are.
     pub(crate) fn spoken_count(&self) -> u64 {
-        self.spoken
+        self.spans.iter().filter(|span| span.is_spoken).count() as u64
+    }
+
+    /// Returns all pieces so far, in their order.
+    pub(crate) fn spans(&self) -> &[PieceSpan] {
+        &self.spans
     }
 
     /// Matches the next piece with the kept ones; returns whether it is there already. When another
@@ -151,10 +181,10 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub(crate) fn match_next(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
+    pub(crate) fn match_next(&mut self, side: Option<&Side>, start: u64, end: u64) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
-        if (piece.side, piece.start, piece.end) == (side, start, end) {
-            self.spoken += u64::from(!piece.text.is_empty());
+        if (piece.side.as_ref(), piece.start, piece.end) == (side, start, end) {
+            self.spans.push(piece.span());
             return Ok(true);
         }
         tracing::debug!(place, "pieces are cut differently now");
@@ -168,7 +198,7 @@ impl Pieces {
     /// # Errors
     /// When the file system fails.
     pub(crate) fn append_piece(&mut self, piece: FinishedPiece) -> io::Result<()> {
-        self.spoken += u64::from(!piece.text.is_empty());
+        self.spans.push(piece.span());
         let end = piece.end;
         self.write_line(&PiecesLine::Piece(piece))?;
         if end >= self.synced + SYNCED_EVERY {
@@ -178,14 +208,18 @@ impl Pieces {
         Ok(())
     }
 
-    /// Writes the end. Pieces that are left from an earlier run are thrown away.
+    /// Writes the speakers of all pieces, which may be none, and the end. Pieces that are left from
+    /// an earlier run are thrown away.
     ///
     /// # Errors
     /// When the file system fails.
-    pub(crate) fn write_end(&mut self, end: PiecesEnd) -> io::Result<()> {
+    pub(crate) fn write_end(&mut self, speakers: &[u16], end: PiecesEnd) -> io::Result<()> {
         if let Some((place, _)) = self.kept.pop_front() {
             self.kept.clear();
             self.truncate_at(place)?;
+        }
+        for speakers in speakers.chunks(SPEAKERS_IN_LINE) {
+            self.write_line(&PiecesLine::Speakers(speakers.to_vec()))?;
         }
         self.write_line(&PiecesLine::End(end))?;
         self.sync_file()
@@ -220,6 +254,8 @@ impl Pieces {
             match line {
                 PiecesLine::Piece(piece) => self.kept.push_back((place, piece)),
                 PiecesLine::End(end) => self.end = Some((place, end)),
+                // Without an end they are made again.
+                PiecesLine::Speakers(_) => continue,
                 PiecesLine::Pieces(_) => break,
             }
             good = lines.place;
@@ -228,7 +264,7 @@ impl Pieces {
             }
         }
         if self.end.is_some() {
-            self.spoken = self.kept.iter().filter(|(_, piece)| !piece.text.is_empty()).count() as u64;
+            self.spans = self.kept.iter().map(|(_, piece)| piece.span()).collect();
         }
         self.synced = self.kept.back().map_or(0, |(_, piece)| piece.end);
         self.truncate_at(good)
@@ -266,7 +302,9 @@ impl<R: io::Read> PiecesLines<R> {
 pub(crate) fn forget_empty(directory: &Path) {
     let path = directory.join(NAME);
     if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
-        let removed = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(directory));
+        let removed = std::fs::remove_file(&path)
+            .and_then(|()| forget_prints(directory))
+            .and_then(|()| std::fs::remove_dir(directory));
         // It is of no use and does no harm: it goes with the job.
         if let Err(error) = removed {
             tracing::debug!("an empty file of pieces stays for now: {error}");
@@ -280,12 +318,19 @@ pub(crate) fn forget_empty(directory: &Path) {
 /// `UnexpectedEof` when they are not finished, or another error of the file system.
 pub(crate) fn read_pieces(directory: &Path) -> io::Result<(Vec<FinishedPiece>, PiecesEnd)> {
     let mut lines = PiecesLines::new(File::open(directory.join(NAME))?);
-    let mut pieces = Vec::new();
+    let mut pieces: Vec<FinishedPiece> = Vec::new();
+    let mut speakers = Vec::new();
     while let Some((_, line)) = lines.next()? {
         match line {
             PiecesLine::Pieces(_) => {}
             PiecesLine::Piece(piece) => pieces.push(piece),
-            PiecesLine::End(end) => return Ok((pieces, end)),
+            PiecesLine::Speakers(more) => speakers.extend(more),
+            PiecesLine::End(end) => {
+                for (piece, speaker) in pieces.iter_mut().zip(speakers) {
+                    piece.speaker = Some(speaker).filter(|speaker| *speaker > 0);
+                }
+                return Ok((pieces, end));
+            }
         }
     }
     Err(io::ErrorKind::UnexpectedEof.into())
@@ -298,7 +343,7 @@ mod tests {
     use super::*;
 
     fn piece(start: u64, text: &str) -> FinishedPiece {
-        FinishedPiece { side: None, start, end: start + 10, text: text.to_owned() }
+        FinishedPiece { side: None, start, end: start + 10, text: text.to_owned(), speaker: None }
     }
 
     fn opened(directory: &Path, model: &str, content: &str) -> io::Result<Pieces> {
@@ -322,7 +367,7 @@ mod tests {
         assert!(!pieces.match_next(None, 40, 50).expect("not met"));
         pieces.append_piece(piece(40, "three")).expect("written");
         let end = PiecesEnd { samples: 60, remarks: vec!["short".to_owned()] };
-        pieces.write_end(end.clone()).expect("finished");
+        pieces.write_end(&[], end.clone()).expect("finished");
         assert_eq!(pieces.spoken_count(), 2);
         drop(pieces);
         assert_eq!(
@@ -366,9 +411,30 @@ mod tests {
         drop(begun(state.path()));
         let mut pieces = opened(state.path(), "model", "content").expect("opened");
         assert!(pieces.match_next(None, 0, 10).expect("met"));
-        assert!(!pieces.match_next(Some(Side::Left), 20, 30).expect("not met"));
-        pieces.write_end(PiecesEnd::default()).expect("finished");
+        assert!(!pieces.match_next(Some(&Side::Left), 20, 30).expect("not met"));
+        pieces.write_end(&[], PiecesEnd::default()).expect("finished");
         assert_eq!(read_pieces(state.path()).expect("read").0, [piece(0, "one")]);
+    }
+
+    #[test]
+    fn speakers_are_told_at_the_end_and_again_where_the_end_is_missing() {
+        let state = tempfile::tempdir().expect("a directory");
+        let mut pieces = begun(state.path());
+        pieces.write_end(&[2, 0], PiecesEnd::default()).expect("finished");
+        drop(pieces);
+        let speakers = || {
+            let pieces = read_pieces(state.path()).expect("read").0;
+            pieces.iter().map(|piece| piece.speaker).collect::<Vec<_>>()
+        };
+        assert_eq!(speakers(), [Some(2), None]);
+        let path = state.path().join(NAME);
+        let whole = fs::read(&path).expect("read");
+        fs::write(&path, &whole[..whole.len() - 3]).expect("torn");
+        let mut pieces = opened(state.path(), "model", "content").expect("opened");
+        assert!(pieces.match_next(None, 0, 10).expect("there") && pieces.match_next(None, 20, 30).expect("there"));
+        assert_eq!(pieces.spans().len(), 2);
+        pieces.write_end(&[1, 1], PiecesEnd::default()).expect("finished");
+        assert_eq!(speakers(), [Some(1), Some(1)]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
     pieces,
     recogniser::Choice,
     sample_seconds,
-    wire::{ChildLine, FailureKind, LINE_MAX, Work},
+    wire::{ChildLine, FailureKind, LINE_MAX, VoiceWork, Work},
 };
 use crate::{
     job::Segment,
@@ -52,6 +52,8 @@ pub(crate) const MEMORY_MIB: u64 = 512;
 pub struct Request {
     /// The recogniser that turns sound into words.
     pub recogniser: Choice,
+    /// The way to tell voices apart; `None` makes a transcript without speakers.
+    pub voices: Option<VoiceWork>,
     /// The directory for finished pieces, of this job alone; made when it is not there.
     pub pieces: PathBuf,
     /// The identity of this recording, for instance the hash of its content.
@@ -206,6 +208,7 @@ async fn run_child(request: Request, recording: File, progress: Arc<Progress>) -
 fn start_child(request: &Request, recording: File) -> io::Result<Child> {
     let work = Work {
         recogniser: request.recogniser.clone(),
+        voices: request.voices.clone(),
         pieces: request.pieces.clone(),
         content: request.content.clone(),
         threads: request.threads,
@@ -285,7 +288,7 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
     let segments = found.into_iter().map(|piece| Segment {
         start: Some(sample_seconds(piece.start)),
         end: Some(sample_seconds(piece.end)),
-        speaker: piece.side.map(|side| side.speaker()),
+        speaker: piece.side.map(|side| side.speaker()).or_else(|| Some(format!("Speaker {}", piece.speaker?))),
         text: piece.text,
     });
     let duration = Duration::from_secs_f64(sample_seconds(end.samples));

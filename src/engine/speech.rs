@@ -40,6 +40,8 @@ pub(crate) struct SpeechPiece {
     pub start: u64,
     /// The sample after the last one that is speech.
     pub end: u64,
+    /// The first sample of `sound`.
+    pub begin: u64,
     /// The sound, with a little of the sound around it.
     pub sound: Vec<f32>,
 }
@@ -197,6 +199,7 @@ impl OpenPiece {
         (spoken >= SPOKEN_MIN && best >= SURE).then(|| SpeechPiece {
             start: sample(first),
             end: sample(last + 1),
+            begin: sample(0),
             sound: self.sound,
         })
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::recogniser::Choice;
+use super::{model::VoiceModels, recogniser::Choice};
+use crate::config::Speakers;
 
 /// Bytes of a line of the child at most: a few hundred are usual.
 pub(crate) const LINE_MAX: u64 = 64 * 1024;
@@ -16,6 +17,9 @@ pub(crate) const LINE_MAX: u64 = 64 * 1024;
 pub(crate) struct Work {
     /// The recogniser that turns sound into words.
     pub recogniser: Choice,
+    /// The way to tell voices apart; `None` makes a transcript without speakers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voices: Option<VoiceWork>,
     /// The directory of the finished pieces; made when it is not there.
     pub pieces: PathBuf,
     /// The identity of this recording: pieces of another are thrown away.
@@ -36,6 +40,16 @@ pub(crate) struct Work {
     /// For tests: the effect at which the child comes to harm, see [`crate::effect`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<String>,
+}
+
+/// Voices to be told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoiceWork {
+    /// The models.
+    pub models: VoiceModels,
+    /// The number of speakers, as far as it is known.
+    pub speakers: Speakers,
 }
 
 /// A line of the child.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Attendee;
+use crate::config::{Attendee, Speakers};
 
 /// Metadata of a meeting from a source closer to it than the folder: a sidecar beside the
 /// recording, the directory it lies in, or the source it came from. What is absent is left to
@@ -21,4 +21,6 @@ pub struct Details {
     pub instruction: Option<String>,
     /// The language that is spoken, ISO 639-1.
     pub language: Option<String>,
+    /// The number of speakers.
+    pub speakers: Option<Speakers>,
 }

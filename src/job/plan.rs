@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Analysis, Attendee, MeetingType};
+use crate::config::{Analysis, Attendee, MeetingType, Speakers};
 
 /// The settings of one job, copied before its meeting is created; a later change of the config does not reach them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Plan {
     /// The language spoken.
     #[serde(default)]
     pub language: Option<String>,
+    /// The number of speakers.
+    #[serde(default)]
+    pub speakers: Speakers,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
     /// True if these notes are not mailed, because they only complete notes that were.

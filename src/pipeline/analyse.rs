@@ -420,6 +420,7 @@ mod tests {
             analyses: analyses.to_vec(),
             instruction: instruction.map(Into::into),
             language: None,
+            speakers: crate::config::Speakers::Auto,
             meeting_type: MeetingType::Group,
             silent: false,
             details_source: DetailsSource::default(),

@@ -76,9 +76,9 @@ fn order_layers(sidecars: Sidecars, source: Option<(String, Details)>, recorded:
 }
 
 fn sidecar_details(sidecar: Sidecar, recorded: Timestamp) -> Details {
-    let Sidecar { title, date, attendees, instruction, language } = sidecar;
+    let Sidecar { title, date, attendees, instruction, language, speakers } = sidecar;
     let date = date.map(|when| meeting_time(when, recorded, &TimeZone::system()));
-    Details { title, date, attendees, instruction, language }
+    Details { title, date, attendees, instruction, language, speakers }
 }
 
 /// Returns when a meeting was. A day without an hour takes the hour of a recording that tells the same day.
@@ -101,6 +101,7 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         analyses: folder.analyses.clone(),
         instruction: folder.instruction.clone(),
         language: folder.language.clone(),
+        speakers: folder.speakers,
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
         details_source: DetailsSource::default(),
@@ -117,6 +118,7 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
             plan.instruction = Some(instruction).filter(|instruction| !instruction.trim().is_empty());
         }
         plan.language = details.language.or(plan.language);
+        plan.speakers = details.speakers.unwrap_or(plan.speakers);
         plan.details_source.date = details.date.or(plan.details_source.date);
         plan.details_source.sidecar = digest.or(plan.details_source.sidecar);
     }

@@ -55,10 +55,12 @@ pub(crate) async fn run(
     let is_converted = content.is_none();
     let is_transcribed_here = matches!(context.service_settings.kind, Kind::Ondevice(_));
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
+    let speakers = job.plan.as_ref().map(|plan| plan.speakers).unwrap_or_default();
     let given_up = context.queue.stages().discarded_recordings(job.id).await?;
     let length_max = job.length_max;
     let expected_words = expected_words(context, job);
-    let upload = Upload { file, stamp, content, name, mime, language, expected_words, given_up, length_max, progress };
+    let upload =
+        Upload { file, stamp, content, name, mime, language, expected_words, speakers, given_up, length_max, progress };
     let uploaded = Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.

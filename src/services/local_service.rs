@@ -4,7 +4,7 @@
 //! No meeting is made: the job's key stands for it. The *upload* is the transcription, and a
 //! *request* has the notes written. Both results are there when the call returns.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -146,6 +146,10 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
     async fn forget_results(&self, meeting: &str) {
         self.cache.forget_job(meeting).await;
     }
+
+    async fn forget_voice_prints(&self, unfinished: &BTreeSet<String>) {
+        self.cache.forget_voice_prints(unfinished).await;
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +229,7 @@ mod tests {
             mime: "audio/wav",
             language: None,
             expected_words: Vec::new(),
+            speakers: crate::config::Speakers::Auto,
             given_up: Vec::new(),
             length_max: None,
             progress: Arc::default(),

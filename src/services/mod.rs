@@ -50,7 +50,7 @@ pub(crate) use self::connect::{Connection, connect};
 pub(crate) use self::notes_service::NotesService;
 use crate::{
     beneath::Stamp,
-    config::{Analysis, Attendee, MeetingType},
+    config::{Analysis, Attendee, MeetingType, Speakers},
     http::{FileBody, UploadError},
     job::{Content, Key, Suspect},
     progress::Progress,
@@ -100,6 +100,8 @@ pub(crate) struct Upload {
     pub language: Option<String>,
     /// Names and words that are likely to be spoken, for a recogniser that can be told.
     pub expected_words: Vec<String>,
+    /// The number of speakers, where the service tells them apart.
+    pub speakers: Speakers,
     /// Recordings of this job at the service that were discarded: none of them is found again.
     pub given_up: Vec<String>,
     /// The longest duration that is allowed. It is enforced by a service that decodes the recording

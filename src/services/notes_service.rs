@@ -1,6 +1,8 @@
 //! The interface of services that keep meetings: meetings are made, recordings sent, results
 //! requested and read.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -100,6 +102,10 @@ pub(crate) trait NotesService: Send + Sync + std::fmt::Debug {
     /// Removes the results of a meeting that the service keeps on this machine. Called once they
     /// are in the queue.
     async fn forget_results(&self, _meeting: &str) {}
+
+    /// Removes voice prints that it keeps on this machine, but for those of these meetings, whose
+    /// jobs are not finished.
+    async fn forget_voice_prints(&self, _unfinished: &BTreeSet<String>) {}
 
     /// Deletes or purges a job's recording and results at the service. Called once the notes are
     /// delivered, and only of a service that can delete. A recording that is already gone is no

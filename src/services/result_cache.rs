@@ -3,6 +3,7 @@
 //! transcript.
 
 use std::{
+    collections::BTreeSet,
     fs::{DirBuilder, File},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -17,6 +18,7 @@ use crate::{
     clock,
     config::Analysis,
     effect::Effect,
+    engine::voices::prints::forget_prints,
     job::{Findings, Item, Key, Report, Segment, Status},
 };
 
@@ -166,6 +168,20 @@ impl ResultCache {
         match self.entries {
             CacheEntries::PerJob => job.remove_results().await,
             CacheEntries::PerRecording => job.remove_notes().await,
+        }
+    }
+
+    /// Removes the voice prints of all jobs but these: a job that has failed or was cancelled keeps
+    /// none.
+    pub(super) async fn forget_voice_prints(&self, unfinished: &BTreeSet<String>) {
+        let kept: BTreeSet<PathBuf> = unfinished.iter().map(|meeting| self.job_cache(meeting).dir).collect();
+        let root = self.root.clone();
+        let forgotten = on_disk(move || {
+            let dirs = list_names(&root)?.into_iter().map(|name| root.join(name));
+            dirs.filter(|dir| !kept.contains(dir)).try_for_each(|dir| forget_prints(&dir))
+        });
+        if let Err(error) = forgotten.await {
+            tracing::warn!("voice prints of ended jobs stay for now: {error}");
         }
     }
 
@@ -358,6 +374,24 @@ mod tests {
         cache.forget_job("a.1").await;
         cache.forget_job("a.1").await;
         assert_eq!(cache.list_entries().await.expect("listed"), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn voice_prints_go_with_their_jobs_and_nothing_else_does() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = ResultCache::per_job(dir.path().join("engine"));
+        cache.forget_voice_prints(&BTreeSet::new()).await;
+        for job in ["failed.1", "running.1"] {
+            let dir = cache.job_cache(job).job_dir().to_owned();
+            std::fs::create_dir_all(&dir).expect("made");
+            for file in ["pieces.jsonl", "voices.bin"] {
+                std::fs::write(dir.join(file), "x").expect("written");
+            }
+        }
+        cache.forget_voice_prints(&BTreeSet::from(["running.1".to_owned()])).await;
+        let is_there = |job, file| cache.job_cache(job).job_dir().join(file).exists();
+        assert_eq!((is_there("failed.1", "voices.bin"), is_there("running.1", "voices.bin")), (false, true));
+        assert!(is_there("failed.1", "pieces.jsonl"), "a retry goes on with the words");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{fs::File, io, io::Write as _, sync::Arc};
 
 use super::Upload;
-use crate::{beneath::Stamp, progress::Progress};
+use crate::{beneath::Stamp, config::Speakers, progress::Progress};
 
 /// The name of the file at the server.
 pub(super) const NAME: &str = "minuted-second-of-sound.wav";
@@ -34,6 +34,7 @@ pub(super) fn tone_upload(language: Option<String>) -> io::Result<Upload> {
         mime: "audio/wav",
         language,
         expected_words: Vec::new(),
+        speakers: Speakers::default(),
         given_up: Vec::new(),
         length_max: None,
         progress,

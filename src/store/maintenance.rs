@@ -1,5 +1,7 @@
 //! The upkeep of the queue: history, and what is known of a queue that is new or restored.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{
@@ -83,6 +85,12 @@ impl Maintenance<'_> {
                 delivering.into_iter().try_for_each(|id| settle(tx, id, Endings::default(), now).map(drop))
             })
             .await
+    }
+
+    /// Returns the keys of the jobs that are not finished.
+    pub async fn unfinished_keys(self) -> Result<BTreeSet<String>, StoreError> {
+        let keys = self.0.read(|tx| tx.query_values("SELECT key FROM job WHERE stage IS NOT NULL", params![]));
+        Ok(keys.await?.into_iter().collect())
     }
 
     /// Counts the work that `run --once` still waits for.

@@ -580,6 +580,7 @@ fn plan() -> Plan {
         analyses: vec![Analysis::Transcription],
         instruction: None,
         language: None,
+        speakers: crate::config::Speakers::Auto,
         meeting_type: MeetingType::Group,
         silent: false,
         details_source: DetailsSource::default(),

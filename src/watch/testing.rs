@@ -49,6 +49,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         instruction: None,
         language: None,
         vocabulary: Vec::new(),
+        speakers: crate::config::Speakers::Auto,
         recursive: true,
         include: globs(&["*"]),
         exclude: globs(&[]),

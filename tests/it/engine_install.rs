@@ -155,7 +155,7 @@ fn what_pip_could_not_do_is_told_with_its_cure() {
 
     fetching moonshine-voice 0.0.73 (56.32 MB) through pip
     minuted: the disk of `PLACE` is full
-    hint: free 123 MB, then run it again
+    hint: free 132 MB, then run it again
 
     fetching moonshine-voice 0.0.73 (56.32 MB) through pip
     minuted: pip failed: something \u{1b}[31melse
@@ -284,7 +284,7 @@ fn a_place_that_cannot_be_written_and_a_disk_that_is_full_say_so() {
     insta::assert_snapshot!([mounted("size=1m"), mounted("ro")].concat(), @r"
     fetching moonshine-voice 0.0.73 (56.32 MB) through pip
     minuted: the disk of `HOME/.local/share/minuted` is full
-    hint: free 123 MB, then run it again
+    hint: free 132 MB, then run it again
     minuted: `HOME/.local/share/minuted` cannot be written: Read-only file system (os error 30)
     hint: its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place
     ");
@@ -303,19 +303,24 @@ fn a_model_that_is_not_there_is_shown_with_the_way_to_it() {
     place    HOME/.local/share/minuted/moonshine-tiny-en-0.0.73
     size     0 B
 
-    FILE                      SIZE       STATE
-    encoder_model.ort         13.28 MB   missing
-    decoder_model_merged.ort  30.41 MB   missing
-    tokenizer.bin             249.97 kB  missing
-    libonnxruntime.so.1       22.35 MB   missing
-    LICENSE                   1.07 kB    missing
+    FILE                      SIZE       STATE    LICENCE
+    encoder_model.ort         13.28 MB   missing  MIT
+    decoder_model_merged.ort  30.41 MB   missing  MIT
+    tokenizer.bin             249.97 kB  missing  MIT
+    libonnxruntime.so.1       22.35 MB   missing  MIT
+    LICENSE                   1.07 kB    missing  MIT
+    segmentation.ort          1.59 MB    missing  CC BY 4.0, pyannote community-1
+    embedding.ort             6.98 MB    missing  CC BY 4.0, WeSpeaker
+
+    speaker separation: pyannote speaker-diarization-community-1 (Hervé Bredin, Alexis Plaquet and others) and
+    WeSpeaker ResNet34 (VoxCeleb), CC BY 4.0, quantised by Moonshine AI
     ");
     assert!(shown.contains("not installed"), "{shown}");
     let output = person.run(&["status", "--json"]);
     assert_eq!((output.status.code(), said(&output)), (Some(1), String::new()));
     let status = person.status();
     assert_eq!((&status["installed"], &status["size"]), (&false.into(), &0.into()));
-    assert_eq!(status["files"].as_array().expect("files").len(), 5);
+    assert_eq!(status["files"].as_array().expect("files").len(), 7);
     assert!(fs::read_dir(person.home()).expect("listed").count() == 1, "who only asks leaves nothing");
 }
 
@@ -369,11 +374,26 @@ fn the_real_model_is_installed_found_whole_and_repaired() {
     let dir = person.place().join(person.status()["version"].as_str().expect("a version"));
     fs::write(dir.join("tokenizer.bin"), "damaged").expect("written");
     let states = person.status()["files"].as_array().expect("files").iter().map(|file| file["state"].clone()).collect();
-    assert_eq!(Value::Array(states), serde_json::json!(["ok", "ok", "damaged", "ok", "ok"]));
+    assert_eq!(Value::Array(states), serde_json::json!(["ok", "ok", "damaged", "ok", "ok", "ok", "ok"]));
     let died = install().env("MINUTED_DIE", "PlaceModel:before").output().expect("run");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died.status), Some(9), "{died:?}");
     assert_eq!(person.status()["installed"], false);
     assert!(told(&install().output().expect("run")).starts_with("installed "));
     assert_eq!(person.status()["installed"], true);
     assert_eq!(person.left().len(), 1, "{:?}", person.left());
+
+    // As an earlier version left it: it works, says that speakers are missing, and is completed.
+    for file in ["segmentation.ort", "embedding.ort"] {
+        fs::remove_file(dir.join(file)).expect("removed");
+    }
+    let status = person.status();
+    assert_eq!(
+        (&status["installed"], &status["works"], &status["speakers"]),
+        (&true.into(), &true.into(), &false.into())
+    );
+    let output = person.run(&["status"]);
+    assert!(told(&output).contains(": installed, without speakers\n"), "{output:?}");
+    assert!(said(&output).ends_with("transcripts have no speakers\nhint: minuted engine install\n"), "{output:?}");
+    assert!(told(&install().output().expect("run")).starts_with("completed moonshine-tiny-en 0.0.73: "));
+    assert_eq!(person.status()["speakers"], true);
 }

@@ -60,6 +60,7 @@ mod support;
 mod tls;
 mod told;
 mod units;
+mod voices;
 mod walk;
 mod watching;
 mod webhook;

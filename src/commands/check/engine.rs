@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::{
+    commands::engine::NO_VOICES,
     config::{Environment, Kind, Recogniser, Settings, WhisperModel},
     engine::{
         model::{InstallError, Installation, Package, Places},
@@ -90,6 +91,10 @@ fn check_package(package: &Package, places: &Places, is_needed: bool) -> Option<
     if found.is_intact() {
         let message = format!("{} {} is installed in {shown}", package.model, package.version);
         return is_needed.then(|| Finding::ok("engine", message));
+    }
+    if found.is_usable(package) {
+        let message = format!("its model is installed in {shown}; {NO_VOICES}");
+        return is_needed.then(|| Finding::warning("engine", message, INSTALL));
     }
     let message = format!("its model in {shown} is damaged");
     Some(if is_needed {

@@ -64,7 +64,7 @@ mod tests {
             settings.services.values().map(|service| describe_abilities(&service.kind.abilities())).collect::<Vec<_>>();
         insta::assert_snapshot!(told.join("\n"), @r"
         a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
-        a transcription; a meeting note that minuted extracts; it reports its progress
+        a transcription with speakers; a meeting note that minuted extracts; it reports its progress
         a transcription with speakers; a meeting note, by an instruction if there is one; key_points; sentiment; it needs attendees
         ");
     }

@@ -24,6 +24,8 @@ pub struct Abilities {
     pub at_once: Option<usize>,
     /// Distinguishes the speakers of a transcription apart.
     pub speakers: bool,
+    /// The part of the key `speakers` that it follows.
+    pub speakers_key: SpeakersKey,
     /// Reports the progress of a transcription.
     pub progress: bool,
     /// Stops its work when the job is abandoned.
@@ -43,6 +45,17 @@ impl Abilities {
             ..self
         }
     }
+}
+
+/// The part of the key `speakers` that a kind of service follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpeakersKey {
+    /// Nothing.
+    Ignored,
+    /// `"off"`.
+    Switch,
+    /// `"off"` and a number.
+    Count,
 }
 
 /// Origin of a meeting note.

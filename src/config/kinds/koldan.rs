@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey, key_cure};
 use crate::config::{
     analysis::Analysis,
     diagnostic::ValueError,
@@ -79,6 +79,7 @@ impl ServiceProfile for Koldan {
             transcribes_at_once: false,
             at_once: None,
             speakers: self.diarize,
+            speakers_key: SpeakersKey::Switch,
             progress: false,
             cancels: true,
             deletes: true,

@@ -15,7 +15,7 @@ use self::{
     saled::SaledKeys,
 };
 pub(crate) use self::{
-    abilities::{Abilities, Notes},
+    abilities::{Abilities, Notes, SpeakersKey},
     koldan::{ApiKey, Koldan},
     ondevice::{Ondevice, Recogniser, WhisperModel},
     openai::Openai,

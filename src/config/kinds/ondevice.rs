@@ -7,7 +7,7 @@ use std::{
 
 use toml::Spanned;
 
-use super::abilities::{Abilities, Notes, ServiceProfile};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
 use crate::config::{
     analysis::Analysis,
     diagnostic::ValueError,
@@ -117,7 +117,8 @@ impl ServiceProfile for Ondevice {
             transcribes_at_once: true,
             // The processor is one; two at once take as long together.
             at_once: Some(1),
-            speakers: false,
+            speakers: true,
+            speakers_key: SpeakersKey::Count,
             progress: true,
             cancels: false,
             deletes: false,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey, key_cure};
 use crate::config::{
     analysis::Analysis,
     reader::{Table, TableKeys as _},
@@ -53,6 +53,7 @@ impl ServiceProfile for Openai {
             // One graphics card, most often; two at once take as long together.
             at_once: Some(1),
             speakers: false,
+            speakers_key: SpeakersKey::Ignored,
             progress: false,
             cancels: false,
             deletes: false,

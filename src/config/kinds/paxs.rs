@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
 use crate::{
     config::{analysis::Analysis, table_keys::table_keys, values},
     text::ShellCommand,
@@ -64,6 +64,7 @@ impl ServiceProfile for Paxs {
             transcribes_at_once: false,
             at_once: None,
             speakers: true,
+            speakers_key: SpeakersKey::Ignored,
             progress: false,
             cancels: false,
             deletes: false,

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
 use crate::config::{
     analysis::Analysis,
     reader::{Table, TableKeys as _},
@@ -100,6 +100,7 @@ impl ServiceProfile for Saled {
             signs_in: false,
             transcribes_at_once: true,
             speakers: self.diarize,
+            speakers_key: SpeakersKey::Switch,
             progress: true,
             cancels: false,
             deletes: false,

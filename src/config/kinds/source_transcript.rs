@@ -1,6 +1,6 @@
 //! The transcripts of a source: a service without a table of its own.
 
-use super::abilities::{Abilities, Notes, ServiceProfile};
+use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
 use crate::config::analysis::Analysis;
 
 /// The service that makes notes of a source's transcripts, and gives nothing else.
@@ -20,6 +20,7 @@ impl ServiceProfile for SourceTranscriptProfile {
             signs_in: false,
             transcribes_at_once: true,
             speakers: true,
+            speakers_key: SpeakersKey::Ignored,
             progress: false,
             cancels: false,
             deletes: false,

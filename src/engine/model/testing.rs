@@ -33,6 +33,16 @@ pub(super) fn package_of(dir: &Path, salt: &str) -> (Package, PathBuf) {
         let (sha256, size) = Sha256::of_reader(content.as_slice()).expect("read");
         *pinned = PinnedFile { size, sha256, ..*pinned };
     }
+    let mut library = b"the code of a library".to_vec();
+    for pinned in [&mut package.segmentation, &mut package.embedding] {
+        let content = content(pinned, salt);
+        let (sha256, size) = Sha256::of_reader(content.as_slice()).expect("read");
+        *pinned = PinnedFile { size, sha256, offset: Some(library.len() as u64), ..*pinned };
+        library.extend_from_slice(&content);
+    }
+    library.extend_from_slice(b"and the end of it");
+    wheel.start_file(package.segmentation.entry, options).expect("begun");
+    wheel.write_all(&library).expect("written");
     wheel.finish().expect("finished");
     let (sha256, size) = Sha256::of_reader(File::open(&path).expect("opened")).expect("read");
     package.wheel_sha256 = sha256;

@@ -110,7 +110,7 @@ async fn whatever_is_damaged_is_seen_and_repaired() {
         spoil(&scene.target().join(scene.package.decoder.name));
         let found = Installation::inspect(&scene.package, &scene.target());
         let states: Vec<&str> = found.files.iter().map(|(_, state)| state.as_str()).collect();
-        assert_eq!(states, ["ok", word, "ok", "ok", "ok"]);
+        assert_eq!(states, ["ok", word, "ok", "ok", "ok", "ok", "ok"]);
         assert_eq!(scene.install().await.expect("repaired"), How::Repaired);
         scene.assert_installed();
     }
@@ -157,6 +157,66 @@ async fn a_right_wheel_with_a_wrong_file_in_it_installs_nothing() {
     assert!(matches!(error, InstallError::WrongEntry { .. }), "{error}");
     assert!(!scene.target().exists());
     scene.assert_tidy(0);
+}
+
+#[tokio::test]
+async fn a_byte_changed_inside_a_range_is_refused_and_a_range_past_the_end_too() {
+    let mut scene = Scene::new();
+    let right = scene.package.embedding;
+    for wrong in [
+        PinnedFile { offset: right.offset.map(|offset| offset + 1), ..right },
+        PinnedFile { offset: right.offset.map(|offset| offset - 1), ..right },
+        PinnedFile { offset: Some(u64::MAX), ..right },
+        PinnedFile { size: right.size + 1_000, ..right },
+    ] {
+        scene.package.embedding = wrong;
+        let error = scene.install().await.expect_err("refused");
+        assert!(matches!(error, InstallError::WrongEntry { .. }), "{error}");
+        assert!(!scene.target().exists());
+    }
+    scene.package.embedding = right;
+    // One byte of the library, in the middle of a model: the wheel is another one then.
+    let bytes = fs::read(&scene.wheel).expect("read");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).expect("a wheel");
+    let mut changed = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at).expect("an entry");
+        let mut content = Vec::new();
+        std::io::copy(&mut entry, &mut content).expect("read");
+        let name = entry.name().expect("UTF-8").into_owned();
+        if name == right.entry {
+            let middle = right.offset.expect("a range") + right.size / 2;
+            content[usize::try_from(middle).expect("small")] ^= 1;
+        }
+        changed.start_file(name, zip::write::SimpleFileOptions::default()).expect("begun");
+        std::io::Write::write_all(&mut changed, &content).expect("written");
+    }
+    let changed = changed.finish().expect("finished").into_inner();
+    let (sha256, size) = Sha256::of_reader(changed.as_slice()).expect("read");
+    fs::write(&scene.wheel, &changed).expect("written");
+    let error = scene.install().await.expect_err("refused");
+    assert!(matches!(error, InstallError::WrongWheel { .. }), "{error}");
+    // And where the pin of the whole wheel were of no help, that of the range is.
+    (scene.package.wheel_sha256, scene.package.wheel_size) = (sha256, size);
+    let error = scene.install().await.expect_err("refused");
+    assert!(matches!(error, InstallError::WrongEntry { entry, .. } if entry == right.entry), "{error}");
+    assert!(!scene.target().exists());
+}
+
+#[tokio::test]
+async fn an_installation_of_before_works_without_voices_and_is_completed() {
+    let scene = Scene::new();
+    scene.install().await.expect("installed");
+    for pinned in scene.package.voice_files() {
+        fs::remove_file(scene.target().join(pinned.name)).expect("removed");
+    }
+    let found = Installation::inspect(&scene.package, &scene.target());
+    assert!(found.is_usable(&scene.package) && !found.has_voices(&scene.package) && !found.is_intact());
+    Model::find(&scene.package, &scene.places()).expect("it transcribes");
+    assert_eq!(VoiceModels::find(&scene.package, &scene.places()), None);
+    assert_eq!(scene.install().await.expect("completed"), How::Completed);
+    scene.assert_installed();
+    assert!(VoiceModels::find(&scene.package, &scene.places()).is_some());
 }
 
 #[tokio::test]
@@ -264,12 +324,15 @@ fn the_pins_are_those_of_two_wheels_with_the_same_weights() {
     let [intel, arm] = ["x86_64", "aarch64"].map(|arch| Package::of(arch).expect("pinned"));
     assert_eq!((intel.encoder, intel.decoder, intel.tokenizer), (arm.encoder, arm.decoder, arm.tokenizer));
     assert_ne!((intel.wheel_sha256, intel.runtime.sha256), (arm.wheel_sha256, arm.runtime.sha256));
+    let hashes = |package: &Package| package.voice_files().map(|pinned| pinned.sha256);
+    assert_eq!(hashes(intel), hashes(arm), "the same models at other places of another library");
+    assert_ne!(intel.segmentation.offset, arm.segmentation.offset);
     assert_eq!(Package::of("riscv64"), None);
     for package in [intel, arm] {
         let mut names: Vec<_> = package.files().iter().map(|pinned| pinned.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 7);
         assert!(names.iter().all(|name| !name.contains('/')));
     }
 }

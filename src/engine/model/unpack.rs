@@ -67,10 +67,15 @@ fn unpack_file(
     dir: &Dir,
     written: &impl Fn(io::Error) -> InstallError,
 ) -> Result<(), InstallError> {
-    let entry = archive.by_name(pinned.entry).map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
+    let mut entry =
+        archive.by_name(pinned.entry).map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
     let mut file = dir.create_new(OsStr::new(pinned.name), FILE_MODE).map_err(written)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(written)?;
-    let copied = copy_hashed(entry.take(pinned.size + 1), &mut file);
+    let copied = match pinned.offset {
+        None => copy_hashed(entry.take(pinned.size + 1), &mut file),
+        Some(offset) => io::copy(&mut entry.by_ref().take(offset), &mut io::sink())
+            .and_then(|_before| copy_hashed(entry.take(pinned.size), &mut file)),
+    };
     let (found, size) = copied.map_err(|error| {
         if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) {
             InstallError::wrong_entry(pinned, error.to_string())

@@ -1,8 +1,7 @@
 //! Moonshine: from a piece of sound to its words.
 //!
 //! The encoder reads the whole piece once, the decoder makes one token after the other and is fed
-//! its own memory back. The runtime is loaded when the model is, so that minuted is built and runs
-//! without it.
+//! its own memory back.
 //!
 //! Two things the model does not forgive: the decoder's `encoder_attention_mask` is as long as the
 //! *sound*, not as what the encoder made of it (that works up to 9 s and fails above); and after
@@ -15,14 +14,17 @@ mod tokenizer;
 use std::{borrow::Cow, fs::File, io::Read as _, path::Path};
 
 use ort::{
-    ep,
     memory::Allocator,
-    session::{Session, SessionInputValue, SessionOutputs, builder::GraphOptimizationLevel},
+    session::{Session, SessionInputValue, SessionOutputs},
     value::{DynValue, Tensor},
 };
 
 use self::tokenizer::Tokenizer;
-use crate::engine::{RATE, model::Model};
+use crate::engine::{
+    RATE,
+    model::Model,
+    onnx::{self, unusable_model},
+};
 
 /// Layers of the decoder, heads of each, and values of each head, of Moonshine tiny.
 const LAYERS: usize = 6;
@@ -38,9 +40,6 @@ const TOKENS_A_SECOND: f64 = 6.5;
 
 /// The shortest piece that may still hold a word, in tokens.
 const TOKENS_MIN: usize = 4;
-
-/// Bytes of a file of the model: the largest has 31 MB.
-const FILE_MAX: u64 = 512 * 1024 * 1024;
 
 /// An error of a recogniser.
 #[derive(Debug, thiserror::Error)]
@@ -107,19 +106,10 @@ impl Moonshine {
     /// # Errors
     /// [`ModelError::Unusable`] for a file that is missing or something else.
     pub(crate) fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
-        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable_model(&model.runtime, &error))?;
-        let environment =
-            loaded.with_telemetry(false).build().map_err(|error| unusable_model(&model.runtime, error.message()))?;
+        let environment = onnx::load_runtime(&model.runtime)?;
         let mut hasher = blake3::Hasher::new();
-        let mut load_session = |path: &Path| {
-            // Hashed as a stream, and loaded by the runtime itself: a copy here would be the peak
-            // of all memory.
-            let file = File::open(path).map_err(|error| unusable_model(path, &error))?;
-            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable_model(path, &error))?;
-            create_session(&environment, path, threads).map_err(|error| unusable_model(path, &error))
-        };
-        let encoder = load_session(&model.encoder)?;
-        let decoder = load_session(&model.decoder)?;
+        let encoder = onnx::load_session(environment, &model.encoder, threads, &mut hasher)?;
+        let decoder = onnx::load_session(environment, &model.decoder, threads, &mut hasher)?;
         let bytes = read_file(&model.tokenizer)?;
         hasher.update(&bytes);
         let tokenizer =
@@ -183,25 +173,6 @@ impl Moonshine {
         }
         Ok(tokens)
     }
-}
-
-/// Creates a session: no spinning, which would fight the rest of a small machine, and no arena,
-/// which would keep the memory of the longest piece for ever.
-fn create_session(environment: &ort::environment::Environment, path: &Path, threads: usize) -> Result<Session, String> {
-    let builder = Session::builder(environment).map_err(|error| error.message().to_owned())?;
-    let message = |error: ort::Error<_>| error.message().to_owned();
-    let builder = builder.with_intra_threads(threads.max(1)).map_err(message)?;
-    let builder = builder.with_inter_threads(1).map_err(message)?;
-    let builder = builder.with_intra_op_spinning(false).map_err(message)?;
-    let builder = builder.with_memory_pattern(false).map_err(message)?;
-    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(message)?;
-    let plain = ep::CPU::default().with_arena_allocator(false).build();
-    let mut builder = builder.with_execution_providers([plain]).map_err(message)?;
-    builder.commit_from_file(path).map_err(|error| error.message().to_owned())
-}
-
-fn unusable_model(path: &Path, reason: &(impl ToString + ?Sized)) -> ModelError {
-    ModelError::Unusable { path: crate::text::printable_path(path), reason: reason.to_string() }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {

@@ -12,6 +12,7 @@ use super::{
     wire,
 };
 use crate::{
+    config::Speakers,
     http::{Answer, Request},
     job::{Status, Suspect},
     services::{CallError, FileFault, Upload, answers, pacer::Priority},
@@ -149,7 +150,8 @@ impl KoldanService {
         let metadata = json!({ "minuted": mark }).to_string();
         let tags = json!(["minuted", mark]).to_string();
         let wish = json!({ "model": self.settings.model, "language": { "defaultLanguageCode": language } }).to_string();
-        let diarization = json!({ "enabled": self.settings.diarize }).to_string();
+        let diarizes = self.settings.diarize && upload.speakers != Speakers::Off;
+        let diarization = json!({ "enabled": diarizes }).to_string();
         let fields = [
             ("name", upload.name.as_str()),
             ("path", PATH),
@@ -235,6 +237,7 @@ mod tests {
             mime,
             language: None,
             expected_words: Vec::new(),
+            speakers: crate::config::Speakers::Auto,
             given_up: Vec::new(),
             length_max: None,
             progress,

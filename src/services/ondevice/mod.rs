@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
-    config::{self, Environment, Settings},
+    config::{self, Environment, Settings, Speakers},
     engine::{
         audio::ffmpeg,
-        model::{Model, NotInstalled, Package, Places},
+        model::{Model, NotInstalled, Package, Places, VoiceModels},
         recogniser::Choice,
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
         whisper::{self, Weights},
+        wire::VoiceWork,
     },
     media_types,
     text::one_line,
@@ -101,10 +102,23 @@ impl OnDeviceTranscriber {
         Model::find(package, &self.places).map_err(|error| missing_model_error(&error, NotInstalled::HINT))
     }
 
-    fn engine_request(&self, cache: &JobCache, language: Option<String>) -> Result<Request, CallError> {
+    /// Returns the way to tell voices apart; `None` where nobody asks for it, or an installation of
+    /// an earlier version lacks the models, which `check` tells.
+    fn find_voices(&self, speakers: Speakers) -> Option<VoiceWork> {
+        let models = VoiceModels::find(Package::here().ok()?, &self.places)?;
+        (speakers != Speakers::Off).then_some(VoiceWork { models, speakers })
+    }
+
+    fn engine_request(
+        &self,
+        cache: &JobCache,
+        language: Option<String>,
+        speakers: Speakers,
+    ) -> Result<Request, CallError> {
         let (recogniser, memory_mib) = self.choose_recogniser(language)?;
         Ok(Request {
             recogniser,
+            voices: self.find_voices(speakers),
             pieces: cache.job_dir().to_owned(),
             content: cache.meeting_id().to_owned(),
             threads: self.threads,
@@ -142,9 +156,9 @@ impl Transcriber for OnDeviceTranscriber {
     }
 
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
-        let Upload { file, stamp, name, language, progress, length_max, .. } = recording;
+        let Upload { file, stamp, name, language, speakers, progress, length_max, .. } = recording;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let request = Request { length_max, ..self.engine_request(cache, language)? };
+        let request = Request { length_max, ..self.engine_request(cache, language, speakers)? };
         let transcript = run(request, file, progress).await?;
         // A file that changed during the work has a transcript of no version of it.
         match Stamp::of(&after) {

@@ -504,6 +504,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
             mime: "audio/wav",
             language: None,
             expected_words: Vec::new(),
+            speakers: crate::config::Speakers::Auto,
             given_up: Vec::new(),
             length_max: None,
             progress,

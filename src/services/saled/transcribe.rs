@@ -9,6 +9,7 @@ use super::{
     wire,
 };
 use crate::{
+    config::Speakers,
     http::{ANALYSES_BYTES_MAX, Request},
     services::{
         CallError, FileFault, Upload,
@@ -86,7 +87,8 @@ impl SaledTranscriber {
     }
 
     async fn send_recording(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
-        let diarize = if self.settings.diarize { "true" } else { "false" };
+        let diarizes = self.settings.diarize && upload.speakers != Speakers::Off;
+        let diarize = if diarizes { "true" } else { "false" };
         let mut fields = vec![("model_name", self.settings.model.as_str()), ("diarize", diarize)];
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
         let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());

@@ -79,6 +79,7 @@ pub(super) fn meeting_details(bot: &Value, joined: Option<Timestamp>, event: Opt
         attendees: event.and_then(wire::read_attendees),
         instruction: None,
         language: None,
+        speakers: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use minuted::testing::{
     engine::{
-        model::Model,
+        model::{Model, VoiceModels},
         recogniser::Choice,
         run::{EngineError, Request, Transcript, run},
     },
@@ -29,6 +29,20 @@ pub(crate) fn model() -> Option<Model> {
         io::stderr().write_all(said.as_bytes()).expect("written");
     }
     found
+}
+
+/// Returns the installed models of voices, or says that the test is skipped; with `MINUTED_REQUIRE_ENGINE` it fails
+/// instead.
+pub(crate) fn voice_models() -> Option<VoiceModels> {
+    let runtime = model()?.runtime;
+    let [segmentation, embedding] = ["segmentation.ort", "embedding.ort"].map(|name| runtime.with_file_name(name));
+    if segmentation.exists() && embedding.exists() {
+        return Some(VoiceModels { segmentation, embedding, runtime });
+    }
+    assert!(variable("MINUTED_REQUIRE_ENGINE").is_none(), "the models of voices are required: minuted engine install");
+    let said = "skipped: the models of voices are not installed (cargo run -- engine install completes the engine)\n";
+    io::stderr().write_all(said.as_bytes()).expect("written");
+    None
 }
 
 /// Returns a real model of whisper, or says that the test is skipped.
@@ -78,6 +92,7 @@ pub(crate) fn no_model() -> Model {
 /// Asks for a transcript of what lies in `state`.
 pub(crate) fn request(model: Model, state: &Path) -> Request {
     Request {
+        voices: None,
         recogniser: Choice::Moonshine(model),
         pieces: state.join("engine/job"),
         content: "content".to_owned(),
