@@ -227,10 +227,10 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       | ^^^^^^
       |
       = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
-              language, vocabulary, speakers, recursive, include, exclude, watch, settle, rescan,
-              backlog, convert, title, deliver, notes_dir, notes_name, email_to, formats,
-              on_success, move_to, transcript, on_success_remote, file_mode, sidecars,
-              min_duration, max_duration, max_size
+              language, vocabulary, speakers, recursive, include, exclude, watch, settle,
+              rescan, backlog, convert, title, deliver, notes_dir, notes_name, email_to,
+              formats, on_success, move_to, transcript, on_success_remote, file_mode,
+              sidecars, min_duration, max_duration, max_size
     "#);
 }
 
