@@ -34,7 +34,8 @@ pub(crate) fn setfacl_commands(dir: &Path) -> Vec<String> {
 #[must_use]
 pub(crate) fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) -> String {
     let owner = owner.map(|uid| ('u', user_name(uid).unwrap_or_else(|| uid.to_string()), "rwX"));
-    let group = group.map(|(gid, rights)| ('g', group_name(gid).unwrap_or_else(|| gid.to_string()), rights));
+    let group = group
+        .map(|(gid, rights)| ('g', group_name(gid).unwrap_or_else(|| gid.to_string()), rights));
     let entries = owner.into_iter().chain(group).map(|(kind, name, rights)| {
         let entry = format!("{kind}:{name}:{rights}");
         format!("{entry},d:{entry}")
@@ -68,9 +69,16 @@ fn set_acl(words: &'static str, entries: &str, path: &Path) -> String {
 }
 
 fn traverse_commands(path: &Path, user: &str) -> Vec<String> {
-    let closed = path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, Access::EXEC_OK).is_err());
+    let closed = path
+        .ancestors()
+        .skip(1)
+        .filter(|parent| rustix::fs::access(*parent, Access::EXEC_OK).is_err());
     let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
-    above.iter().rev().map(|parent| set_acl("sudo setfacl -m", &format!("u:{user}:x"), parent)).collect()
+    above
+        .iter()
+        .rev()
+        .map(|parent| set_acl("sudo setfacl -m", &format!("u:{user}:x"), parent))
+        .collect()
 }
 
 /// Returns the name of the user that this process acts as, from the system's list; its number where that has none.
@@ -102,7 +110,9 @@ fn groups_in(users: &str, groups: &str, uid: u32) -> Option<Vec<u32>> {
     let number = |line: &str, field: usize| line.split(':').nth(field)?.parse::<u32>().ok();
     let user = users.lines().find(|line| number(line, 2) == Some(uid))?;
     let name = user.split(':').next().filter(|name| !name.is_empty())?;
-    let is_member = |line: &&str| line.split(':').nth(3).is_some_and(|all| all.split(',').any(|one| one == name));
+    let is_member = |line: &&str| {
+        line.split(':').nth(3).is_some_and(|all| all.split(',').any(|one| one == name))
+    };
     let more = groups.lines().filter(is_member).filter_map(|line| number(line, 2));
     Some(number(user, 3).into_iter().chain(more).collect())
 }
@@ -152,8 +162,11 @@ mod tests {
     #[test]
     fn what_is_to_be_typed_is_quoted_and_names_who_asks() {
         let user = own_user_name();
-        let shown =
-            [setfacl_commands(Path::new("/tmp/Ann's talks")), grant_reading(Path::new("/tmp/a b.wav"))].concat();
+        let shown = [
+            setfacl_commands(Path::new("/tmp/Ann's talks")),
+            grant_reading(Path::new("/tmp/a b.wav")),
+        ]
+        .concat();
         insta::assert_snapshot!(shown.join("\n").replace(&format!("u:{user}:"), "u:USER:"), @r"
         sudo setfacl -R -m u:USER:rwX,d:u:USER:rwX '/tmp/Ann'\''s talks'
         sudo setfacl -m u:USER:r '/tmp/a b.wav'

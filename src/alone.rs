@@ -17,8 +17,15 @@ pub(crate) fn is_child() -> bool {
 pub(crate) fn run(test: &str, variables: &[(&str, &str)]) -> Output {
     let program = std::env::current_exe().expect("the path of the tests");
     let arguments = ["--exact", test, "--nocapture", "--skip", CHILD];
-    let output = Command::new(program).args(arguments).envs(variables.iter().copied()).output().expect("started");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("running 1 test\n"), "no test is called `{test}`");
+    let output = Command::new(program)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("started");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("running 1 test\n"),
+        "no test is called `{test}`"
+    );
     output
 }
 

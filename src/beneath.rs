@@ -111,7 +111,8 @@ impl Entry {
 /// When it cannot be opened, is not regular (`InvalidInput`), or is a link that others may have made.
 pub(crate) fn open_configured(path: &Path) -> io::Result<File> {
     let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = Dir::open(parent)?;
     if rustix::fs::fstat(&dir.fd)?.st_mode & 0o022 != 0 {
         flags |= OFlags::NOFOLLOW;
@@ -178,7 +179,8 @@ impl Dir {
         Ok(Self { fd, path: self.path.join(relative) })
     }
 
-    const INNER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+    const INNER: OFlags =
+        OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
     /// Opens a regular file below for reading; never blocks on a FIFO.
     ///
@@ -186,7 +188,8 @@ impl Dir {
     /// When a component is missing or a link, or the file is not regular (`InvalidInput`).
     pub fn open_file(&self, relative: &Path) -> io::Result<File> {
         let (dir, name) = self.parent_of(relative)?;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags =
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         regular(File::from(rustix::fs::openat(&dir.fd, &name, flags, Mode::empty())?))
     }
 
@@ -227,8 +230,11 @@ impl Dir {
         let stat = rustix::fs::fstat(&self.fd)?;
         let above = rustix::fs::statat(&self.fd, "..", AtFlags::empty());
         // A directory of the same file system that is mounted here (a bind mount) shows by its attribute alone.
-        let told = rustix::fs::statx(&self.fd, "", AtFlags::EMPTY_PATH, rustix::fs::StatxFlags::INO);
-        let is_root = told.is_ok_and(|told| told.stx_attributes.contains(rustix::fs::StatxAttributes::MOUNT_ROOT));
+        let told =
+            rustix::fs::statx(&self.fd, "", AtFlags::EMPTY_PATH, rustix::fs::StatxFlags::INO);
+        let is_root = told.is_ok_and(|told| {
+            told.stx_attributes.contains(rustix::fs::StatxAttributes::MOUNT_ROOT)
+        });
         let is_mount = is_root || above.is_ok_and(|above| above.st_dev != stat.st_dev);
         Ok(Place { device: stat.st_dev, inode: stat.st_ino, is_mount })
     }
@@ -252,7 +258,8 @@ impl Dir {
     /// # Errors
     /// `AlreadyExists`, or what the file system says.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         Ok(File::from(rustix::fs::openat(&self.fd, one(name)?, flags, Mode::from_raw_mode(mode))?))
     }
 
@@ -262,8 +269,12 @@ impl Dir {
     /// # Errors
     /// When it is not (`InvalidInput`), or what the file system says.
     pub fn open_own_to_append(&self, name: &OsStr) -> io::Result<File> {
-        let flags =
-            OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CLOEXEC
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY;
         let file = File::from(rustix::fs::openat(&self.fd, one(name)?, flags, Mode::empty())?);
         let stat = rustix::fs::fstat(&file)?;
         let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -271,7 +282,10 @@ impl Dir {
         if is_regular && is_own && stat.st_nlink == 1 {
             Ok(file)
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file of this user that has one name"))
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file of this user that has one name",
+            ))
         }
     }
 
@@ -284,7 +298,9 @@ impl Dir {
         let to = one(to)?;
         match rustix::fs::renameat_with(&self.fd, from, &to_dir.fd, to, RenameFlags::NOREPLACE) {
             // Some file systems (older NFS, some FUSE) do not know the flag: a link is as good, for files.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+            Err(
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
+            ) => {
                 match rustix::fs::linkat(&self.fd, from, &to_dir.fd, to, AtFlags::empty()) {
                     Ok(()) => Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?),
                     Err(error) if is_final(error) => Err(error.into()),
@@ -378,9 +394,10 @@ fn components(relative: &Path) -> io::Result<Vec<&OsStr>> {
         .filter(|component| *component != Component::CurDir)
         .map(|component| match component {
             Component::Normal(name) => Ok(name),
-            Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                Err(outside(relative))
-            }
+            Component::CurDir
+            | Component::ParentDir
+            | Component::RootDir
+            | Component::Prefix(_) => Err(outside(relative)),
         })
         .collect()
 }
@@ -388,8 +405,15 @@ fn components(relative: &Path) -> io::Result<Vec<&OsStr>> {
 /// Returns whether the refusal of a link says that no other way to the name would work.
 fn is_final(error: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
-    const FINAL: [Errno; 7] =
-        [Errno::EXIST, Errno::NOENT, Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS, Errno::NAMETOOLONG];
+    const FINAL: [Errno; 7] = [
+        Errno::EXIST,
+        Errno::NOENT,
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::ROFS,
+        Errno::ACCESS,
+        Errno::NAMETOOLONG,
+    ];
     FINAL.contains(&error)
 }
 
@@ -402,7 +426,10 @@ fn one(name: &OsStr) -> io::Result<&OsStr> {
 }
 
 fn outside(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` does not name a place below", printable_path(path)))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("`{}` does not name a place below", printable_path(path)),
+    )
 }
 
 #[cfg(test)]
@@ -431,7 +458,8 @@ mod tests {
     fn a_fifo_neither_blocks_nor_opens() {
         let tree = tempfile::tempdir().expect("a directory");
         let mode = Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, tree.path().join("pipe.wav"), FileType::Fifo, mode, 0).expect("made");
+        rustix::fs::mknodat(rustix::fs::CWD, tree.path().join("pipe.wav"), FileType::Fifo, mode, 0)
+            .expect("made");
         let dir = Dir::open(tree.path()).expect("opened");
         assert!(dir.open_file(Path::new("pipe.wav")).is_err());
     }
@@ -449,11 +477,20 @@ mod tests {
     #[test]
     fn a_file_system_without_links_is_known_by_any_refusal_that_says_nothing_of_the_names() {
         use rustix::io::Errno;
-        for without in [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::IO, Errno::INVAL, Errno::MLINK, Errno::XDEV]
-        {
+        for without in [
+            Errno::PERM,
+            Errno::NOSYS,
+            Errno::OPNOTSUPP,
+            Errno::IO,
+            Errno::INVAL,
+            Errno::MLINK,
+            Errno::XDEV,
+        ] {
             assert!(!is_final(without), "{without}");
         }
-        for said in [Errno::EXIST, Errno::NOENT, Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS] {
+        for said in
+            [Errno::EXIST, Errno::NOENT, Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS]
+        {
             assert!(is_final(said), "{said}");
         }
         let tree = tempfile::tempdir().expect("a directory");
@@ -467,7 +504,8 @@ mod tests {
             std::fs::write(tree.path().join(name), name).expect("written");
         }
         let dir = Dir::open(tree.path()).expect("opened");
-        let claimed = |from: &str, to: &str| dir.rename_claimed(OsStr::new(from), &dir, OsStr::new(to));
+        let claimed =
+            |from: &str, to: &str| dir.rename_claimed(OsStr::new(from), &dir, OsStr::new(to));
         assert_eq!(claimed("a", "b").expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(claimed("missing", "c").expect_err("missing").kind(), io::ErrorKind::NotFound);
         assert!(!tree.path().join("c").exists(), "the claim is given back");

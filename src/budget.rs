@@ -23,5 +23,7 @@ pub(crate) fn cases(quick: u32) -> ProptestConfig {
 fn factor() -> u32 {
     let Ok(text) = std::env::var("MINUTED_TEST_BUDGET") else { return 1 };
     let factor = text.parse().ok().filter(|factor| (1..=10_000).contains(factor));
-    factor.unwrap_or_else(|| panic!("MINUTED_TEST_BUDGET is `{text}`: write a number from 1 to 10000"))
+    factor.unwrap_or_else(|| {
+        panic!("MINUTED_TEST_BUDGET is `{text}`: write a number from 1 to 10000")
+    })
 }

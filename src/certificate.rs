@@ -10,7 +10,10 @@ const CURES: [(&str, &str); 5] = [
     ),
     ("not valid for name", "check {setting}: the server has a certificate for another name"),
     ("certificate expired", "check the clock of this machine, then ask whoever runs the server"),
-    ("certificate not valid yet", "check the clock of this machine, then ask whoever runs the server"),
+    (
+        "certificate not valid yet",
+        "check the clock of this machine, then ask whoever runs the server",
+    ),
     (
         "invalid peer certificate",
         "if the server is your own, install its CA certificate on this machine, or name it in SSL_CERT_FILE",
@@ -21,7 +24,10 @@ const CURES: [(&str, &str); 5] = [
 /// server's name.
 #[must_use]
 pub(crate) fn cure(cause: &str, setting: &str) -> Option<String> {
-    CURES.iter().find(|(said, _)| cause.contains(said)).map(|(_, cure)| cure.replace("{setting}", setting))
+    CURES
+        .iter()
+        .find(|(said, _)| cause.contains(said))
+        .map(|(_, cure)| cure.replace("{setting}", setting))
 }
 
 #[cfg(test)]

@@ -168,7 +168,8 @@ pub(crate) struct JobsArgs {
 
 fn job_state_parser() -> impl TypedValueParser<Value = JobState> {
     let words = JobState::ALL.iter().map(|state| state.as_str());
-    PossibleValuesParser::new(words).try_map(|word| JobState::parse(&word).ok_or("not a state of a job"))
+    PossibleValuesParser::new(words)
+        .try_map(|word| JobState::parse(&word).ok_or("not a state of a job"))
 }
 
 /// A command about one job.
@@ -491,7 +492,18 @@ mod tests {
         let options = all().flat_map(clap::Command::get_opts).filter_map(clap::Arg::get_long);
         let options = options.map(|name| format!("--{name}"));
         let names = all().map(|command| command.get_name().to_owned());
-        let others = ["", "-", "--", "-1", "7", "talk.wav", "--json", "--=", "é\u{202e}", "key_points,sentiment"];
+        let others = [
+            "",
+            "-",
+            "--",
+            "-1",
+            "7",
+            "talk.wav",
+            "--json",
+            "--=",
+            "é\u{202e}",
+            "key_points,sentiment",
+        ];
         names.chain(options).chain(others.map(str::to_owned)).collect()
     }
 

@@ -24,7 +24,8 @@ pub(crate) fn drop_in(settings: &Settings) -> String {
     let mut named: Vec<PathBuf> = Vec::new();
     for (what, path) in writable(settings) {
         if !named.contains(&path) && !OWN.iter().any(|own| path.starts_with(own)) {
-            writeln!(unit, "# {}\n{}", text::printable(&what), line(&path)).expect("a String takes what is written");
+            writeln!(unit, "# {}\n{}", text::printable(&what), line(&path))
+                .expect("a String takes what is written");
             named.push(path);
         }
     }
@@ -38,7 +39,9 @@ pub(crate) fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, Pa
     let mut opened: Vec<PathBuf> = OWN.iter().map(PathBuf::from).collect();
     for key in ["ReadWritePaths", "BindPaths"] {
         let mut paths = Vec::new();
-        for (_, value) in units.iter().flat_map(|unit| assignments(unit)).filter(|(found, _)| found == key) {
+        for (_, value) in
+            units.iter().flat_map(|unit| assignments(unit)).filter(|(found, _)| found == key)
+        {
             // An empty value takes back what was assigned before.
             if value.is_empty() {
                 paths.clear();
@@ -131,9 +134,16 @@ fn writable(settings: &Settings) -> Vec<(String, PathBuf)> {
 
 fn line(path: &Path) -> String {
     let Some(quoted) = quoted(path) else {
-        return format!("# cannot be written in a unit file, give it another name: `{}`", text::printable_path(path));
+        return format!(
+            "# cannot be written in a unit file, give it another name: `{}`",
+            text::printable_path(path)
+        );
     };
-    let key = if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) { "BindPaths" } else { "ReadWritePaths" };
+    let key = if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) {
+        "BindPaths"
+    } else {
+        "ReadWritePaths"
+    };
     format!("{key}={quoted}")
 }
 
@@ -195,8 +205,8 @@ mod tests {
         }
     }
     use crate::config::{
-        Backlog, Convert, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Transcript,
-        Watch, Workers,
+        Backlog, Convert, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry,
+        Target, Transcript, Watch, Workers,
     };
 
     fn folder(name: &str, path: &str, notes_dir: Option<&str>) -> Folder {
@@ -242,10 +252,19 @@ mod tests {
             state_dir: state_dir.into(),
             history: Duration::from_secs(1),
             services: BTreeMap::new(),
-            retry: Retry { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) },
+            retry: Retry {
+                attempts: 3,
+                delay: Duration::from_secs(60),
+                delay_max: Duration::from_secs(900),
+            },
             workers: Workers { uploads: 2, requests_per_second: 10 },
             email: None,
-            log: Log { level: "info".to_owned(), format: LogFormat::Text, dir: log_dir.map(Into::into), keep: 14 },
+            log: Log {
+                level: "info".to_owned(),
+                format: LogFormat::Text,
+                dir: log_dir.map(Into::into),
+                keep: 14,
+            },
             folders,
             sources: Vec::new(),
             webhook: None,
@@ -296,7 +315,11 @@ mod tests {
         ]);
         let unit = "[Service]\nProtectSystem=strict\n".to_owned();
         let missing = |settings: &Settings, units: &[String]| {
-            unopened(settings, units).into_iter().map(|(what, _)| what).collect::<Vec<_>>().join(", ")
+            unopened(settings, units)
+                .into_iter()
+                .map(|(what, _)| what)
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let units = |drop_in: &str| [unit.clone(), drop_in.to_owned()];
         assert_eq!(missing(&before, &units(&drop_in(&before))), "");

@@ -276,7 +276,8 @@ impl Effect {
 
 /// The point at which this process comes to harm, how often it passes there before (0: each time), and how.
 #[cfg(debug_assertions)]
-static HARM: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32, Harm)> = std::sync::OnceLock::new();
+static HARM: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32, Harm)> =
+    std::sync::OnceLock::new();
 
 /// What happens at the point.
 #[cfg(debug_assertions)]
@@ -327,11 +328,17 @@ fn point(effect: Effect, when: When) {
 fn suffer(harm: Harm, effect: Effect) {
     match harm {
         Harm::Kill => {
-            let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let killed = rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::KILL,
+            );
             debug_assert!(killed.is_ok(), "a process may kill itself");
         }
         Harm::Panic => panic!("armed at {effect:?}"),
-        #[expect(clippy::disallowed_methods, reason = "a thread that stands still is what is asked for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread that stands still is what is asked for"
+        )]
         Harm::Hang => std::thread::sleep(std::time::Duration::from_secs(3600)),
     }
 }

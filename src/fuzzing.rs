@@ -41,9 +41,14 @@ pub fn markdown(bytes: &[u8]) {
 pub fn config(bytes: &[u8]) {
     let Some(settings) = config::properties::config(bytes) else { return };
     for folder in settings.folders {
-        let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: folder.id, generation: 7 };
+        let key = Key {
+            content: Content::from_hash(&blake3::hash(bytes)),
+            folder: folder.id,
+            generation: 7,
+        };
         assert_eq!(key.to_string().parse::<Key>().as_ref(), Ok(&key));
-        let description = format!("{}\nminuted:{}\n\n{}", folder.name, folder.title, key.marker_line());
+        let description =
+            format!("{}\nminuted:{}\n\n{}", folder.name, folder.title, key.marker_line());
         assert_eq!(Key::from_description(&description), Some(key));
     }
 }
@@ -146,7 +151,8 @@ mod tests {
             index().prop_map(Fault::Cut),
             (index(), index()).prop_map(|(from, to)| Fault::Remove(from, to)),
             (index(), index()).prop_map(|(from, to)| Fault::Repeat(from, to)),
-            (index(), prop::sample::select(&WORDS[..])).prop_map(|(at, word)| Fault::Insert(at, word.into())),
+            (index(), prop::sample::select(&WORDS[..]))
+                .prop_map(|(at, word)| Fault::Insert(at, word.into())),
             (index(), any::<u64>()).prop_map(|(at, number)| Fault::Number(at, number)),
         ]
     }
@@ -154,7 +160,8 @@ mod tests {
     fn apply(mut bytes: Vec<u8>, fault: Fault) -> Vec<u8> {
         let len = bytes.len();
         let place = |at: Index| at.index(len + 1);
-        let between = |from: Index, to: Index| place(from).min(place(to))..place(from).max(place(to));
+        let between =
+            |from: Index, to: Index| place(from).min(place(to))..place(from).max(place(to));
         match fault {
             Fault::Flip(..) | Fault::Number(..) if len < 8 => {}
             Fault::Flip(at, byte) => bytes[at.index(len)] ^= byte,
@@ -175,7 +182,8 @@ mod tests {
 
     fn spoilt(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
         let faults = prop::collection::vec(fault(), 0..8);
-        (prop::sample::select(seeds(target)), faults).prop_map(|(seed, faults)| faults.into_iter().fold(seed, apply))
+        (prop::sample::select(seeds(target)), faults)
+            .prop_map(|(seed, faults)| faults.into_iter().fold(seed, apply))
     }
 
     proptest! {
@@ -214,7 +222,8 @@ mod tests {
 
     #[test]
     fn every_seed_keeps_every_promise() {
-        let every = |name: &str, target: fn(&[u8])| seeds(name).into_iter().for_each(|seed| target(&seed));
+        let every =
+            |name: &str, target: fn(&[u8])| seeds(name).into_iter().for_each(|seed| target(&seed));
         every("files", files);
         every("answers", answers);
         every("proposals", proposals);

@@ -95,7 +95,10 @@ impl LastWords {
     /// As [`Self::mark`], for whom the mark is not worth stopping: on a full disk nothing new is begun anyway.
     pub(crate) fn mark_or_go_on(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark> {
         let mark = self.mark(folder, path, stamp);
-        mark.inspect_err(|error| tracing::debug!(%error, "failed to mark a file that is being parsed")).ok()
+        mark.inspect_err(
+            |error| tracing::debug!(%error, "failed to mark a file that is being parsed"),
+        )
+        .ok()
     }
 
     fn write(&self, path: &Path, words: &[u8]) -> io::Result<()> {
@@ -130,10 +133,11 @@ impl LastWords {
     fn read(&self, mark: String) -> Option<Parsed> {
         let path = self.directory.join(&mark);
         let len = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
-        let words: Words = (len <= MARK_MAX).then(|| fs::read(&path).ok()).flatten().and_then(|bytes| {
-            // A mark that was torn by the death says nothing.
-            serde_json::from_slice(&bytes).ok()
-        })?;
+        let words: Words =
+            (len <= MARK_MAX).then(|| fs::read(&path).ok()).flatten().and_then(|bytes| {
+                // A mark that was torn by the death says nothing.
+                serde_json::from_slice(&bytes).ok()
+            })?;
         let is_of_now = words.boot == self.boot;
         let stamp = Stamp { size: words.size, mtime_ns: words.mtime_ns, inode: words.inode };
         let path = PathBuf::from(std::ffi::OsString::from_vec(words.path));
@@ -188,7 +192,10 @@ mod tests {
         let next = LastWords::new(state.path());
         let left = next.left().expect("read");
         assert_eq!(left.len(), 1);
-        assert_eq!((left[0].folder.as_str(), left[0].path.as_path(), left[0].stamp), ("sales", path, STAMP));
+        assert_eq!(
+            (left[0].folder.as_str(), left[0].path.as_path(), left[0].stamp),
+            ("sales", path, STAMP)
+        );
         next.clear().expect("cleared");
         assert_eq!(next.left().expect("read"), []);
     }

@@ -65,8 +65,9 @@ impl Stderr {
     /// standard error is (systemd.exec(5)).
     #[must_use]
     pub(crate) fn from_journal_stream(journal_stream: Option<&str>) -> Self {
-        let journal = rustix::fs::fstat(io::stderr())
-            .is_ok_and(|stat| journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()));
+        let journal = rustix::fs::fstat(io::stderr()).is_ok_and(|stat| {
+            journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str())
+        });
         Self { terminal: io::stderr().is_terminal(), journal }
     }
 }
@@ -112,7 +113,8 @@ impl LoggingError {
         match self {
             Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
             Self::Directory { path, .. } => {
-                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").add_path(path);
+                let make =
+                    ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").add_path(path);
                 format!("{make}; or leave `dir` out of [log]: stderr is enough")
             }
             Self::File { path, .. } => {
@@ -132,14 +134,26 @@ impl LoggingError {
 ///
 /// # Errors
 /// When the filter makes no sense, or the directory takes no files. Then nothing is logged yet.
-pub(crate) fn start_logging(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
+pub(crate) fn start_logging(
+    log: &Log,
+    rust_log: Option<&str>,
+    stderr: Stderr,
+) -> Result<Guard, LoggingError> {
     let filter = build_filter(&log.level, rust_log)?;
-    let look = Look { time: !stderr.journal, colour: stderr.terminal && !stderr.journal, journal: stderr.journal };
+    let look = Look {
+        time: !stderr.journal,
+        colour: stderr.terminal && !stderr.journal,
+        journal: stderr.journal,
+    };
     let mut layers = vec![line_layer(log.format, look, io::stderr)];
     let mut guard = Guard { drops: Drops::default(), _files: None };
     if let Some(directory) = &log.dir {
         let (writer, drops, files) = open_log_files(directory, log.keep)?;
-        layers.push(line_layer(log.format, Look { time: true, colour: false, journal: false }, writer));
+        layers.push(line_layer(
+            log.format,
+            Look { time: true, colour: false, journal: false },
+            writer,
+        ));
         guard = Guard { drops, _files: Some(files) };
     }
     Registry::default().with(layers).with(filter).try_init().map_err(LoggingError::Running)?;
@@ -189,7 +203,10 @@ impl Drops {
         let count = self.count_dropped();
         let lines = count.saturating_sub(self.reported.swap(count, Ordering::Relaxed));
         if lines > 0 {
-            tracing::warn!(lines, "{lines} log lines did not reach the log file; standard error has them");
+            tracing::warn!(
+                lines,
+                "{lines} log lines did not reach the log file; standard error has them"
+            );
         }
     }
 
@@ -203,7 +220,10 @@ impl Drops {
 }
 
 /// Opens the daily files `minuted.YYYY-MM-DD.log` (UTC), keeping the `keep` newest.
-fn open_log_files(directory: &Path, keep: usize) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
+fn open_log_files(
+    directory: &Path,
+    keep: usize,
+) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
     files::make_directory(directory)
         .map_err(|source| LoggingError::Directory { path: directory.to_owned(), source })?;
     let files = DailyFiles::open(directory, keep)
@@ -219,7 +239,8 @@ fn without_waiting(writer: impl Write + Send + 'static) -> (NonBlocking, Drops, 
         .buffered_lines_limit(WAITING_LINES_MAX)
         .thread_name("minuted-log")
         .finish(counting);
-    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, reported: Arc::default() };
+    let drops =
+        Drops { crowded_out: Some(writer.error_counter()), unwritten, reported: Arc::default() };
     (writer, drops, guard)
 }
 
@@ -263,7 +284,9 @@ fn build_filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, Loggin
 fn cap_noisy_crates(filter: &str) -> String {
     let directives = || filter.split(',').map(str::trim);
     let is_named = |name: &str| directives().any(|directive| directive.starts_with(name));
-    let Some(for_all) = directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back() else {
+    let Some(for_all) =
+        directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back()
+    else {
         return filter.to_owned();
     };
     let noisy = NOISY.iter().filter(|noisy| for_all > LevelFilter::WARN && !is_named(noisy));
@@ -308,7 +331,10 @@ mod tests {
     fn noisy_crates_are_capped_unless_they_are_asked_for_or_less_is_wanted() {
         assert_eq!(cap_noisy_crates("off"), "off");
         assert_eq!(cap_noisy_crates("warn"), "warn,rustls_platform_verifier=off");
-        assert_eq!(cap_noisy_crates("warn,rustls_platform_verifier=error"), "warn,rustls_platform_verifier=error");
+        assert_eq!(
+            cap_noisy_crates("warn,rustls_platform_verifier=error"),
+            "warn,rustls_platform_verifier=error"
+        );
         assert_eq!(cap_noisy_crates("minuted=trace"), "minuted=trace");
         assert_eq!(
             cap_noisy_crates("debug, hyper_util=trace"),
@@ -342,7 +368,9 @@ mod tests {
         drop(guard);
         let mode = std::fs::metadata(&directory).expect("made").permissions().mode();
         assert_eq!(mode & 0o027, 0, "{mode:o}");
-        let mut entries = std::fs::read_dir(&directory).expect("read").map(|entry| entry.expect("an entry").path());
+        let mut entries = std::fs::read_dir(&directory)
+            .expect("read")
+            .map(|entry| entry.expect("an entry").path());
         let file = entries.next().expect("a file");
         assert!(std::fs::read_to_string(file).expect("read").ends_with(" INFO uploaded\n"));
         assert_eq!((entries.next(), drops.count_dropped()), (None, 0));
@@ -352,7 +380,8 @@ mod tests {
     fn only_so_many_files_are_kept() {
         let directory = tempfile::tempdir().expect("a directory");
         for day in 1..=5 {
-            std::fs::write(directory.path().join(format!("minuted.2020-01-0{day}.log")), "old").expect("written");
+            std::fs::write(directory.path().join(format!("minuted.2020-01-0{day}.log")), "old")
+                .expect("written");
         }
         std::fs::write(directory.path().join("another.log"), "not ours").expect("written");
         let (_writer, _drops, guard) = open_log_files(directory.path(), 3).expect("opened");
@@ -390,21 +419,32 @@ mod tests {
         if alone::is_child() {
             let directory = tempfile::tempdir().expect("a directory");
             let dir = directory.path().join("log");
-            let log = Log { level: "info".to_owned(), format: LogFormat::Text, dir: Some(dir.clone()), keep: 2 };
+            let log = Log {
+                level: "info".to_owned(),
+                format: LogFormat::Text,
+                dir: Some(dir.clone()),
+                keep: 2,
+            };
             let stderr = Stderr { terminal: false, journal: true };
             let guard = start_logging(&log, None, stderr).expect("started");
             assert!(matches!(start_logging(&log, None, stderr), Err(LoggingError::Running(_))));
             std::thread::spawn(|| panic!("two\nlines")).join().expect_err("it panics");
             drop(guard);
-            let file = std::fs::read_dir(dir).expect("read").next().expect("a file").expect("an entry");
+            let file =
+                std::fs::read_dir(dir).expect("read").next().expect("a file").expect("an entry");
             assert!(
-                std::fs::read_to_string(file.path()).expect("read").contains(" ERROR panic: two\\u{a}lines place=")
+                std::fs::read_to_string(file.path())
+                    .expect("read")
+                    .contains(" ERROR panic: two\\u{a}lines place=")
             );
             return;
         }
         let test = "a_started_log_tells_a_panic_in_one_line_everywhere_and_starts_no_second_time";
         let stderr = alone::pass(&format!("logging::tests::{test}"), &[]);
         let lines: Vec<&str> = stderr.lines().collect();
-        assert!(lines.len() == 1 && lines[0].starts_with("<3>ERROR panic: two\\u{a}lines place="), "{stderr}");
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("<3>ERROR panic: two\\u{a}lines place="),
+            "{stderr}"
+        );
     }
 }

@@ -129,7 +129,11 @@ pub(crate) struct Headerless {
 
 const MONO_8000: &[&str] = &["-ar", "8000", "-ac", "1"];
 
-const fn headerless(extension: &'static str, demuxer: &'static str, options: &'static [&'static str]) -> Headerless {
+const fn headerless(
+    extension: &'static str,
+    demuxer: &'static str,
+    options: &'static [&'static str],
+) -> Headerless {
     Headerless { extension, demuxer, options }
 }
 
@@ -249,7 +253,8 @@ fn is_program_stream(head: &[u8]) -> bool {
 
 /// Returns whether bytes are no text.
 fn is_binary(head: &[u8]) -> bool {
-    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c);
+    let is_control =
+        |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c);
     let valid = head.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
     // The last character may be cut in two.
     valid + 4 <= head.len() || head.iter().any(is_control)
@@ -265,7 +270,9 @@ mod tests {
     fn each_extension_stands_once_and_in_lower_case() {
         let all: Vec<_> = extensions().collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
-        assert!(all.iter().all(|name| !name.is_empty() && name.len() <= 8 && **name == name.to_ascii_lowercase()));
+        assert!(all.iter().all(|name| !name.is_empty()
+            && name.len() <= 8
+            && **name == name.to_ascii_lowercase()));
         assert_eq!((mime_type("m4a"), mime_type("toml")), ("audio/mp4", UNKNOWN_TYPE));
         let known = |name: &&str| all.contains(name);
         assert!(AMBIGUOUS.iter().all(|(name, _)| known(name)));
@@ -278,7 +285,9 @@ mod tests {
             (0..LOOK_BYTES).map(packet).collect::<Vec<u8>>()
         };
         let program = b"import { G } from 'G';\nexport const G: Array<number> = [];\n".repeat(20);
-        let translation = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE TS>\n<TS version=\"2.1\">".to_vec();
+        let translation =
+            b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE TS>\n<TS version=\"2.1\">"
+                .to_vec();
         for (extension, head, expected) in [
             ("ts", packets(188, 0), true),
             ("TS", packets(188, 0), true),

@@ -79,7 +79,10 @@ impl Progress {
         if self.begin_ms.load(Ordering::Relaxed) == 0 {
             self.begin_ms.store(busy_ms + 1, Ordering::Relaxed);
         }
-        self.busy_ms.store((busy_ms + 1).saturating_sub(self.begin_ms.load(Ordering::Relaxed)), Ordering::Relaxed);
+        self.busy_ms.store(
+            (busy_ms + 1).saturating_sub(self.begin_ms.load(Ordering::Relaxed)),
+            Ordering::Relaxed,
+        );
     }
 
     /// Returns for how long the work has kept a processor of this machine busy behind the mark, where that is known.
@@ -104,9 +107,12 @@ impl Progress {
     #[must_use]
     pub fn left(&self, since_start: Duration) -> Option<Duration> {
         let (done, total) = self.read();
-        let here = done.checked_sub(self.before.load(Ordering::Relaxed)).filter(|here| *here > 0)?;
+        let here =
+            done.checked_sub(self.before.load(Ordering::Relaxed)).filter(|here| *here > 0)?;
         let left = total.checked_sub(done)?;
-        Some(Duration::from_millis(u64::try_from(since_start.as_millis() * u128::from(left) / u128::from(here)).ok()?))
+        Some(Duration::from_millis(
+            u64::try_from(since_start.as_millis() * u128::from(left) / u128::from(here)).ok()?,
+        ))
     }
 
     /// Returns whether everything is done.
@@ -153,6 +159,9 @@ mod tests {
         progress.add(100);
         assert_eq!(progress.left(Duration::from_secs(2)), Some(Duration::from_secs(6)));
         progress.add(300);
-        assert_eq!((progress.left(Duration::from_secs(9)), progress.is_complete()), (Some(Duration::ZERO), true));
+        assert_eq!(
+            (progress.left(Duration::from_secs(9)), progress.is_complete()),
+            (Some(Duration::ZERO), true)
+        );
     }
 }

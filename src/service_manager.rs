@@ -76,8 +76,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bound");
-        let variables = [("NOTIFY_SOCKET", path.to_str().expect("UTF-8")), ("WATCHDOG_USEC", "60000000")];
-        let test = "service_manager::tests::what_is_told_arrives_and_a_status_is_never_more_than_a_status";
+        let variables =
+            [("NOTIFY_SOCKET", path.to_str().expect("UTF-8")), ("WATCHDOG_USEC", "60000000")];
+        let test =
+            "service_manager::tests::what_is_told_arrives_and_a_status_is_never_more_than_a_status";
         alone::pass(test, &variables);
 
         socket.set_nonblocking(true).expect("set");

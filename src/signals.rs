@@ -55,7 +55,11 @@ pub(crate) fn start() -> io::Result<Signals> {
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first signal finds the flag unset, and sets it.
-        flag::register_conditional_shutdown(signal, i32::from(exit::FAILURE), Arc::clone(&stopping))?;
+        flag::register_conditional_shutdown(
+            signal,
+            i32::from(exit::FAILURE),
+            Arc::clone(&stopping),
+        )?;
         flag::register(signal, Arc::clone(&stopping))?;
     }
     // Its default ends the process; with any handler the write fails with EFBIG and is handled like a full disk.
@@ -130,10 +134,15 @@ mod tests {
     #[test]
     fn a_second_stop_ends_the_process_at_once_though_nobody_listens() {
         if !alone::is_child() {
-            let output =
-                alone::run("signals::tests::a_second_stop_ends_the_process_at_once_though_nobody_listens", &[]);
+            let output = alone::run(
+                "signals::tests::a_second_stop_ends_the_process_at_once_though_nobody_listens",
+                &[],
+            );
             assert_eq!(output.status.code(), Some(1), "{output:?}");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("outlived the first\n"), "{output:?}");
+            assert!(
+                String::from_utf8_lossy(&output.stdout).contains("outlived the first\n"),
+                "{output:?}"
+            );
             return;
         }
         let _signals = start().expect("started");

@@ -1,7 +1,10 @@
 //! The parts of the crate that its integration tests use. Nothing else is public but [`main`](crate::main) and the
 //! entry points of the fuzz targets.
 
-#![allow(missing_docs, reason = "each module here has the name and the documentation of the room that it shows")]
+#![allow(
+    missing_docs,
+    reason = "each module here has the name and the documentation of the room that it shows"
+)]
 
 pub mod clock {
     pub use crate::clock::now;
@@ -12,12 +15,15 @@ pub mod beneath {
 }
 
 pub mod config {
-    pub use crate::config::{Allow, Analysis, Attendee, Email, Format, Smtp, Source, SourceApi, Tls, read_secret};
+    pub use crate::config::{
+        Allow, Analysis, Attendee, Email, Format, Smtp, Source, SourceApi, Tls, read_secret,
+    };
 }
 
 pub mod delivery {
     pub use crate::delivery::{
-        DigestEntry, Letter, LetterForm, MailError, MailLimits, Mailer, Minutes, is_temporary, message_id,
+        DigestEntry, Letter, LetterForm, MailError, MailLimits, Mailer, Minutes, is_temporary,
+        message_id,
     };
 }
 

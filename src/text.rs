@@ -19,7 +19,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 8);
     for character in text.chars() {
         if is_unprintable(character) {
-            write!(shown, "{}", character.escape_unicode()).expect("a String takes what is written");
+            write!(shown, "{}", character.escape_unicode())
+                .expect("a String takes what is written");
         } else {
             shown.push(character);
         }
@@ -71,7 +72,8 @@ pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     for character in json.chars() {
         if is_meant(character) {
             // All of them are below U+10000, so that none needs a pair.
-            write!(shown, "\\u{:04x}", u32::from(character)).expect("a String takes what is written");
+            write!(shown, "\\u{:04x}", u32::from(character))
+                .expect("a String takes what is written");
         } else {
             shown.push(character);
         }
@@ -190,9 +192,12 @@ pub(crate) fn is_bidi(character: char) -> bool {
 /// Returns `text` with line ends made `\n` and without control and bidirectional characters. Joiners that scripts and
 /// emoji need are kept.
 pub(crate) fn strip_controls(text: &str) -> String {
-    let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
+    let unified =
+        text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
     let unwanted = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t') || is_bidi(c) || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        (c.is_control() && c != '\n' && c != '\t')
+            || is_bidi(c)
+            || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
     };
     unified.chars().filter(|character| !unwanted(*character)).collect()
 }
@@ -209,7 +214,8 @@ pub(crate) fn escape_markdown(text: &str) -> String {
     let mut before = ' ';
     let mut rest = line.chars().peekable();
     while let Some(character) = rest.next() {
-        let within = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        let within =
+            before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
         let special = match character {
             '\\' | '*' | '`' | '[' | ']' | '<' | '~' => true,
             '&' => rest.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#'),
@@ -235,7 +241,11 @@ pub(crate) fn escape_start(text: &str) -> String {
     if digits > 0 && text[digits..].starts_with(['.', ')']) {
         return format!("{}\\{}", &text[..digits], &text[digits..]);
     }
-    if text.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{text}") } else { text.to_owned() }
+    if text.starts_with(['#', '>', '-', '+', '=', '|']) {
+        format!("\\{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters, and the tags of U+E0000,
@@ -266,7 +276,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_shown_as_bytes() {
-        assert_eq!(printable_path(Path::new(OsStr::from_bytes(b"a\xffb\x07.wav"))), "a\\xffb\\u{7}.wav");
+        assert_eq!(
+            printable_path(Path::new(OsStr::from_bytes(b"a\xffb\x07.wav"))),
+            "a\\xffb\\u{7}.wav"
+        );
     }
 
     #[test]
@@ -275,7 +288,10 @@ mod tests {
         let value = serde_json::json!({ text: [text, 1] });
         for json in [value.to_string(), format!("{value:#}")] {
             let shown = printable_json(&json);
-            assert!(!shown.chars().any(|character| is_unprintable(character) && character != '\n'), "{shown}");
+            assert!(
+                !shown.chars().any(|character| is_unprintable(character) && character != '\n'),
+                "{shown}"
+            );
             assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
         }
     }

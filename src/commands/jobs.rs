@@ -14,7 +14,10 @@ use crate::{
     text::{one_line, printable},
 };
 
-pub(super) async fn list_jobs(caller: &Caller, arguments: cli::JobsArgs) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn list_jobs(
+    caller: &Caller,
+    arguments: cli::JobsArgs,
+) -> Result<ExitCode, CommandFailure> {
     let state = arguments.state;
     let answer = caller.ask(ControlRequest::Jobs { state, folder: arguments.folder }).await?;
     if arguments.output.json {
@@ -36,19 +39,29 @@ pub(super) async fn list_jobs(caller: &Caller, arguments: cli::JobsArgs) -> Resu
     ];
     let mut list = List::new(columns, "file");
     for job in &jobs {
-        let state = job.waits_for.map_or_else(|| job.state.to_string(), |waits| format!("waits: {waits}"));
+        let state =
+            job.waits_for.map_or_else(|| job.state.to_string(), |waits| format!("waits: {waits}"));
         let file = job.path.rsplit('/').next().unwrap_or_default();
         let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
         let stage = job.stage.map_or("", Stage::as_str).to_owned();
-        let cells =
-            [job.id.to_string(), state, stage, tries, print::format_age(job.created), one_line(&job.folder, 16)];
+        let cells = [
+            job.id.to_string(),
+            state,
+            stage,
+            tries,
+            print::format_age(job.created),
+            one_line(&job.folder, 16),
+        ];
         list.add(cells, one_line(file, 200));
     }
     list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn show_job(
+    caller: &Caller,
+    arguments: cli::OneJob,
+) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::Job { job: job_name(&arguments.job) }).await?;
     if arguments.output.json {
         print::json(&answer)?;
@@ -58,9 +71,9 @@ pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<
     let scene = ExplainContext { daemon: caller.is_daemon(), is_gone: false, now: clock::now() };
     let (answer, hint) = explain_job(&job, scene);
     print::line(&printable(&answer))?;
-    collect_facts(&job)
-        .into_iter()
-        .try_for_each(|(name, value)| print::line(&format!("  {name:<10} {}", printable(&value))))?;
+    collect_facts(&job).into_iter().try_for_each(|(name, value)| {
+        print::line(&format!("  {name:<10} {}", printable(&value)))
+    })?;
     for delivery in &job.deliveries {
         let error = delivery.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
         let what = format!("{} {}", delivery.kind, delivery.target);

@@ -25,11 +25,13 @@ pub(super) async fn sign_in(
     // looks for the browser.
     drop(caller);
     // The flow runs here, in front of the person; the code goes to whoever keeps the tokens.
-    let live =
-        LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None).context("failed to set up the services")?;
+    let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)
+        .context("failed to set up the services")?;
     let service = match arguments.service {
         Some(name) => name,
-        None if live.services.len() == 1 => live.services.keys().next().cloned().unwrap_or_default(),
+        None if live.services.len() == 1 => {
+            live.services.keys().next().cloned().unwrap_or_default()
+        }
         None => return Err(several_services(&live).into()),
     };
     let handle = live.services.get(&service).ok_or_else(|| unknown_service(&live, &service))?;
@@ -61,8 +63,13 @@ fn show_link(link: &str) -> Result<(), CommandFailure> {
 }
 
 fn say_unreachable(message: &str) {
-    print::message(&format!("the service does not answer yet: {}", printable(&one_line(message, 300))));
-    print::message("hint: check base_url and the network (minuted check); it is asked on for 5 min");
+    print::message(&format!(
+        "the service does not answer yet: {}",
+        printable(&one_line(message, 300))
+    ));
+    print::message(
+        "hint: check base_url and the network (minuted check); it is asked on for 5 min",
+    );
 }
 
 fn several_services(live: &LiveConfig) -> Refusal {
@@ -82,7 +89,10 @@ fn refused_sign_in(error: &LoginError) -> Refusal {
     Refusal::new(one_line(&error_chain(error), 500))
 }
 
-pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn sign_out(
+    caller: &Caller,
+    arguments: cli::OfService,
+) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::SignOut { service: arguments.service };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
@@ -92,17 +102,24 @@ pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn show_account(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn show_account(
+    caller: &Caller,
+    arguments: cli::OfService,
+) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::Whoami { service: arguments.service }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let profile = answer.get("profile").cloned().unwrap_or_default();
-    let field = |names: &[&str]| names.iter().find_map(|name| profile.get(name).and_then(Value::as_str));
+    let field =
+        |names: &[&str]| names.iter().find_map(|name| profile.get(name).and_then(Value::as_str));
     let who = field(&["email", "name", "displayName", "username", "id"]).unwrap_or("somebody");
     let service = answer.get("service").and_then(Value::as_str).unwrap_or_default();
     let base_url = answer.get("base_url").and_then(Value::as_str).unwrap_or_default();
-    print::line(&printable(&format!("signed in at {service} ({base_url}) as {}", one_line(who, 120))))?;
+    print::line(&printable(&format!(
+        "signed in at {service} ({base_url}) as {}",
+        one_line(who, 120)
+    )))?;
     Ok(ExitCode::SUCCESS)
 }

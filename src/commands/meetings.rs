@@ -14,7 +14,10 @@ use crate::{
     text::one_line,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn run(
+    caller: &Caller,
+    arguments: cli::Meetings,
+) -> Result<ExitCode, CommandFailure> {
     let cli::Meetings { id, service, page, output } = arguments;
     if let Some(id) = id {
         let meeting = caller.ask(ControlRequest::Meeting { service, id }).await?;
@@ -33,13 +36,22 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
     }
     let meetings = meetings.as_array().cloned().unwrap_or_default();
     if meetings.is_empty() {
-        print::message(if page > 1 { "no meetings on this page" } else { "the service has no meetings" });
+        print::message(if page > 1 {
+            "no meetings on this page"
+        } else {
+            "the service has no meetings"
+        });
         return Ok(ExitCode::SUCCESS);
     }
     let mut list = List::new([Column::Whole("id"), Column::Time("created")], "title");
     for meeting in &meetings {
-        let field = |names: &[&str]| names.iter().find_map(|name| shown_text(meeting.get(name)?)).unwrap_or_default();
-        let cells = [field(&["id", "session_id"]), format_minute(&field(&["created_at", "createdAt", "date"]))];
+        let field = |names: &[&str]| {
+            names.iter().find_map(|name| shown_text(meeting.get(name)?)).unwrap_or_default()
+        };
+        let cells = [
+            field(&["id", "session_id"]),
+            format_minute(&field(&["created_at", "createdAt", "date"])),
+        ];
         list.add(cells, field(&["title", "name"]));
     }
     list.show()?;
@@ -62,7 +74,9 @@ fn meeting_details(meeting: &Value) -> String {
 fn plain_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 

@@ -43,7 +43,9 @@ use crate::{
 /// Runs the program: parses the command line, runs the command, prints one error.
 pub fn main() -> ExitCode {
     if let Err(error) = memory::seal() {
-        let failure = anyhow::Error::new(error).context("failed to keep this process's memory to itself").into();
+        let failure = anyhow::Error::new(error)
+            .context("failed to keep this process's memory to itself")
+            .into();
         print_failure(&failure, Environment::get());
         return ExitCode::from(exit::FAILURE);
     }
@@ -154,8 +156,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CommandFailure> {
         Command::Man => packaging::print_manual(),
         Command::EngineWork(arguments) => engine_work::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Engine(cli::EngineCommand::Install(arguments)) => engine::install_model(config, arguments),
-        Command::Engine(cli::EngineCommand::Status(arguments)) => engine::show_models(config, &arguments),
+        Command::Engine(cli::EngineCommand::Install(arguments)) => {
+            engine::install_model(config, arguments)
+        }
+        Command::Engine(cli::EngineCommand::Status(arguments)) => {
+            engine::show_models(config, &arguments)
+        }
         Command::Run(arguments) => run::run(load_settings(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load_settings(config)?),
         Command::Check(arguments) => {
@@ -177,7 +183,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CommandFailure> {
     }
 }
 
-async fn answer_question(settings: Arc<Settings>, question: Question) -> Result<ExitCode, CommandFailure> {
+async fn answer_question(
+    settings: Arc<Settings>,
+    question: Question,
+) -> Result<ExitCode, CommandFailure> {
     let caller = Caller::connect(Arc::clone(&settings)).await?.with_delay_notice(print::message);
     match question {
         Question::Login(arguments) => login::sign_in(&settings, caller, arguments).await,
@@ -223,7 +232,9 @@ async fn act_and_print(caller: &Caller, request: ControlRequest) -> Result<Value
 /// Tells that what was asked for waits, where no daemon runs.
 fn say_without_daemon(caller: &Caller) {
     if !caller.is_daemon() {
-        print::message("no daemon runs: it goes on with the next `minuted run` (or systemctl start minuted)");
+        print::message(
+            "no daemon runs: it goes on with the next `minuted run` (or systemctl start minuted)",
+        );
     }
 }
 

@@ -31,9 +31,13 @@ pub(super) fn print_manual() -> Result<ExitCode, CommandFailure> {
     page.render_name_section(&mut head)?;
     page.render_synopsis_section(&mut head)?;
     page.render_options_section(&mut head)?;
-    let commands = program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
-    let commands: String =
-        commands.flat_map(with_inner).map(|(name, command)| manual_section(&name, command)).collect();
+    let commands = program
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help" && !command.is_hide_set());
+    let commands: String = commands
+        .flat_map(with_inner)
+        .map(|(name, command)| manual_section(&name, command))
+        .collect();
     print::raw(&format!("{}.SH COMMANDS\n{commands}{AFTER}", String::from_utf8_lossy(&head)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -53,11 +57,18 @@ fn manual_section(name: &str, command: &Command) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut text = format!(".SS \"{}\"\n{}\n", escape_roff(name), escape_roff(&about));
     // What every command has stands at the top of the page.
-    let own = |argument: &&Arg| !argument.is_global_set() && !matches!(argument.get_id().as_str(), "help" | "version");
+    let own = |argument: &&Arg| {
+        !argument.is_global_set() && !matches!(argument.get_id().as_str(), "help" | "version")
+    };
     for argument in command.get_arguments().filter(own) {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        write!(text, ".TP\n\\fB{}\\fR\n{}\n", escape_roff(&argument.to_string()), escape_roff(&help))
-            .expect("a String takes what is written");
+        write!(
+            text,
+            ".TP\n\\fB{}\\fR\n{}\n",
+            escape_roff(&argument.to_string()),
+            escape_roff(&help)
+        )
+        .expect("a String takes what is written");
     }
     text
 }

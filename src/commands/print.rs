@@ -38,8 +38,11 @@ pub(super) fn document(text: &str) -> io::Result<()> {
 
 /// Prints JSON, indented on a terminal. What a terminal would obey is escaped, so that it means the same.
 pub(super) fn json(value: &Value) -> io::Result<()> {
-    let text =
-        if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    let text = if io::stdout().is_terminal() {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
     line(&printable_json(&text?))
 }
 
@@ -86,7 +89,11 @@ pub(super) fn format_clock(seconds: u64) -> String {
     let hours = seconds / 3600;
     let minutes = seconds / 60 % 60;
     let seconds = seconds % 60;
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// Returns how long ago a time is, for people: `5m`, `3h`, `2d`.

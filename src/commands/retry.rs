@@ -10,13 +10,18 @@ use crate::{
     exit,
 };
 
-pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::RetryArgs) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn retry_jobs(
+    caller: &Caller,
+    arguments: cli::RetryArgs,
+) -> Result<ExitCode, CommandFailure> {
     if arguments.failed {
         return change_job(caller, ControlRequest::RetryFailed, false).await;
     }
     let mut failed = false;
     for job in &arguments.jobs {
-        if let Err(failure) = change_job(caller, ControlRequest::Retry { job: job_name(job) }, false).await {
+        if let Err(failure) =
+            change_job(caller, ControlRequest::Retry { job: job_name(job) }, false).await
+        {
             super::print_failure(&failure, Environment::get());
             failed = true;
         }
@@ -24,11 +29,22 @@ pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::RetryArgs) -> Re
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
 
-pub(super) async fn redo_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
-    change_job(caller, ControlRequest::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
+pub(super) async fn redo_job(
+    caller: &Caller,
+    arguments: cli::OneJob,
+) -> Result<ExitCode, CommandFailure> {
+    change_job(
+        caller,
+        ControlRequest::Redo { job: job_name(&arguments.job) },
+        arguments.output.json,
+    )
+    .await
 }
 
-pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn cancel_job(
+    caller: &Caller,
+    arguments: cli::OneJob,
+) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::Cancel { job: job_name(&arguments.job) };
     if arguments.output.json {
         return change_job(caller, request, true).await;
@@ -37,22 +53,34 @@ pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn analyse_job(
+    caller: &Caller,
+    arguments: cli::Analyse,
+) -> Result<ExitCode, CommandFailure> {
     let known = || Analysis::ALL.map(Analysis::as_str).join(", ");
     let analyses: Result<Vec<Analysis>, Refusal> = arguments
         .types
         .iter()
         .map(|word| {
             Analysis::parse(word).ok_or_else(|| {
-                Refusal::new(format!("`{word}` is not an analysis")).hint(format!("the analyses are: {}", known()))
+                Refusal::new(format!("`{word}` is not an analysis"))
+                    .hint(format!("the analyses are: {}", known()))
             })
         })
         .collect();
-    let request = ControlRequest::Analyse { job: job_name(&arguments.job), analyses: analyses?, mail: arguments.mail };
+    let request = ControlRequest::Analyse {
+        job: job_name(&arguments.job),
+        analyses: analyses?,
+        mail: arguments.mail,
+    };
     change_job(caller, request, false).await
 }
 
-async fn change_job(caller: &Caller, request: ControlRequest, json: bool) -> Result<ExitCode, CommandFailure> {
+async fn change_job(
+    caller: &Caller,
+    request: ControlRequest,
+    json: bool,
+) -> Result<ExitCode, CommandFailure> {
     if json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);

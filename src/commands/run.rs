@@ -20,7 +20,9 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     let mut stderr = logging::Stderr::from_journal_stream(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;
     let guard = logging::start_logging(&settings.log, environment.rust_log.as_deref(), stderr)
-        .map_err(|error| anyhow::Error::from(Hinted::new(crate::text::error_chain(&error), error.cure())))?;
+        .map_err(|error| {
+            anyhow::Error::from(Hinted::new(crate::text::error_chain(&error), error.cure()))
+        })?;
     let signals = signals::start().context("failed to listen to signals")?;
     let runtime = super::build_runtime()?;
     let drops = guard.dropped_lines();
@@ -43,9 +45,19 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
 /// Says what a run left undone, and what to do.
 fn print_left_undone(tally: Tally) {
     let lines = [
-        (tally.failed, "recording", "failed", "minuted jobs --state failed; minuted retry --failed"),
+        (
+            tally.failed,
+            "recording",
+            "failed",
+            "minuted jobs --state failed; minuted retry --failed",
+        ),
         (tally.held, "recording", "held until a person acts", "minuted status"),
-        (tally.waiting, "recording", "waiting for what is down; the next run goes on with them", "minuted status"),
+        (
+            tally.waiting,
+            "recording",
+            "waiting for what is down; the next run goes on with them",
+            "minuted status",
+        ),
         (
             tally.sources,
             "source",
@@ -55,6 +67,9 @@ fn print_left_undone(tally: Tally) {
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
-        print::message(&with_hint(&format!("minuted: {} {how}", format_count(number, what)), Some(hint)));
+        print::message(&with_hint(
+            &format!("minuted: {} {how}", format_count(number, what)),
+            Some(hint),
+        ));
     }
 }

@@ -30,10 +30,12 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCod
         print::message("nothing new lies in the folders");
         return Ok(ExitCode::SUCCESS);
     }
-    let columns = [Column::Short("folder", 8), Column::Whole("size"), Column::Short("what happens", 12)];
+    let columns =
+        [Column::Short("folder", 8), Column::Whole("size"), Column::Short("what happens", 12)];
     let mut list = List::new(columns, "file");
     for file in &found {
-        let field = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let field =
+            |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
         let folder = one_line(&field("folder"), 16);
         list.add([folder, print::format_size(size), one_line(&field("why"), 40)], field("path"));

@@ -14,14 +14,20 @@ use crate::{
     text::one_line,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::SourceCommand) -> Result<ExitCode, CommandFailure> {
+pub(super) async fn run(
+    caller: &Caller,
+    arguments: cli::SourceCommand,
+) -> Result<ExitCode, CommandFailure> {
     match arguments {
         cli::SourceCommand::List(arguments) => list_recordings(caller, arguments).await,
         cli::SourceCommand::Fetch(arguments) => fetch_recording(caller, arguments).await,
     }
 }
 
-async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, CommandFailure> {
+async fn list_recordings(
+    caller: &Caller,
+    arguments: cli::SourceList,
+) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::SourceList { source: arguments.source }).await?;
     if arguments.output.json {
         print::json(&answer)?;
@@ -54,7 +60,10 @@ async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, CommandFailure> {
+async fn fetch_recording(
+    caller: &Caller,
+    arguments: cli::SourceFetch,
+) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::SourceFetch { source: arguments.source, id: arguments.bot };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
@@ -75,7 +84,10 @@ fn describe_state(row: &FetchedView) -> &'static str {
 /// Returns the path of a recording, else why it has none, else its title.
 fn describe_recording(row: &FetchedView) -> String {
     let title = row.title.as_deref().unwrap_or_default();
-    let due = row.due.map(|due| format!(" (next try in {})", print::format_time_left(due))).unwrap_or_default();
+    let due = row
+        .due
+        .map(|due| format!(" (next try in {})", print::format_time_left(due)))
+        .unwrap_or_default();
     match (&row.error, &row.path) {
         (Some(error), _) => format!("{error}{due}"),
         (None, Some(path)) => path.rsplit('/').next().unwrap_or_default().to_owned(),

@@ -10,7 +10,8 @@ use crate::{
     cli,
     config::Settings,
     control::{
-        Caller, ConnectionState, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport,
+        Caller, ConnectionState, ControlRequest, MailStatus, RunningStatus, ServiceStatus,
+        SourceStatus, StatusReport,
     },
     job::{HoldReason, JobState},
     progress::Unit,
@@ -50,7 +51,9 @@ fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     if status.daemon {
         print::line(&format!("minuted {} runs (pid {})", status.version, status.pid))?;
     } else {
-        print::line("no daemon runs: nothing is watched (minuted run, or systemctl start minuted)")?;
+        print::line(
+            "no daemon runs: nothing is watched (minuted run, or systemctl start minuted)",
+        )?;
     }
     for service in &status.services {
         print::line(&printable(&service_line(service)))?;
@@ -60,7 +63,9 @@ fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     }
     if status.disk_full {
         let dir = &status.state_dir;
-        print::line(&format!("the disk of the queue ({dir}) is full: nothing new is begun; free some space"))?;
+        print::line(&format!(
+            "the disk of the queue ({dir}) is full: nothing new is begun; free some space"
+        ))?;
     }
     if let Some(mail) = &status.mail {
         print::line(&printable(&mail_line(mail)))?;
@@ -87,28 +92,44 @@ fn service_line(service: &ServiceStatus) -> String {
         (None, Some(until)) => format!(", signed in until {}", until.strftime("%F")),
         (None, None) => String::new(),
     };
-    let next = service.next_try.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
-    format!("service {} ({}) is {state}{detail}{next}", service.name, service.base_url.trim_end_matches('/'))
+    let next = service
+        .next_try
+        .map(|at| format!("; next try in {}", print::format_time_left(at)))
+        .unwrap_or_default();
+    format!(
+        "service {} ({}) is {state}{detail}{next}",
+        service.name,
+        service.base_url.trim_end_matches('/')
+    )
 }
 
 fn source_line(source: &SourceStatus) -> String {
     let state = describe_state(source.state);
     let detail = source.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
     let next = source.next.filter(|_| source.detail.is_some());
-    let next = next.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
+    let next =
+        next.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
     let fetching = source.fetching.as_ref().map(|fetching| {
         let percent = fetching.bytes.saturating_mul(100).checked_div(fetching.total);
-        let part = percent.map_or_else(|| print::format_size(fetching.bytes), |percent| format!("{percent}%"));
+        let part = percent
+            .map_or_else(|| print::format_size(fetching.bytes), |percent| format!("{percent}%"));
         format!("; fetches {} ({part})", one_line(&fetching.id, 40))
     });
-    let brought = format!("{} brought, {} awaited, {} failed", source.placed, source.found, source.failed);
+    let brought =
+        format!("{} brought, {} awaited, {} failed", source.placed, source.found, source.failed);
     let place = source.base_url.trim_end_matches('/');
     let fetching = fetching.unwrap_or_default();
-    format!("source {} ({place}, into {}) is {state}{detail}{next}; {brought}{fetching}", source.name, source.into)
+    format!(
+        "source {} ({place}, into {}) is {state}{detail}{next}; {brought}{fetching}",
+        source.name, source.into
+    )
 }
 
 fn mail_line(mail: &MailStatus) -> String {
-    let next = mail.next_try.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
+    let next = mail
+        .next_try
+        .map(|at| format!("; next try in {}", print::format_time_left(at)))
+        .unwrap_or_default();
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
@@ -128,8 +149,9 @@ fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {
     ];
     let mut list = List::new(columns, "watch");
     for folder in &status.folders {
-        let jobs =
-            |states: &[JobState]| states.iter().filter_map(|state| folder.jobs.get(state)).sum::<u64>().to_string();
+        let jobs = |states: &[JobState]| {
+            states.iter().filter_map(|state| folder.jobs.get(state)).sum::<u64>().to_string()
+        };
         let cells = [
             one_line(&folder.name, 24),
             folder.settling.to_string(),
@@ -148,7 +170,8 @@ fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {
         if folder.backlog > 0 {
             let name = &folder.name;
             let old = format_count(folder.backlog, "recording");
-            let decide = ShellCommand::new("minuted backlog").add_word(name).add_words("process|skip");
+            let decide =
+                ShellCommand::new("minuted backlog").add_word(name).add_words("process|skip");
             print::line(&format!("folder {name}: {old} from before minuted; {decide}"))?;
         }
     }
@@ -160,8 +183,15 @@ fn show_running(status: &StatusReport) -> Result<(), CommandFailure> {
         print::line(&running_line(running))?;
     }
     if status.waiting_for_analysis > 0 {
-        let slow = if status.slow > 0 { format!(", {} of them longer than usual", status.slow) } else { String::new() };
-        print::line(&format!("{} wait for the service's analysis{slow}", status.waiting_for_analysis))?;
+        let slow = if status.slow > 0 {
+            format!(", {} of them longer than usual", status.slow)
+        } else {
+            String::new()
+        };
+        print::line(&format!(
+            "{} wait for the service's analysis{slow}",
+            status.waiting_for_analysis
+        ))?;
     }
     Ok(())
 }
@@ -175,10 +205,17 @@ fn running_line(running: &RunningStatus) -> String {
         Unit::Percent => String::new(),
     };
     let progress = percent.map_or_else(String::new, |percent| format!(" {percent}%{}", of()));
-    let ends = running.ends.map(|at| format!(", ends in about {}", print::format_time_left(at))).unwrap_or_default();
+    let ends = running
+        .ends
+        .map(|at| format!(", ends in about {}", print::format_time_left(at)))
+        .unwrap_or_default();
     let doing = match running.unit {
         Unit::Milliseconds | Unit::Percent => "transcribe",
         Unit::Bytes => running.stage.as_str(),
     };
-    format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::format_age(running.since))
+    format!(
+        "job {} {doing} {file}{progress} ({}{ends})",
+        running.id,
+        print::format_age(running.since)
+    )
 }

@@ -24,8 +24,18 @@ pub(super) struct Vendor<'a> {
 
 impl<'a> Vendor<'a> {
     /// Opens the source of that name, or the only one.
-    pub(super) fn named(settings: &'a Settings, name: Option<&str>) -> Result<Self, CommandFailure> {
-        let names = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    pub(super) fn named(
+        settings: &'a Settings,
+        name: Option<&str>,
+    ) -> Result<Self, CommandFailure> {
+        let names = || {
+            settings
+                .sources
+                .iter()
+                .map(|source| source.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let found = match name {
             Some(name) => settings.source(name),
             None => settings.sources.first().filter(|_| settings.sources.len() == 1),
@@ -38,9 +48,8 @@ impl<'a> Vendor<'a> {
                 let hint = "add a [[source]] to the configuration; config.example.toml shows it";
                 Refusal::new("no source is configured").hint(hint)
             }
-            (None, false) => {
-                Refusal::new("there are several sources").hint(format!("name one by --source: {}", names()))
-            }
+            (None, false) => Refusal::new("there are several sources")
+                .hint(format!("name one by --source: {}", names())),
             (Some(name), false) => {
                 let message = format!("there is no source `{}`", one_line(name, 80));
                 Refusal::new(message).hint(format!("there is {}", names()))
@@ -50,10 +59,14 @@ impl<'a> Vendor<'a> {
     }
 
     /// Opens a source.
-    pub(super) fn of(settings: &Settings, source: &'a config::Source) -> Result<Self, CommandFailure> {
+    pub(super) fn of(
+        settings: &Settings,
+        source: &'a config::Source,
+    ) -> Result<Self, CommandFailure> {
         let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let baas = MeetingBaas::new(source, REQUEST, Arc::new(Pacer::new(pace)));
-        let baas = baas.with_context(|| format!("failed to set up the source `{}`", source.name))?;
+        let baas =
+            baas.with_context(|| format!("failed to set up the source `{}`", source.name))?;
         Ok(Self { source, baas })
     }
 
@@ -72,17 +85,27 @@ impl<'a> Vendor<'a> {
     }
 
     /// Tells of something that was not done, or may have been: `done` says what, `look` how to see it.
-    pub(super) fn undone_request(&self, error: &CallError, done: &str, look: &str) -> CommandFailure {
+    pub(super) fn undone_request(
+        &self,
+        error: &CallError,
+        done: &str,
+        look: &str,
+    ) -> CommandFailure {
         if let CallError::Unavailable { message, uncertain: true, .. } = error {
             let source = &self.source.name;
-            let message = format!("source `{source}`: {}; {done} all the same", one_line(message, 500));
+            let message =
+                format!("source `{source}`: {}; {done} all the same", one_line(message, 500));
             return Refusal::new(message).hint(format!("{look}, before you try again")).into();
         }
         self.unanswered_question(error, look)
     }
 
     fn refusal_of(&self, error: &CallError) -> Refusal {
-        Refusal::new(format!("source `{}`: {}", self.source.name, one_line(&error_chain(error), 500)))
+        Refusal::new(format!(
+            "source `{}`: {}",
+            self.source.name,
+            one_line(&error_chain(error), 500)
+        ))
     }
 
     fn with_remedy(&self, refusal: Refusal, error: &CallError) -> Refusal {

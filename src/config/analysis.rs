@@ -1,7 +1,9 @@
 //! The analyses that a service can be asked for.
 
 /// A result of a service, in the words of the config.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum Analysis {
     /// The words that were said, with speakers and times.
     #[serde(rename = "transcription")]
@@ -19,7 +21,8 @@ pub enum Analysis {
 
 impl Analysis {
     /// All analyses, in the order in which they stand in notes.
-    pub const ALL: [Self; 4] = [Self::MeetingNote, Self::KeyPoints, Self::Sentiment, Self::Transcription];
+    pub const ALL: [Self; 4] =
+        [Self::MeetingNote, Self::KeyPoints, Self::Sentiment, Self::Transcription];
 
     /// The analyses that notes are made of by default.
     pub(super) const USUAL: [Self; 2] = [Self::Transcription, Self::MeetingNote];

@@ -58,7 +58,8 @@ impl Table<'_> {
         if let Some(first) = seen.insert(email.get_ref().to_lowercase(), email.span()) {
             let what = format!("{} attends twice", in_backticks(email.get_ref()));
             self.diagnostics().add(
-                Diagnostic::at_span(email.span(), what, "remove one of the two").with_second_place(first, "first here"),
+                Diagnostic::at_span(email.span(), what, "remove one of the two")
+                    .with_second_place(first, "first here"),
             );
         }
     }
@@ -73,9 +74,14 @@ impl Attendee {
         if email.to_lowercase().ends_with(ROOMS) {
             return None;
         }
-        let line =
-            |text: &str| values::parse_line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable));
-        Some(Self { name: name.and_then(line).unwrap_or_else(|| email.clone()), role: role.and_then(line), email })
+        let line = |text: &str| {
+            values::parse_line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable))
+        };
+        Some(Self {
+            name: name.and_then(line).unwrap_or_else(|| email.clone()),
+            role: role.and_then(line),
+            email,
+        })
     }
 }
 
@@ -85,12 +91,22 @@ mod tests {
 
     #[test]
     fn whoever_has_an_address_is_a_person_and_a_name_that_breaks_a_line_is_none() {
-        let person = |name, email| Attendee::from_outside(name, email, None).map(|person| (person.name, person.email));
-        assert_eq!(person(Some(" Ann Lee "), "ann@example.com"), Some(("Ann Lee".into(), "ann@example.com".into())));
+        let person = |name, email| {
+            Attendee::from_outside(name, email, None).map(|person| (person.name, person.email))
+        };
+        assert_eq!(
+            person(Some(" Ann Lee "), "ann@example.com"),
+            Some(("Ann Lee".into(), "ann@example.com".into()))
+        );
         for name in [None, Some(""), Some("Ann\r\nBcc: eve@example.com"), Some("\u{202e}nnA")] {
-            assert_eq!(person(name, "ann@example.com"), Some(("ann@example.com".into(), "ann@example.com".into())));
+            assert_eq!(
+                person(name, "ann@example.com"),
+                Some(("ann@example.com".into(), "ann@example.com".into()))
+            );
         }
-        for email in ["", "ann", "ann@example.com\nx", "a, b@c.d", "c_18@resource.calendar.google.com"] {
+        for email in
+            ["", "ann", "ann@example.com\nx", "a, b@c.d", "c_18@resource.calendar.google.com"]
+        {
             assert_eq!(person(Some("Ann"), email), None, "{email}");
         }
     }

@@ -92,10 +92,16 @@ impl Diagnostics {
     /// Returns the mistakes in `source`, in the order of the file.
     pub(super) fn into_report(self, file: &Path, source: &str) -> DiagnosticReport {
         let mut diagnostics = self.0.into_inner();
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or(usize::MAX, |span| span.start));
+        diagnostics.sort_by_key(|diagnostic| {
+            diagnostic.span.as_ref().map_or(usize::MAX, |span| span.start)
+        });
         // What stands in `[defaults]` is found wrong again for each folder.
         diagnostics.dedup_by(|a, b| a.span.is_some() && a.span == b.span && a.what == b.what);
-        DiagnosticReport { file: text::printable_path(file), source: source.to_owned(), diagnostics }
+        DiagnosticReport {
+            file: text::printable_path(file),
+            source: source.to_owned(),
+            diagnostics,
+        }
     }
 }
 
@@ -110,11 +116,15 @@ impl DiagnosticReport {
     /// Returns the mistakes for a person, each with its place, its line and what to write instead.
     #[must_use]
     pub(crate) fn render(&self, colour: bool) -> String {
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(COLUMNS);
+        let renderer =
+            if colour { Renderer::styled() } else { Renderer::plain() }.term_width(COLUMNS);
         let source = PrintableSource::new(&self.source);
         let mut parts = vec![self.headline()];
         parts.extend(
-            self.diagnostics.iter().take(SHOWN_MAX).map(|diagnostic| self.render_one(diagnostic, &source, &renderer)),
+            self.diagnostics
+                .iter()
+                .take(SHOWN_MAX)
+                .map(|diagnostic| self.render_one(diagnostic, &source, &renderer)),
         );
         if let Some(more) = self.diagnostics.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
             parts.push(format!("and {more} more"));
@@ -124,8 +134,9 @@ impl DiagnosticReport {
 
     /// Returns the mistakes for a log, each on a line of its own: where, and what.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let file =
-            Path::new(&self.file).file_name().map_or(self.file.clone(), |name| name.to_string_lossy().into_owned());
+        let file = Path::new(&self.file)
+            .file_name()
+            .map_or(self.file.clone(), |name| name.to_string_lossy().into_owned());
         self.lines_of(file)
     }
 
@@ -136,13 +147,18 @@ impl DiagnosticReport {
 
     fn lines_of(&self, file: String) -> impl Iterator<Item = String> {
         let more = self.diagnostics.len().saturating_sub(SHOWN_MAX);
-        let shown = self.diagnostics.iter().take(SHOWN_MAX).map(move |diagnostic| match &diagnostic.span {
-            Some(span) => {
-                let before = self.source.get(..span.start).unwrap_or_default();
-                format!("{file}:{}: {}", 1 + before.matches('\n').count(), diagnostic.on_one_line())
-            }
-            None => format!("{file}: {}", diagnostic.on_one_line()),
-        });
+        let shown =
+            self.diagnostics.iter().take(SHOWN_MAX).map(move |diagnostic| match &diagnostic.span {
+                Some(span) => {
+                    let before = self.source.get(..span.start).unwrap_or_default();
+                    format!(
+                        "{file}:{}: {}",
+                        1 + before.matches('\n').count(),
+                        diagnostic.on_one_line()
+                    )
+                }
+                None => format!("{file}: {}", diagnostic.on_one_line()),
+            });
         shown.chain((more > 0).then(|| format!("and {more} more")))
     }
 
@@ -153,7 +169,12 @@ impl DiagnosticReport {
         }
     }
 
-    fn render_one(&self, diagnostic: &Diagnostic, source: &PrintableSource<'_>, renderer: &Renderer) -> String {
+    fn render_one(
+        &self,
+        diagnostic: &Diagnostic,
+        source: &PrintableSource<'_>,
+        renderer: &Renderer,
+    ) -> String {
         let title = Level::ERROR.primary_title(diagnostic.what.as_str());
         let group = match &diagnostic.span {
             Some(span) => title.element(self.snippet(span, diagnostic.also.as_ref(), source)),
@@ -173,9 +194,13 @@ impl DiagnosticReport {
         let first = source.first_line_of(span);
         let second = also.map(|(span, label)| (source.first_line_of(span), *label));
         let ends = second.iter().map(|(span, _)| span).chain([&first]);
-        let window = source.lines_around(ends.clone().map(|span| span.start).min(), ends.map(|span| span.end).max());
+        let window = source.lines_around(
+            ends.clone().map(|span| span.start).min(),
+            ends.map(|span| span.end).max(),
+        );
         let within = |span: Span| span.start - window.start..span.end - window.start;
-        let second = second.map(|(span, label)| AnnotationKind::Context.span(within(span)).label(label));
+        let second =
+            second.map(|(span, label)| AnnotationKind::Context.span(within(span)).label(label));
         Snippet::source(&source.text[window.clone()])
             .line_start(1 + source.text[..window.start].matches('\n').count())
             .path(self.file.clone())
@@ -186,7 +211,10 @@ impl DiagnosticReport {
 
 impl fmt::Debug for DiagnosticReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("file", &self.file).field("mistakes", &self.diagnostics).finish_non_exhaustive()
+        f.debug_struct("Report")
+            .field("file", &self.file)
+            .field("mistakes", &self.diagnostics)
+            .finish_non_exhaustive()
     }
 }
 
@@ -222,7 +250,11 @@ impl<'a> PrintableSource<'a> {
     fn shown_offset(&self, original: usize) -> usize {
         let (before, after) = self.original.split_at(original);
         // Between the two halves of a line end: there the first is not shown.
-        let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
+        let before = if after.starts_with('\n') {
+            before.strip_suffix('\r').unwrap_or(before)
+        } else {
+            before
+        };
         escape_controls(before).len()
     }
 }
@@ -246,11 +278,21 @@ mod tests {
     #[test]
     fn a_mistake_in_a_log_is_one_line_however_long_its_list_is() {
         let diagnostics = Diagnostics::default();
-        diagnostics.add(Diagnostic::at_span(0..1, "unknown key `x`", "known here: analyses,\nlanguage"));
+        diagnostics.add(Diagnostic::at_span(
+            0..1,
+            "unknown key `x`",
+            "known here: analyses,\nlanguage",
+        ));
         diagnostics.add(Diagnostic::of_file("no folder", "add a\n  [[folder]]"));
         let report = diagnostics.into_report(Path::new("/c"), "x\n");
         let lines: Vec<String> = report.lines().collect();
-        assert_eq!(lines, ["c:1: unknown key `x`; known here: analyses, language", "c: no folder; add a [[folder]]"]);
+        assert_eq!(
+            lines,
+            [
+                "c:1: unknown key `x`; known here: analyses, language",
+                "c: no folder; add a [[folder]]"
+            ]
+        );
     }
 
     #[test]
@@ -285,7 +327,8 @@ mod tests {
     #[test]
     fn very_many_mistakes_are_counted_and_not_shown() {
         let diagnostics = Diagnostics::default();
-        (0..1_000).for_each(|at| diagnostics.add(Diagnostic::at_span(at..at + 1, "wrong", "right")));
+        (0..1_000)
+            .for_each(|at| diagnostics.add(Diagnostic::at_span(at..at + 1, "wrong", "right")));
         let shown = diagnostics.into_report(Path::new("/c"), &"x\n".repeat(1_000)).render(false);
         assert_eq!(shown.matches("error: wrong").count(), SHOWN_MAX);
         assert!(shown.ends_with("and 950 more"), "{shown}");

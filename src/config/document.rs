@@ -28,11 +28,20 @@ const HISTORY: DurationBounds = DurationBounds::from_ms(3_600_000, 3_650 * 86_40
 const SYSTEM_STATE_DIR: &str = "/var/lib/minuted";
 
 /// Reads and checks the whole file.
-pub(super) fn read_document(source: &str, file: &Path, env: &Environment) -> Result<Settings, DiagnosticReport> {
+pub(super) fn read_document(
+    source: &str,
+    file: &Path,
+    env: &Environment,
+) -> Result<Settings, DiagnosticReport> {
     let (document, errors) = DeTable::parse_recoverable(source);
     let shown = secrets::mask_secrets(source, document.get_ref());
     let directory = directory_of_secrets(file, env);
-    let context = FileContext { source: &shown, directory, tables: &*TABLES, diagnostics: Diagnostics::default() };
+    let context = FileContext {
+        source: &shown,
+        directory,
+        tables: &*TABLES,
+        diagnostics: Diagnostics::default(),
+    };
     if !errors.is_empty() {
         // Half a file is not worth checking: what it lacks may stand behind the error.
         for error in &errors {
@@ -78,7 +87,12 @@ pub(super) fn syntax_error(error: &toml::de::Error, shown: &str) -> Diagnostic {
 }
 
 /// Returns the settings, or `None` when a mistake was found that leaves a hole in them.
-fn read_settings(root: &Table<'_>, file: &Path, env: &Environment, diagnostics: &Diagnostics) -> Option<Settings> {
+fn read_settings(
+    root: &Table<'_>,
+    file: &Path,
+    env: &Environment,
+    diagnostics: &Diagnostics,
+) -> Option<Settings> {
     let history = root.read_duration("history", HISTORY);
     let (state_dir, state_span) = choose_state_dir(root, file, env, diagnostics);
     let services = services::read_services(root, diagnostics);
@@ -99,7 +113,15 @@ fn read_settings(root: &Table<'_>, file: &Path, env: &Environment, diagnostics: 
     for folder in raw {
         let has_email = root.is_present("email");
         let email = email.as_ref();
-        folders.push(folders::complete_folder(folder, &services, &candidates, email, has_email, &fed, diagnostics));
+        folders.push(folders::complete_folder(
+            folder,
+            &services,
+            &candidates,
+            email,
+            has_email,
+            &fed,
+            diagnostics,
+        ));
     }
     let folders: Vec<_> = folders.into_iter().collect::<Option<_>>()?;
     let mut services = services.into_complete(&named);
@@ -139,7 +161,8 @@ fn choose_state_dir(
     }
     let state_home = env.state_home().unwrap_or_else(|| {
         let what = "no `state_dir`, and without $HOME there is no usual place for it";
-        diagnostics.add(Diagnostic::of_file(what, "write state_dir = \"/var/lib/minuted\", or set $HOME"));
+        diagnostics
+            .add(Diagnostic::of_file(what, "write state_dir = \"/var/lib/minuted\", or set $HOME"));
         PathBuf::from(SYSTEM_STATE_DIR)
     });
     (state_home.join("minuted"), None)

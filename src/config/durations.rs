@@ -8,8 +8,14 @@ use std::{fmt::Write as _, time::Duration};
 use super::{diagnostic::ValueError, words::in_backticks};
 
 /// The units with their milliseconds, the largest first.
-const UNITS: [(&str, u64); 6] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// The range of a duration.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +42,18 @@ impl DurationBounds {
     /// Returns the duration that `text` says, when it lies within.
     pub(super) fn parse(self, text: &str) -> Result<Duration, ValueError> {
         let duration = if text.trim() == "0" { Duration::ZERO } else { parse_duration(text)? };
-        let within = (self.min..=self.max).contains(&duration) || (self.or_zero && duration.is_zero());
+        let within =
+            (self.min..=self.max).contains(&duration) || (self.or_zero && duration.is_zero());
         if within { Ok(duration) } else { Err(self.out_of_range(text)) }
     }
 
     fn out_of_range(self, text: &str) -> ValueError {
         let zero = if self.or_zero { ", or 0" } else { "" };
-        let help = format!("write from \"{}\" to \"{}\"{zero}", spell_duration(self.min), spell_duration(self.max));
+        let help = format!(
+            "write from \"{}\" to \"{}\"{zero}",
+            spell_duration(self.min),
+            spell_duration(self.max)
+        );
         ValueError::new(format!("{} is out of range", in_backticks(text)), help)
     }
 }
@@ -103,7 +114,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        let cases = [("5s", 5), ("2m 30s", 150), ("2m30s", 150), ("180d", 15_552_000), ("1 h", 3_600), ("1w", 604_800)];
+        let cases = [
+            ("5s", 5),
+            ("2m 30s", 150),
+            ("2m30s", 150),
+            ("180d", 15_552_000),
+            ("1 h", 3_600),
+            ("1w", 604_800),
+        ];
         for (text, seconds) in cases {
             assert_eq!(ANY.parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
@@ -112,9 +130,18 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_refused_with_what_to_write() {
-        for text in
-            ["", "s", "5", "5 6", "-5s", "1.5h", "5 parsecs", "1M", "99999999999999999999s", "9999999999999999w"]
-        {
+        for text in [
+            "",
+            "s",
+            "5",
+            "5 6",
+            "-5s",
+            "1.5h",
+            "5 parsecs",
+            "1M",
+            "99999999999999999999s",
+            "9999999999999999w",
+        ] {
             assert!(ANY.parse(text).is_err(), "{text}");
         }
         assert_eq!(ANY.parse("30").expect_err("bare").help, "write \"30s\" for seconds");

@@ -122,8 +122,12 @@ fn require_both_or_none(table: &Table<'_>) {
     for (here, missing) in halves {
         if let Some(span) = table.key_span(here).filter(|_| !table.is_present(missing)) {
             let help = match missing {
-                "username" => "add username = \"…\", or remove both for a server that asks for none",
-                _file => "add password_file = \"smtp-password\", or remove both for a server that asks for none",
+                "username" => {
+                    "add username = \"…\", or remove both for a server that asks for none"
+                }
+                _file => {
+                    "add password_file = \"smtp-password\", or remove both for a server that asks for none"
+                }
             };
             table.diagnostics().add_at(span, format!("`{here}` without `{missing}`"), help);
         }
@@ -151,7 +155,11 @@ fn parse_allow(text: &str) -> Result<Allow, ValueError> {
     }
     if let Some(domain) = text.strip_prefix('@') {
         let is_domain = Address::new("a", domain).is_ok();
-        return if is_domain { Ok(Allow::Domain(domain.to_lowercase())) } else { Err(refused("is not a domain")) };
+        return if is_domain {
+            Ok(Allow::Domain(domain.to_lowercase()))
+        } else {
+            Err(refused("is not a domain"))
+        };
     }
     match text.parse::<Address>() {
         Ok(address) => Ok(Allow::Address(address.to_string().to_lowercase())),
@@ -172,7 +180,10 @@ mod tests {
         assert_eq!(parse_allow("*"), Ok(Allow::Anyone));
         assert_eq!(parse_allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
         assert_eq!(parse_allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
-        assert_eq!(parse_allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
+        assert_eq!(
+            parse_allow("example.com").expect_err("no @").help,
+            "write \"@example.com\" for the domain"
+        );
         for text in ["", "@", "*@example.com", "@*.example.com", "ann@"] {
             assert!(parse_allow(text).is_err(), "{text}");
         }

@@ -58,9 +58,9 @@ impl ConfigError {
     #[must_use]
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotFound { .. } | Self::Missing { .. } => {
-                Some("copy config.example.toml there and change it, or name another file with --config FILE")
-            }
+            Self::NotFound { .. } | Self::Missing { .. } => Some(
+                "copy config.example.toml there and change it, or name another file with --config FILE",
+            ),
             Self::NotUtf8 { .. } => Some("save it as UTF-8"),
             Self::TooLarge { .. } => Some("is this the right file?"),
             Self::Unreadable { .. } => Some(

@@ -47,7 +47,12 @@ fn entries() -> Vec<ExampleEntry> {
         if let Some(head) = bare.strip_prefix('[').filter(|_| bare.ends_with(']')) {
             head.trim_matches(['[', ']']).clone_into(&mut table);
             if commented {
-                entries.push(ExampleEntry { line, table: table.clone(), key: String::new(), kind: ExampleKind::Head });
+                entries.push(ExampleEntry {
+                    line,
+                    table: table.clone(),
+                    key: String::new(),
+                    kind: ExampleKind::Head,
+                });
             }
         } else if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
             let kind = match commented {
@@ -62,7 +67,8 @@ fn entries() -> Vec<ExampleEntry> {
 }
 
 fn is_key(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 /// The example without the `#` of these lines.
@@ -88,10 +94,12 @@ fn settings(text: &str) -> Settings {
 /// default, and PAXS for the keys that not every service takes.
 fn surroundings(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usize> {
     let mut lines = own_table(entry, entries);
-    let is_of_folder = ["defaults", "folder"].contains(&entry.table.as_str()) && entry.key != "service";
+    let is_of_folder =
+        ["defaults", "folder"].contains(&entry.table.as_str()) && entry.key != "service";
     if is_of_folder || table_of(entry) == "services.paxs" {
-        let is_paxs =
-            |other: &&ExampleEntry| other.table == "services.paxs" && ["", "kind"].contains(&other.key.as_str());
+        let is_paxs = |other: &&ExampleEntry| {
+            other.table == "services.paxs" && ["", "kind"].contains(&other.key.as_str())
+        };
         let needed = entries.iter().filter(|other| is_paxs(other) || other.key == "attendees");
         lines.extend(needed.map(|other| other.line));
     }
@@ -100,15 +108,23 @@ fn surroundings(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usiz
 
 /// All of a line's table, where that is not there by default.
 fn own_table(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usize> {
-    let of_table =
-        |other: &&ExampleEntry| other.table.starts_with(table_of(entry)) && other.kind != ExampleKind::Default;
-    let is_head = |other: &ExampleEntry| other.table == table_of(entry) && other.kind == ExampleKind::Head;
+    let of_table = |other: &&ExampleEntry| {
+        other.table.starts_with(table_of(entry)) && other.kind != ExampleKind::Default
+    };
+    let is_head =
+        |other: &ExampleEntry| other.table == table_of(entry) && other.kind == ExampleKind::Head;
     if !entries.iter().any(is_head) {
         return BTreeSet::new();
     }
     // The engine on this machine shows a `notes` that names another table.
-    let is_writer = |other: &&ExampleEntry| table_of(entry) == "services.local" && is_service(other, "services.ollama");
-    entries.iter().filter(|other| of_table(other) || is_writer(other)).map(|other| other.line).collect()
+    let is_writer = |other: &&ExampleEntry| {
+        table_of(entry) == "services.local" && is_service(other, "services.ollama")
+    };
+    entries
+        .iter()
+        .filter(|other| of_table(other) || is_writer(other))
+        .map(|other| other.line)
+        .collect()
 }
 
 fn is_service(entry: &ExampleEntry, table: &str) -> bool {
@@ -124,18 +140,25 @@ fn table_of(entry: &ExampleEntry) -> &str {
 
 #[test]
 fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
-    let settings = parse(EXAMPLE, Path::new("/etc/minuted/config.toml"), &Environment::default()).expect("right");
-    assert!(settings.services.values().all(|service| matches!(service.kind, super::Kind::Ondevice(_))));
+    let settings = parse(EXAMPLE, Path::new("/etc/minuted/config.toml"), &Environment::default())
+        .expect("right");
+    assert!(
+        settings.services.values().all(|service| matches!(service.kind, super::Kind::Ondevice(_)))
+    );
     assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
     assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
-    let live = entries().into_iter().filter(|entry| entry.kind == ExampleKind::LiveConfig).map(|entry| entry.key);
+    let live = entries()
+        .into_iter()
+        .filter(|entry| entry.kind == ExampleKind::LiveConfig)
+        .map(|entry| entry.key);
     assert_eq!(live.collect::<Vec<_>>(), ["path"]);
 }
 
 #[test]
 fn every_default_in_the_example_is_the_codes() {
     let entries = entries();
-    let defaults: Vec<_> = entries.iter().filter(|entry| entry.kind == ExampleKind::Default).collect();
+    let defaults: Vec<_> =
+        entries.iter().filter(|entry| entry.kind == ExampleKind::Default).collect();
     assert!(defaults.len() > 35, "{} defaults", defaults.len());
     for entry in defaults {
         let mut lines = surroundings(entry, &entries);
@@ -144,21 +167,33 @@ fn every_default_in_the_example_is_the_codes() {
         let with = uncommented(&lines);
         // `move_to` means something only where recordings are moved.
         let moving = |text: &str| text.replace("#on_success = \"keep\"", "on_success = \"move\"");
-        let adjust = |text: &str| if entry.key == "move_to" { moving(text) } else { text.to_owned() };
-        assert_eq!(settings(&adjust(&with)), settings(&adjust(&without)), "`{}` of [{}]", entry.key, entry.table);
+        let adjust =
+            |text: &str| if entry.key == "move_to" { moving(text) } else { text.to_owned() };
+        assert_eq!(
+            settings(&adjust(&with)),
+            settings(&adjust(&without)),
+            "`{}` of [{}]",
+            entry.key,
+            entry.table
+        );
     }
 }
 
 #[test]
 fn what_is_called_an_example_has_no_default() {
     let entries = entries();
-    for entry in
-        entries.iter().filter(|entry| entry.kind == ExampleKind::Example && own_table(entry, &entries).is_empty())
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == ExampleKind::Example && own_table(entry, &entries).is_empty())
     {
         let mut lines = surroundings(entry, &entries);
         lines.remove(&entry.line);
         // A service that needs attendees is no service without them.
-        let without = if entry.key == "attendees" { settings(EXAMPLE) } else { settings(&uncommented(&lines)) };
+        let without = if entry.key == "attendees" {
+            settings(EXAMPLE)
+        } else {
+            settings(&uncommented(&lines))
+        };
         lines.insert(entry.line);
         assert_ne!(settings(&uncommented(&lines)), without, "`{}`", entry.key);
     }
@@ -172,10 +207,15 @@ fn the_example_has_every_key() {
             || entries.iter().any(|entry| entry.table == format!("{table}.{key}"))
     };
     for key in services::SERVICE.iter() {
-        let shown = |entry: &ExampleEntry| entry.table.starts_with("services.") && entry.key == *key;
+        let shown =
+            |entry: &ExampleEntry| entry.table.starts_with("services.") && entry.key == *key;
         // Few builds take `model`, and one place of a key is enough, so these stand in a sentence.
-        let is_told = ["model", "api_key_env"].contains(key) && EXAMPLE.contains(&format!(": {key} = \""));
-        assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
+        let is_told =
+            ["model", "api_key_env"].contains(key) && EXAMPLE.contains(&format!(": {key} = \""));
+        assert!(
+            is_told || entries.iter().any(shown) || has("services.paxs", key),
+            "`{key}` of a service"
+        );
     }
     let tables: [(&str, &[&str]); 9] = [
         ("services.paxs.poll", PollKeys::KNOWN),

@@ -34,15 +34,26 @@ const MIN_DURATION: DurationBounds = DurationBounds::from_ms(0, 3_600_000);
 /// anything.
 const MAX_DURATION: DurationBounds = DurationBounds::from_ms(1_000, 3_600_000_000);
 
-const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
-const BACKLOG: &[(&str, Backlog)] = &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
+const WATCH: &[(&str, Watch)] =
+    &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
+const BACKLOG: &[(&str, Backlog)] =
+    &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
 const CONVERT: &[(&str, Convert)] = &[("no", Convert::No), ("ffmpeg", Convert::Ffmpeg)];
 const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Target::Email)];
-const FORMATS: &[(&str, Format)] =
-    &[("md", Format::Md), ("txt", Format::Txt), ("srt", Format::Srt), ("vtt", Format::Vtt), ("json", Format::Json)];
-const TRANSCRIPT: &[(&str, Transcript)] = &[("make", Transcript::Make), ("reuse", Transcript::Reuse)];
-const ON_SUCCESS_REMOTE: &[(&str, OnSuccessRemote)] =
-    &[("keep", OnSuccessRemote::Keep), ("delete", OnSuccessRemote::Delete), ("purge", OnSuccessRemote::Purge)];
+const FORMATS: &[(&str, Format)] = &[
+    ("md", Format::Md),
+    ("txt", Format::Txt),
+    ("srt", Format::Srt),
+    ("vtt", Format::Vtt),
+    ("json", Format::Json),
+];
+const TRANSCRIPT: &[(&str, Transcript)] =
+    &[("make", Transcript::Make), ("reuse", Transcript::Reuse)];
+const ON_SUCCESS_REMOTE: &[(&str, OnSuccessRemote)] = &[
+    ("keep", OnSuccessRemote::Keep),
+    ("delete", OnSuccessRemote::Delete),
+    ("purge", OnSuccessRemote::Purge),
+];
 
 table_keys! {
     /// A watched folder.
@@ -141,8 +152,12 @@ const EXPECTED_WORD_BYTES_MAX: usize = 80;
 fn parse_expected_word(text: &str) -> Result<String, ValueError> {
     let word = values::parse_line(text)?;
     if word.len() > EXPECTED_WORD_BYTES_MAX {
-        let help = format!("write a word or a short name, of at most {EXPECTED_WORD_BYTES_MAX} bytes");
-        return Err(ValueError::new(format!("{} is too long for `vocabulary`", in_backticks(&word)), help));
+        let help =
+            format!("write a word or a short name, of at most {EXPECTED_WORD_BYTES_MAX} bytes");
+        return Err(ValueError::new(
+            format!("{} is too long for `vocabulary`", in_backticks(&word)),
+            help,
+        ));
     }
     Ok(word)
 }
@@ -182,7 +197,10 @@ impl Table<'_> {
     /// `move_to`.
     fn read_on_success(&self, key: &'static str) -> Option<Spanned<OnSuccess>> {
         let to_done = OnSuccess::Move(PathBuf::from("done"));
-        self.read_word(key, &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)])
+        self.read_word(
+            key,
+            &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)],
+        )
     }
 
     /// Returns the patterns of a list, which must not be empty.
@@ -190,7 +208,11 @@ impl Table<'_> {
         let globs = self.read_globs(key)?;
         if self.find_item(key).is_some_and(|item| item.is_empty_list()) {
             let help = "write include = [\"*\"] for everything";
-            self.diagnostics().add_at(globs.span(), "`include` is empty: no file would be taken", help);
+            self.diagnostics().add_at(
+                globs.span(),
+                "`include` is empty: no file would be taken",
+                help,
+            );
         }
         Some(globs)
     }
@@ -217,15 +239,19 @@ impl Table<'_> {
         }
         item.read_text(|text| match text {
             "attendees" => Ok(Recipients::Attendees),
-            _address if values::parse_mailbox(text).is_ok() => {
-                Err(ValueError::new("one address, where a list is expected", format!("write {key} = [\"{text}\"]")))
-            }
+            _address if values::parse_mailbox(text).is_ok() => Err(ValueError::new(
+                "one address, where a list is expected",
+                format!("write {key} = [\"{text}\"]"),
+            )),
             _other => {
                 let help = suggest_word(text, ["attendees"], || {
                     "write \"attendees\", or a list of addresses: [\"ann@example.com\"]".to_owned()
                 });
                 Err(ValueError::new(
-                    format!("{} is neither `attendees` nor a list of addresses", in_backticks(text)),
+                    format!(
+                        "{} is neither `attendees` nor a list of addresses",
+                        in_backticks(text)
+                    ),
                     help,
                 ))
             }
@@ -274,7 +300,9 @@ pub enum Recipients {
 }
 
 /// A form of the notes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Markdown with front matter: `talk.notes.md`.

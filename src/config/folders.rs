@@ -7,7 +7,10 @@ use toml::Spanned;
 use super::{
     diagnostic::{Diagnostic, Diagnostics, Span, ValueError},
     email::Email,
-    folder::{Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients, Target},
+    folder::{
+        Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients,
+        Target,
+    },
     kinds::{Kind, SpeakersKey},
     notes_by::unknown_service,
     reader::{Table, TableKeys as _},
@@ -22,10 +25,12 @@ use super::{
 const FOLDERS_MAX: usize = 1_000;
 
 /// The keys of `[defaults]`.
-pub(super) static DEFAULTS: LazyLock<Vec<&str>> = LazyLock::new(|| join_keys(&[FolderKeys::KNOWN, LimitKeys::KNOWN]));
+pub(super) static DEFAULTS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| join_keys(&[FolderKeys::KNOWN, LimitKeys::KNOWN]));
 
 /// The keys of `[[folder]]`: what only a folder may hold, then [`DEFAULTS`].
-pub(super) static FOLDER: LazyLock<Vec<&str>> = LazyLock::new(|| join_keys(&[&["name", "id", "path"], &DEFAULTS]));
+pub(super) static FOLDER: LazyLock<Vec<&str>> =
+    LazyLock::new(|| join_keys(&[&["name", "id", "path"], &DEFAULTS]));
 
 /// The language that every engine understands.
 const ENGLISH: &str = "en";
@@ -89,25 +94,43 @@ pub(super) fn read_folders<'a>(root: &Table<'a>, diagnostics: &Diagnostics) -> V
         limits: LimitKeys::from_table(&defaults),
         has_attendees: defaults.has_key("attendees"),
     };
-    let Some(tables) = root.read_tables("folder", "in `[[folder]]`", &FOLDER) else { return Vec::new() };
+    let Some(tables) = root.read_tables("folder", "in `[[folder]]`", &FOLDER) else {
+        return Vec::new();
+    };
     if tables.get_ref().len() > FOLDERS_MAX {
-        let what = format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
-        diagnostics.add_at(tables.span(), what, "watch a directory above them with `recursive = true`");
+        let what =
+            format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
+        diagnostics.add_at(
+            tables.span(),
+            what,
+            "watch a directory above them with `recursive = true`",
+        );
     }
     let tables = tables.into_inner().into_iter().flatten().take(FOLDERS_MAX);
     let folders: Vec<_> = tables.map(|table| read_folder(table, &defaults, diagnostics)).collect();
-    refuse_twice("name", folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))), diagnostics);
+    refuse_twice(
+        "name",
+        folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))),
+        diagnostics,
+    );
     // A folder without an id has its name for one; for two such only their names are reported.
-    let ids =
-        folders.iter().filter_map(|folder| Some((folder.id.as_ref().or(folder.name.as_ref())?, folder.id.is_some())));
+    let ids = folders.iter().filter_map(|folder| {
+        Some((folder.id.as_ref().or(folder.name.as_ref())?, folder.id.is_some()))
+    });
     refuse_twice("id", ids, diagnostics);
     folders
 }
 
-fn read_folder<'a>(table: Table<'a>, defaults: &Defaults, diagnostics: &Diagnostics) -> RawFolder<'a> {
+fn read_folder<'a>(
+    table: Table<'a>,
+    defaults: &Defaults,
+    diagnostics: &Diagnostics,
+) -> RawFolder<'a> {
     table.require_key("path", "write path = \"/…\": the directory that is watched");
     let path = table.read_text("path", values::parse_absolute_path);
-    let name = table.read_text("name", values::parse_name).or_else(|| name_of(&table, path.as_ref(), diagnostics));
+    let name = table
+        .read_text("name", values::parse_name)
+        .or_else(|| name_of(&table, path.as_ref(), diagnostics));
     RawFolder {
         name,
         id: table.read_text("id", values::parse_name),
@@ -121,7 +144,11 @@ fn read_folder<'a>(table: Table<'a>, defaults: &Defaults, diagnostics: &Diagnost
 }
 
 /// A folder without a name has that of its directory, if that is fit to be one.
-fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, diagnostics: &Diagnostics) -> Option<Spanned<String>> {
+fn name_of(
+    table: &Table<'_>,
+    path: Option<&Spanned<PathBuf>>,
+    diagnostics: &Diagnostics,
+) -> Option<Spanned<String>> {
     if table.is_present("name") {
         return None;
     }
@@ -130,22 +157,30 @@ fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, diagnostics: &Dia
     if let Ok(name) = values::parse_name(&last) {
         return Some(Spanned::new(path.span(), name));
     }
-    let what =
-        format!("this folder has no `name`, and that of its directory, {}, is not fit for one", in_backticks(&last));
+    let what = format!(
+        "this folder has no `name`, and that of its directory, {}, is not fit for one",
+        in_backticks(&last)
+    );
     diagnostics.add_at(path.span(), what, "write name = \"…\": what it is called everywhere");
     None
 }
 
 /// Refuses two equal texts of which one at least was written as this key.
-fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>, bool)>, diagnostics: &Diagnostics) {
+fn refuse_twice<'a>(
+    key: &str,
+    texts: impl Iterator<Item = (&'a Spanned<String>, bool)>,
+    diagnostics: &Diagnostics,
+) {
     let mut seen: BTreeMap<&str, (Span, bool)> = BTreeMap::new();
     for (text, written) in texts {
         match seen.get(text.get_ref().as_str()) {
             Some((first, first_written)) if written || *first_written => {
                 let what = format!("two folders have the {key} {}", in_backticks(text.get_ref()));
                 let help = format!("write another {key} for one of them");
-                diagnostics
-                    .add(Diagnostic::at_span(text.span(), what, help).with_second_place(first.clone(), "first here"));
+                diagnostics.add(
+                    Diagnostic::at_span(text.span(), what, help)
+                        .with_second_place(first.clone(), "first here"),
+                );
             }
             Some(_) => {}
             None => {
@@ -171,7 +206,10 @@ pub(super) fn complete_folder(
     let service = choose_service(&raw, services, candidates, diagnostics);
     if let Some(service) = service.as_ref().and_then(|name| services.complete.get(name)) {
         refuse_unable(&raw, service, diagnostics);
-        raw.keys.language.as_ref().inspect(|language| refuse_language(language, &service.kind, diagnostics));
+        raw.keys
+            .language
+            .as_ref()
+            .inspect(|language| refuse_language(language, &service.kind, diagnostics));
         // In `[defaults]` it is for the folders whose service tells voices apart.
         let own = raw.keys.speakers.as_ref().filter(|_| raw.table.is_present("speakers"));
         own.inspect(|speakers| refuse_speakers(speakers, &service.kind, diagnostics));
@@ -221,7 +259,10 @@ fn choose_service(
         }
         // Without any service that mistake is reported already.
         if !services.names.is_empty() {
-            diagnostics.add_error(service.span(), unknown_service(service.get_ref(), candidates.iter().copied()));
+            diagnostics.add_error(
+                service.span(),
+                unknown_service(service.get_ref(), candidates.iter().copied()),
+            );
         }
         return None;
     }
@@ -250,11 +291,20 @@ fn refuse_unable(raw: &RawFolder<'_>, service: &Service, diagnostics: &Diagnosti
     if let Some(analyses) = &raw.keys.analyses {
         refuse_analyses(kind.as_str(), abilities, analyses, diagnostics);
     }
-    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), service, diagnostics));
+    raw.keys
+        .instruction
+        .as_ref()
+        .inspect(|instruction| refuse_instruction(instruction.span(), service, diagnostics));
     // In `[defaults]` it may wait for the folders whose service has templates.
-    if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
+    if let Some(span) =
+        raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_)))
+    {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
-        diagnostics.add_at(span, what, "remove it, or choose a service that does: kind = \"koldan\"");
+        diagnostics.add_at(
+            span,
+            what,
+            "remove it, or choose a service that does: kind = \"koldan\"",
+        );
     }
     if let Some(remote) = &raw.keys.on_success_remote
         && *remote.get_ref() != OnSuccessRemote::Keep
@@ -278,15 +328,24 @@ pub(super) fn refuse_instruction(span: Span, service: &Service, diagnostics: &Di
 /// Refuses a language that the engine does not understand: it would hear English in it.
 pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, diagnostics: &Diagnostics) {
     if language.get_ref() != ENGLISH && kind.is_english_only() {
-        let what = format!("the folder's service understands English only, not {}", in_backticks(language.get_ref()));
+        let what = format!(
+            "the folder's service understands English only, not {}",
+            in_backticks(language.get_ref())
+        );
         diagnostics.add_at(language.span(), what, kind.language_cure());
     }
 }
 
 /// Refuses a number of speakers that the service would not keep to.
-pub(super) fn refuse_speakers(speakers: &Spanned<Speakers>, kind: &Kind, diagnostics: &Diagnostics) {
+pub(super) fn refuse_speakers(
+    speakers: &Spanned<Speakers>,
+    kind: &Kind,
+    diagnostics: &Diagnostics,
+) {
     let (what, help) = match (speakers.get_ref(), kind.abilities().speakers_key) {
-        (Speakers::Auto, _) | (_, SpeakersKey::Count) | (Speakers::Off, SpeakersKey::Switch) => return,
+        (Speakers::Auto, _) | (_, SpeakersKey::Count) | (Speakers::Off, SpeakersKey::Switch) => {
+            return;
+        }
         (Speakers::Exactly(_), SpeakersKey::Switch) => (
             format!("a service of kind `{}` keeps to no number of speakers", kind.as_str()),
             "write \"auto\" or \"off\", or choose a service that does: kind = \"ondevice\"",
@@ -309,12 +368,19 @@ fn require_attendees(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
         Some(_) | None => return,
     };
     let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
-    diagnostics.add_at(span, format!("{} has no attendees, and its service needs them", raw.message_title()), help);
+    diagnostics.add_at(
+        span,
+        format!("{} has no attendees, and its service needs them", raw.message_title()),
+        help,
+    );
 }
 
 fn require_md(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
-    let beside = raw.keys.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
-    let Some(formats) = raw.keys.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md)) else {
+    let beside =
+        raw.keys.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
+    let Some(formats) =
+        raw.keys.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md))
+    else {
         return;
     };
     if beside {
@@ -326,8 +392,13 @@ fn require_md(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
 /// Returns how long and how large recordings may be, and refuses limits that nothing meets.
 fn check_limits(raw: &RawFolder<'_>, diagnostics: &Diagnostics) -> Limits {
     let limits = raw.limits.clone().into_settings().expect("no limit is required");
-    if let Some(min) = raw.limits.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
-        let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.message_title());
+    if let Some(min) =
+        raw.limits.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration)
+    {
+        let what = format!(
+            "{} takes no recording: `min_duration` is more than `max_duration`",
+            raw.message_title()
+        );
         diagnostics.add_at(min.span(), what, "lower `min_duration`, or raise `max_duration`");
     }
     limits
@@ -346,7 +417,12 @@ fn move_recordings(raw: &mut RawFolder<'_>, diagnostics: &Diagnostics) {
 }
 
 /// Refuses mail that would never be sent.
-fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, diagnostics: &Diagnostics) {
+fn check_mail(
+    raw: &RawFolder<'_>,
+    email: Option<&Email>,
+    configured: bool,
+    diagnostics: &Diagnostics,
+) {
     let Some(deliver) = &raw.keys.deliver else { return };
     if !configured {
         let help = "add an [email] table with `from`, `smtp` and `allow`, or take \"email\" out";
@@ -356,8 +432,13 @@ fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, diag
     match &raw.keys.email_to {
         Some(to) => match to.get_ref() {
             Recipients::List(list) => {
-                let refused = list.iter().map(|mailbox| mailbox.email.to_string()).filter(|to| !email.permits(to));
-                refused.for_each(|address| diagnostics.add_error(to.span(), address_not_allowed(&address)));
+                let refused = list
+                    .iter()
+                    .map(|mailbox| mailbox.email.to_string())
+                    .filter(|to| !email.permits(to));
+                refused.for_each(|address| {
+                    diagnostics.add_error(to.span(), address_not_allowed(&address))
+                });
             }
             Recipients::Attendees => check_attendees(raw, email, &deliver.span(), diagnostics),
         },
@@ -377,17 +458,29 @@ fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, diagnosti
     };
     if !has_attendees {
         let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }], or `email_to`";
-        diagnostics.add_at(deliver.clone(), format!("{} mails its attendees, and has none", raw.message_title()), help);
+        diagnostics.add_at(
+            deliver.clone(),
+            format!("{} mails its attendees, and has none", raw.message_title()),
+            help,
+        );
     }
-    if let Some(first) = people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email))) {
-        let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.message_title());
+    if let Some(first) =
+        people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email)))
+    {
+        let what = format!(
+            "{} mails its attendees, and `email.allow` permits none of them",
+            raw.message_title()
+        );
         diagnostics.add_at(deliver.clone(), what, address_not_allowed(&first.email).help);
     }
 }
 
 fn address_not_allowed(address: &str) -> ValueError {
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-    let help =
-        format!("add \"{}\" or \"@{}\" to `allow` in [email]", fit_for_message(address), fit_for_message(domain));
+    let help = format!(
+        "add \"{}\" or \"@{}\" to `allow` in [email]",
+        fit_for_message(address),
+        fit_for_message(domain)
+    );
     ValueError::new(format!("`email.allow` does not permit {}", in_backticks(address)), help)
 }

@@ -27,8 +27,12 @@ impl Globs {
 
     /// Returns the set of patterns that [`parse_glob`] has taken.
     pub(super) fn new(patterns: Vec<String>) -> Result<Self, ValueError> {
-        let too_large =
-            |error| ValueError::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");
+        let too_large = |error| {
+            ValueError::new(
+                format!("the patterns do not fit together: {error}"),
+                "write fewer patterns",
+            )
+        };
         let mut set = globset::GlobSetBuilder::new();
         for pattern in &patterns {
             set.add(compile_glob(pattern).map_err(too_large)?);
@@ -58,11 +62,17 @@ pub(super) fn parse_glob(text: &str) -> Result<String, ValueError> {
         return Err(ValueError::new(format!("a pattern of {} bytes", text.len()), help));
     }
     if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-        return Err(ValueError::new(format!("{} matches nothing below the folder", in_backticks(text)), help));
+        return Err(ValueError::new(
+            format!("{} matches nothing below the folder", in_backticks(text)),
+            help,
+        ));
     }
     match compile_glob(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(ValueError::new(format!("{} is not a pattern: {}", in_backticks(text), error.kind()), help)),
+        Err(error) => Err(ValueError::new(
+            format!("{} is not a pattern: {}", in_backticks(text), error.kind()),
+            help,
+        )),
     }
 }
 

@@ -36,12 +36,17 @@ impl<'a> Item<'a> {
     }
 
     /// Returns the text that `parse` takes.
-    pub(super) fn read_text<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueError>) -> Option<Spanned<T>> {
+    pub(super) fn read_text<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
+    ) -> Option<Spanned<T>> {
         let DeValue::String(text) = self.value.get_ref() else {
             let holds_more = self.value.get_ref().is_array() || self.value.get_ref().is_table();
             let help = format!("write it in quotes: \"{}\"", self.source_text());
-            return self
-                .note_wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
+            return self.note_wrong_type(
+                "a text",
+                if holds_more { "write one text in quotes".to_owned() } else { help },
+            );
         };
         match parse(text) {
             Ok(value) => Some(Spanned::new(self.span(), value)),
@@ -63,7 +68,11 @@ impl<'a> Item<'a> {
     }
 
     /// Returns another value of the same file.
-    pub(super) fn with_value(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
+    pub(super) fn with_value(
+        &self,
+        value: &'a Spanned<DeValue<'a>>,
+        key: Cow<'a, str>,
+    ) -> Item<'a> {
         Item { key, value, source: self.source, diagnostics: self.diagnostics }
     }
 
@@ -84,7 +93,10 @@ impl<'a> Item<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.note_error(ValueError::new(format!("`{}` must be {expected}, not {found}", self.key), help))
+        self.note_error(ValueError::new(
+            format!("`{}` must be {expected}, not {found}", self.key),
+            help,
+        ))
     }
 
     /// Returns the value as the file has it, fit for a message.

@@ -27,7 +27,11 @@ pub(crate) fn locate(explicit: Option<PathBuf>) -> Result<PathBuf, ConfigError> 
     locate_in(explicit, Environment::get(), Path::new(SYSTEM))
 }
 
-fn locate_in(explicit: Option<PathBuf>, env: &Environment, system: &Path) -> Result<PathBuf, ConfigError> {
+fn locate_in(
+    explicit: Option<PathBuf>,
+    env: &Environment,
+    system: &Path,
+) -> Result<PathBuf, ConfigError> {
     if let Some(named) = explicit.or_else(|| env.minuted_config.clone()) {
         return Ok(named);
     }
@@ -69,7 +73,10 @@ pub(crate) fn parse(text: &str, file: &Path, env: &Environment) -> Result<Settin
 fn read_text(file: &Path) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(|source| classify_io_error(file, source))?;
-    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|source| classify_io_error(file, source))?;
+    opened
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| classify_io_error(file, source))?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
         return Err(ConfigError::TooLarge { file: file.to_owned() });
     }
@@ -100,7 +107,8 @@ mod tests {
     #[test]
     fn the_file_that_is_named_wins_then_the_variable_then_the_persons_then_the_systems() {
         let home = tempfile::tempdir().expect("a directory");
-        let (own, system) = (home.path().join(".config/minuted/config.toml"), home.path().join("etc.toml"));
+        let (own, system) =
+            (home.path().join(".config/minuted/config.toml"), home.path().join("etc.toml"));
         let mut env = env(home.path());
         std::fs::write(&system, "").expect("written");
         assert_eq!(locate_in(None, &env, &system).expect("found"), system);
@@ -109,12 +117,16 @@ mod tests {
         assert_eq!(locate_in(None, &env, &system).expect("found"), own);
         env.minuted_config = Some("/variable".into());
         assert_eq!(locate_in(None, &env, &system).expect("named"), Path::new("/variable"));
-        assert_eq!(locate_in(Some("named".into()), &env, &system).expect("named"), Path::new("named"));
+        assert_eq!(
+            locate_in(Some("named".into()), &env, &system).expect("named"),
+            Path::new("named")
+        );
     }
 
     #[test]
     fn a_config_that_is_nowhere_names_all_places_and_the_way_out() {
-        let error = locate_in(None, &env(Path::new("/nowhere")), Path::new("/nowhere/etc.toml")).expect_err("none");
+        let error = locate_in(None, &env(Path::new("/nowhere")), Path::new("/nowhere/etc.toml"))
+            .expect_err("none");
         insta::assert_snapshot!(error.render(false), @r"
         no configuration; looked for `/nowhere/.config/minuted/config.toml`, `/nowhere/etc.toml`
         hint: copy config.example.toml there and change it, or name another file with --config FILE
@@ -131,7 +143,10 @@ mod tests {
         };
         assert!(matches!(load(&dir.path().join("missing")), Err(ConfigError::Missing { .. })));
         assert!(matches!(load(dir.path()), Err(ConfigError::Unreadable { .. })));
-        assert!(matches!(write("bytes", b"a = 1\nb = \"\xff\"\n"), ConfigError::NotUtf8 { line: 2, .. }));
+        assert!(matches!(
+            write("bytes", b"a = 1\nb = \"\xff\"\n"),
+            ConfigError::NotUtf8 { line: 2, .. }
+        ));
         assert!(matches!(write("large", &vec![b'#'; (1 << 20) + 1]), ConfigError::TooLarge { .. }));
         assert!(matches!(write("other", b"x = 1"), ConfigError::Invalid { .. }));
     }

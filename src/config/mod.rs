@@ -54,12 +54,13 @@ pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub use folder::Format;
 pub(crate) use folder::{
-    Backlog, Convert, Folder, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+    Backlog, Convert, Folder, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
+    Watch,
 };
 pub(crate) use globs::Globs;
 pub(crate) use kinds::{
-    Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary,
-    WhisperModel,
+    Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled,
+    Summary, WhisperModel,
 };
 pub(crate) use locate::{load, load_with_text, locate, parse};
 pub(crate) use notes_by::{NotesBy, NotesElse};
@@ -68,7 +69,8 @@ pub use secret_file::read_secret;
 pub(crate) use services::{Poll, Service};
 pub(crate) use settings::{Log, LogFormat, Retry, Settings, Workers};
 pub(crate) use sidecar::{
-    MeetingDate, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, read_sidecar, recording_of, sidecar_of,
+    MeetingDate, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, read_sidecar, recording_of,
+    sidecar_of,
 };
 pub use sources::Source;
 pub use sources::SourceApi;

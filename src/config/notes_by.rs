@@ -13,7 +13,8 @@ use super::{
 };
 
 /// The words of `notes_else`.
-pub(super) const NOTES_ELSE: &[(&str, NotesElse)] = &[("wait", NotesElse::Wait), ("extract", NotesElse::Extract)];
+pub(super) const NOTES_ELSE: &[(&str, NotesElse)] =
+    &[("wait", NotesElse::Wait), ("extract", NotesElse::Extract)];
 
 /// The keys by which a service writes its notes itself.
 const OWN_MODELS: [&str; 3] = ["notes_model", "summary_model", "chat_model"];
@@ -115,13 +116,19 @@ fn find_writer(
     }
     let Some(service) = services.get(name) else { return Ok(None) };
     let Kind::Openai(openai) = &service.kind else {
-        let what =
-            format!("{} is of kind `{}`, which writes no notes for others", in_backticks(name), service.kind.as_str());
+        let what = format!(
+            "{} is of kind `{}`, which writes no notes for others",
+            in_backticks(name),
+            service.kind.as_str()
+        );
         return Err(ValueError::new(what, "name a service of kind `openai`"));
     };
     if openai.notes_model.is_none() {
         let what = format!("{} has no `notes_model`", in_backticks(name));
-        let help = format!("add notes_model = \"…\" to [services.{}]: the model that writes", fit_for_message(name));
+        let help = format!(
+            "add notes_model = \"…\" to [services.{}]: the model that writes",
+            fit_for_message(name)
+        );
         return Err(ValueError::new(what, help));
     }
     let openai = openai.clone();
@@ -131,9 +138,16 @@ fn find_writer(
 }
 
 /// Returns the error of a name that no service has.
-pub(super) fn unknown_service<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clone) -> ValueError {
+pub(super) fn unknown_service<'n>(
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> ValueError {
     let help = suggest_word(name, names.clone(), || {
-        format!("write {}, or add a table [services.{}]", join_alternatives(names), fit_for_message(name))
+        format!(
+            "write {}, or add a table [services.{}]",
+            join_alternatives(names),
+            fit_for_message(name)
+        )
     });
     ValueError::new(format!("unknown service {}", in_backticks(name)), help)
 }
@@ -149,7 +163,8 @@ mod tests {
                           notes_model = \"qwen3:8b\"\n";
 
     fn read(tables: &str, folder: &str) -> Result<Settings, String> {
-        let text = format!("{tables}[[folder]]\nname = \"sales\"\npath = \"/srv/sales\"\n{folder}\n");
+        let text =
+            format!("{tables}[[folder]]\nname = \"sales\"\npath = \"/srv/sales\"\n{folder}\n");
         let read = parse(&text, Path::new("/etc/minuted/config.toml"), &Environment::default());
         read.map_err(|error| error.render(false))
     }
@@ -160,27 +175,38 @@ mod tests {
 
     #[test]
     fn a_service_that_only_writes_is_sent_no_recording_and_a_folder_need_not_say_so() {
-        let settings = read(&local("notes = \"ollama\"\nanalyses = [\"key_points\"]"), "instruction = \"Short.\"");
+        let settings = read(
+            &local("notes = \"ollama\"\nanalyses = [\"key_points\"]"),
+            "instruction = \"Short.\"",
+        );
         let settings = settings.expect("sound");
         assert_eq!(settings.folders[0].service, "local");
         let service = &settings.services["local"];
         let notes = service.notes.as_ref().expect("a writer");
         assert_eq!((notes.name.as_str(), notes.otherwise), ("ollama", NotesElse::Wait));
         let abilities = service.abilities();
-        assert!(abilities.follows_instruction && abilities.notes == Notes::WhenAsked && abilities.progress);
+        assert!(
+            abilities.follows_instruction
+                && abilities.notes == Notes::WhenAsked
+                && abilities.progress
+        );
         assert!(abilities.analyses.contains(&Analysis::KeyPoints));
         let transcribes = |settings: &Settings| {
-            let Kind::Openai(openai) = &settings.services["ollama"].kind else { panic!("{settings:?}") };
+            let Kind::Openai(openai) = &settings.services["ollama"].kind else {
+                panic!("{settings:?}")
+            };
             openai.transcribes
         };
         assert!(!transcribes(&settings));
-        let named = read(&local("notes = \"ollama\"\nnotes_else = \"extract\""), "service = \"ollama\"");
+        let named =
+            read(&local("notes = \"ollama\"\nnotes_else = \"extract\""), "service = \"ollama\"");
         assert!(transcribes(&named.expect("sound")), "a folder sends its recordings there");
     }
 
     #[test]
     fn a_sources_own_transcript_has_the_writer_of_its_folder() {
-        let source = "[[source]]\nkind = \"meetingbaas\"\napi_key_file = \"key\"\ninto = \"sales\"\n";
+        let source =
+            "[[source]]\nkind = \"meetingbaas\"\napi_key_file = \"key\"\ninto = \"sales\"\n";
         let tables = local("notes = \"ollama\"\npoll = { patience = \"1h\" }");
         let settings = read(&tables, &format!("transcript = \"reuse\"\n{source}")).expect("sound");
         let given = settings.transcripts_of(&settings.sources[0]);
@@ -188,7 +214,10 @@ mod tests {
         assert_eq!(given.poll.patience, Duration::from_secs(3600));
         assert_eq!(given.abilities().notes, Notes::WhenAsked);
         let settings = read(&local(""), &format!("service = \"local\"\n{source}")).expect("sound");
-        assert_eq!(settings.transcripts_of(&settings.sources[0]).abilities().notes, Notes::Extracted);
+        assert_eq!(
+            settings.transcripts_of(&settings.sources[0]).abilities().notes,
+            Notes::Extracted
+        );
     }
 
     #[test]
@@ -199,10 +228,25 @@ mod tests {
         let mute = format!("[services.local]\nkind = \"ondevice\"\nnotes = \"ollama\"\n{mute}");
         for (tables, told, cure, line) in [
             (local("notes = \"olama\""), "unknown service `olama`", "did you mean `ollama`?", 3),
-            (local("notes = \"local\""), "names the service that it stands in", "name another service", 3),
+            (
+                local("notes = \"local\""),
+                "names the service that it stands in",
+                "name another service",
+                3,
+            ),
             (mute, "`ollama` has no `notes_model`", "to [services.ollama]", 3),
-            (saled("notes = \"ollama\"\nchat_model = \"m\""), "`notes` besides `chat_model`", "one writer", 3),
-            (saled("notes = \"ollama\"\nsummary_model = \"m\""), "`notes` besides `summary_model`", "one writer", 3),
+            (
+                saled("notes = \"ollama\"\nchat_model = \"m\""),
+                "`notes` besides `chat_model`",
+                "one writer",
+                3,
+            ),
+            (
+                saled("notes = \"ollama\"\nsummary_model = \"m\""),
+                "`notes` besides `summary_model`",
+                "one writer",
+                3,
+            ),
             (
                 format!("{OLLAMA}notes = \"local\"\n[services.local]\nkind = \"saled\"\n"),
                 "`notes` besides `notes_model`",
@@ -220,12 +264,18 @@ mod tests {
         ] {
             let error = read(&tables, "service = \"local\"").expect_err("a mistake");
             let place = format!("config.toml:{line}:");
-            assert!(error.contains(told) && error.contains(cure) && error.contains(&place), "{told}: {error}");
+            assert!(
+                error.contains(told) && error.contains(cure) && error.contains(&place),
+                "{told}: {error}"
+            );
         }
         let other = format!(
             "[services.local]\nkind = \"ondevice\"\nnotes = \"other\"\n[services.other]\nkind = \"saled\"\n{OLLAMA}"
         );
         let error = read(&other, "service = \"local\"").expect_err("a mistake");
-        assert!(error.contains("`other` is of kind `saled`, which writes no notes for others"), "{error}");
+        assert!(
+            error.contains("`other` is of kind `saled`, which writes no notes for others"),
+            "{error}"
+        );
     }
 }

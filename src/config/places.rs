@@ -36,7 +36,11 @@ pub(super) fn check_places(
 
 type Placed<'a> = (&'a RawFolder<'a>, &'a Spanned<PathBuf>);
 
-fn refuse_overlap((folder, path): Placed<'_>, (earlier, earlier_path): Placed<'_>, diagnostics: &Diagnostics) {
+fn refuse_overlap(
+    (folder, path): Placed<'_>,
+    (earlier, earlier_path): Placed<'_>,
+    diagnostics: &Diagnostics,
+) {
     let inner = path.get_ref();
     let outer = earlier_path.get_ref();
     let how = if inner == outer {
@@ -50,8 +54,10 @@ fn refuse_overlap((folder, path): Placed<'_>, (earlier, earlier_path): Placed<'_
     };
     let what = format!("{} {how} {}", folder.message_title(), earlier.message_title());
     let help = "a recording belongs to one folder: choose directories beside each other";
-    diagnostics
-        .add(Diagnostic::at_span(path.span(), what, help).with_second_place(earlier_path.span(), "the other folder"));
+    diagnostics.add(
+        Diagnostic::at_span(path.span(), what, help)
+            .with_second_place(earlier_path.span(), "the other folder"),
+    );
 }
 
 fn refuse_state(
@@ -68,8 +74,11 @@ fn refuse_state(
     } else {
         return;
     };
-    let what =
-        format!("{} {how} the state directory {}", folder.message_title(), in_backticks(&state_dir.to_string_lossy()));
+    let what = format!(
+        "{} {how} the state directory {}",
+        folder.message_title(),
+        in_backticks(&state_dir.to_string_lossy())
+    );
     let help = "the queue and the tokens lie there: write another `path`, or another `state_dir`";
     let diagnostic = Diagnostic::at_span(path.span(), what, help);
     diagnostics.add(match state_span {
@@ -86,13 +95,22 @@ fn refuse_notes<'a>(
 ) {
     let Some(notes_dir) = &folder.keys.notes_dir else { return };
     if notes_dir.get_ref().starts_with(state_dir) {
-        let what = format!("the notes of {} would lie in the state directory", folder.message_title());
+        let what =
+            format!("the notes of {} would lie in the state directory", folder.message_title());
         diagnostics.add_at(notes_dir.span(), what, "write another `notes_dir`");
     }
-    if let Some((other, path)) = others.find(|(_, path)| notes_dir.get_ref().starts_with(path.get_ref())) {
-        let what = format!("the notes of {} would lie in {}", folder.message_title(), other.message_title());
+    if let Some((other, path)) =
+        others.find(|(_, path)| notes_dir.get_ref().starts_with(path.get_ref()))
+    {
+        let what = format!(
+            "the notes of {} would lie in {}",
+            folder.message_title(),
+            other.message_title()
+        );
         let help = "write a `notes_dir` outside of the other folders";
-        diagnostics
-            .add(Diagnostic::at_span(notes_dir.span(), what, help).with_second_place(path.span(), "the other folder"));
+        diagnostics.add(
+            Diagnostic::at_span(notes_dir.span(), what, help)
+                .with_second_place(path.span(), "the other folder"),
+        );
     }
 }

@@ -36,19 +36,31 @@ fn keeps_its_promises(settings: &Settings) {
     assert!(settings.retry.delay <= settings.retry.delay_max && settings.retry.attempts > 0);
     for duration in [settings.history, settings.retry.delay, settings.retry.delay_max] {
         let spelled = durations::spell_duration(duration);
-        let read = durations::DurationBounds::from_ms(0, u64::MAX).parse(&spelled).expect("a duration reads back");
+        let read = durations::DurationBounds::from_ms(0, u64::MAX)
+            .parse(&spelled)
+            .expect("a duration reads back");
         assert_eq!(read, duration, "{spelled}");
     }
     for service in settings.services.values() {
         match &service.kind {
             Kind::Paxs(paxs) => {
-                assert!(values::parse_origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url);
+                assert!(
+                    values::parse_origin(paxs.base_url.as_str(), true).is_ok(),
+                    "{}",
+                    paxs.base_url
+                );
             }
             Kind::Openai(openai) => {
-                assert_eq!(values::parse_base_url(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));
+                assert_eq!(
+                    values::parse_base_url(openai.base_url.as_str(), true).as_ref(),
+                    Ok(&openai.base_url)
+                );
             }
             Kind::Saled(saled) => {
-                assert_eq!(values::parse_url_before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
+                assert_eq!(
+                    values::parse_url_before_api(saled.base_url.as_str(), true).as_ref(),
+                    Ok(&saled.base_url)
+                );
             }
             Kind::Koldan(koldan) => assert!(koldan.base_url.host_str().is_some(), "{koldan:?}"),
             Kind::Ondevice(_) | Kind::SourceTranscript => {}
@@ -57,21 +69,33 @@ fn keeps_its_promises(settings: &Settings) {
     for (at, folder) in settings.folders.iter().enumerate() {
         folder_keeps(folder);
         let others = settings.folders[..at].iter();
-        others
-            .for_each(|other| assert!(other.name != folder.name && other.id != folder.id && other.path != folder.path));
+        others.for_each(|other| {
+            assert!(other.name != folder.name && other.id != folder.id && other.path != folder.path)
+        });
     }
 }
 
 fn folder_keeps(folder: &Folder) {
-    let clean = |path: &Path| path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+    let clean = |path: &Path| {
+        path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir))
+    };
     assert!(folder.path.is_absolute() && clean(&folder.path), "{folder:?}");
-    assert!(folder.notes_dir.as_deref().is_none_or(|dir| dir.is_absolute() && clean(dir)), "{folder:?}");
+    assert!(
+        folder.notes_dir.as_deref().is_none_or(|dir| dir.is_absolute() && clean(dir)),
+        "{folder:?}"
+    );
     match &folder.on_success {
-        OnSuccess::Move(to) => assert!(to.is_relative() && clean(to) && !to.as_os_str().is_empty(), "{folder:?}"),
+        OnSuccess::Move(to) => {
+            assert!(to.is_relative() && clean(to) && !to.as_os_str().is_empty(), "{folder:?}")
+        }
         OnSuccess::Keep | OnSuccess::Delete => {}
     }
     assert!(!folder.deliver.is_empty(), "{folder:?}");
     assert_eq!(folder.file_mode & !0o666, 0);
     let own = folder.notes_name.replacen("{stem}", "", 1);
-    assert!(!own.contains(['/', '{', '}']) && own.len() <= values::NOTES_NAME_BYTES_MAX, "{}", folder.notes_name);
+    assert!(
+        !own.contains(['/', '{', '}']) && own.len() <= values::NOTES_NAME_BYTES_MAX,
+        "{}",
+        folder.notes_name
+    );
 }

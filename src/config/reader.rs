@@ -89,7 +89,8 @@ impl<'a> Table<'a> {
         context: &'a FileContext<'a>,
     ) -> Self {
         let entries = Some(document.get_ref());
-        Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }.check_keys()
+        Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }
+            .check_keys()
     }
 
     /// Returns the list that mistakes are added to.
@@ -116,9 +117,9 @@ impl<'a> Table<'a> {
     /// missing, too.
     pub(super) fn is_present(&self, key: &str) -> bool {
         self.has_key(key)
-            || self
-                .unknown_keys()
-                .any(|unknown| did_you_mean(unknown.get_ref(), self.known.iter().copied()) == Some(key))
+            || self.unknown_keys().any(|unknown| {
+                did_you_mean(unknown.get_ref(), self.known.iter().copied()) == Some(key)
+            })
     }
 
     /// Adds the mistake that a required key is absent.
@@ -134,7 +135,12 @@ impl<'a> Table<'a> {
     pub(super) fn find_item(&self, key: &'static str) -> Option<Item<'a>> {
         debug_assert!(self.known.contains(&key), "`{key}` is no key {}", self.name);
         let value = self.entries?.get(key)?;
-        Some(Item { key: Cow::Borrowed(key), value, source: self.context.source, diagnostics: self.diagnostics() })
+        Some(Item {
+            key: Cow::Borrowed(key),
+            value,
+            source: self.context.source,
+            diagnostics: self.diagnostics(),
+        })
     }
 
     /// Returns a text that `parse` takes.
@@ -147,7 +153,11 @@ impl<'a> Table<'a> {
     }
 
     /// Returns a duration within `bounds`.
-    pub(super) fn read_duration(&self, key: &'static str, bounds: DurationBounds) -> Option<Spanned<Duration>> {
+    pub(super) fn read_duration(
+        &self,
+        key: &'static str,
+        bounds: DurationBounds,
+    ) -> Option<Spanned<Duration>> {
         let item = self.find_item(key)?;
         if item.value.get_ref().is_integer() {
             let help = format!("write it with its unit: \"{}s\" for seconds", item.source_text());
@@ -157,7 +167,11 @@ impl<'a> Table<'a> {
     }
 
     /// Returns one of some words.
-    pub(super) fn read_word<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+    pub(super) fn read_word<T: Clone>(
+        &self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Spanned<T>> {
         self.read_text(key, |text| parse_word(key, text, words))
     }
 
@@ -179,13 +193,16 @@ impl<'a> Table<'a> {
         let item = self.find_item(key)?;
         let elements = item.list_elements()?;
         if elements.is_empty() {
-            return item
-                .note_error(ValueError::new(format!("`{key}` is empty"), "write at least one, or remove the key"));
+            return item.note_error(ValueError::new(
+                format!("`{key}` is empty"),
+                "write at least one, or remove the key",
+            ));
         }
         let mut distinct: Vec<T> = Vec::new();
         for value in elements.into_iter().filter_map(|element| element.read_text(&parse)) {
             if distinct.contains(value.get_ref()) {
-                let twice = ValueError::new(format!("twice the same in `{key}`"), "remove one of them");
+                let twice =
+                    ValueError::new(format!("twice the same in `{key}`"), "remove one of them");
                 self.diagnostics().add_error(value.span(), twice);
             } else {
                 distinct.push(value.into_inner());
@@ -199,7 +216,10 @@ impl<'a> Table<'a> {
         let item = self.find_item(key)?;
         match item.value.get_ref().as_bool() {
             Some(flag) => Some(Spanned::new(item.span(), flag)),
-            None => item.note_wrong_type("true or false", format!("write `{key} = true` or `{key} = false`")),
+            None => item.note_wrong_type(
+                "true or false",
+                format!("write `{key} = true` or `{key} = false`"),
+            ),
         }
     }
 
@@ -214,7 +234,9 @@ impl<'a> Table<'a> {
         let DeValue::Integer(integer) = item.value.get_ref() else {
             return item.note_wrong_type("a whole number", help);
         };
-        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
+        let number = u32::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .filter(|n| range.contains(n));
         match number.and_then(|number| N::try_from(number).ok()) {
             Some(number) => Some(Spanned::new(item.span(), number)),
             None => item.note_error(ValueError::new(
@@ -226,7 +248,9 @@ impl<'a> Table<'a> {
 
     /// Returns the whole path of a file; a relative one starts at the directory of secrets.
     pub(super) fn read_file(&self, key: &'static str) -> Option<Spanned<PathBuf>> {
-        self.read_text(key, |text| values::parse_file_path(text).map(|path| self.context.directory.join(path)))
+        self.read_text(key, |text| {
+            values::parse_file_path(text).map(|path| self.context.directory.join(path))
+        })
     }
 
     /// Returns the address of a service that `parse` takes; that may be in the clear where
@@ -247,8 +271,11 @@ impl<'a> Table<'a> {
         parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<Spanned<Vec<T>>> {
         let item = self.find_item(key)?;
-        let texts =
-            item.list_elements()?.into_iter().filter_map(|element| element.read_text(&parse)).map(Spanned::into_inner);
+        let texts = item
+            .list_elements()?
+            .into_iter()
+            .filter_map(|element| element.read_text(&parse))
+            .map(Spanned::into_inner);
         Some(Spanned::new(item.span(), texts.collect()))
     }
 
@@ -259,11 +286,22 @@ impl<'a> Table<'a> {
     }
 
     /// Returns a table below; an empty one where there is none.
-    pub(super) fn read_table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
+    pub(super) fn read_table(
+        &self,
+        key: &'static str,
+        known: &'static [&'static str],
+    ) -> Table<'a> {
         let name = self.name_below(key);
         let found = self.find_item(key).and_then(|item| self.table_of(&item, name.clone(), known));
         let span = self.span();
-        found.unwrap_or(Table { name, span, entries: None, known, is_root: false, context: self.context })
+        found.unwrap_or(Table {
+            name,
+            span,
+            entries: None,
+            known,
+            is_root: false,
+            context: self.context,
+        })
     }
 
     /// Returns the keys of a table below; where there is none, all of them are absent.
@@ -279,7 +317,11 @@ impl<'a> Table<'a> {
         known: &'static [&'static str],
     ) -> Option<Spanned<Vec<Option<Table<'a>>>>> {
         let item = self.find_item(key)?;
-        let tables = item.list_elements()?.iter().map(|element| self.table_of(element, name.into(), known)).collect();
+        let tables = item
+            .list_elements()?
+            .iter()
+            .map(|element| self.table_of(element, name.into(), known))
+            .collect();
         Some(Spanned::new(item.span(), tables))
     }
 
@@ -298,21 +340,36 @@ impl<'a> Table<'a> {
         let mut tables = Vec::new();
         for (name, value) in entries {
             let title = format!("in `[{key}.{}]`", fit_for_message(name.get_ref()));
-            let table = self.table_of(&item.with_value(value, Cow::Borrowed(name.get_ref())), title.into(), known);
+            let table = self.table_of(
+                &item.with_value(value, Cow::Borrowed(name.get_ref())),
+                title.into(),
+                known,
+            );
             tables.push((Spanned::new(name.span(), name.get_ref().to_string()), table));
         }
         Some(tables)
     }
 
     /// Returns the table that a value is, with the keys it may hold.
-    fn table_of(&self, item: &Item<'a>, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
+    fn table_of(
+        &self,
+        item: &Item<'a>,
+        name: Cow<'static, str>,
+        known: &'static [&'static str],
+    ) -> Option<Table<'a>> {
         let DeValue::Table(entries) = item.value.get_ref() else {
-            let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
+            let help = format!(
+                "write a table, such as {{ {} = … }}",
+                known.first().copied().unwrap_or_default()
+            );
             return item.note_wrong_type("a table", help);
         };
         let span = item.span();
         let entries = Some(entries);
-        Some(Table { name, span, entries, known, is_root: false, context: self.context }.check_keys())
+        Some(
+            Table { name, span, entries, known, is_root: false, context: self.context }
+                .check_keys(),
+        )
     }
 
     fn name_below(&self, key: &str) -> Cow<'static, str> {
@@ -324,9 +381,12 @@ impl<'a> Table<'a> {
         for key in self.unknown_keys() {
             let name: &str = key.get_ref();
             let here = self.context.tables.iter().find(|table| table.keys == self.known);
-            let refused = here.and_then(|table| table.refused.iter().find(|refused| refused.key == name));
-            let error =
-                refused.map_or_else(|| self.unknown_key(name), |refused| ValueError::new(refused.what, refused.help));
+            let refused =
+                here.and_then(|table| table.refused.iter().find(|refused| refused.key == name));
+            let error = refused.map_or_else(
+                || self.unknown_key(name),
+                |refused| ValueError::new(refused.what, refused.help),
+            );
             self.diagnostics().add_error(key.span(), error);
         }
         self
@@ -340,7 +400,8 @@ impl<'a> Table<'a> {
     /// Returns the table in which a key that is unknown here would be known, when that is just one.
     fn home_of(&self, key: &str) -> Option<&'static str> {
         let elsewhere = self.context.tables.iter().filter(|table| table.keys != self.known);
-        let mut homes = elsewhere.filter(|table| table.own_keys.contains(&key)).filter_map(|table| table.title);
+        let mut homes =
+            elsewhere.filter(|table| table.own_keys.contains(&key)).filter_map(|table| table.title);
         let home = homes.next()?;
         homes.next().is_none().then_some(home)
     }
@@ -362,7 +423,11 @@ impl<'a> Table<'a> {
 }
 
 /// Returns the value of one of some words.
-pub(super) fn parse_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, ValueError> {
+pub(super) fn parse_word<T: Clone>(
+    key: &str,
+    text: &str,
+    words: &[(&str, T)],
+) -> Result<T, ValueError> {
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(value.clone());
     }

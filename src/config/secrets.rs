@@ -18,16 +18,23 @@ const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
 /// The tree of a broken file may lack the very line that is broken, so the lines are searched too.
 pub(super) fn mask_secrets(source: &str, document: &DeTable<'_>) -> String {
     let mut bytes = source.as_bytes().to_vec();
-    for span in in_table(document).into_iter().chain(in_lines(source)).filter(|span| source.get(span.clone()).is_some())
+    for span in in_table(document)
+        .into_iter()
+        .chain(in_lines(source))
+        .filter(|span| source.get(span.clone()).is_some())
     {
-        bytes[span].iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b'*');
+        bytes[span]
+            .iter_mut()
+            .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+            .for_each(|byte| *byte = b'*');
     }
     String::from_utf8(bytes).expect("whole characters were replaced")
 }
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    !key.ends_with("_file") && (WORDS.iter().any(|word| key.contains(word)) || did_you_mean(&key, WORDS).is_some())
+    !key.ends_with("_file")
+        && (WORDS.iter().any(|word| key.contains(word)) || did_you_mean(&key, WORDS).is_some())
 }
 
 fn in_table(table: &DeTable<'_>) -> Vec<Span> {
@@ -43,9 +50,11 @@ fn in_value(value: &Spanned<DeValue<'_>>) -> Vec<Span> {
         DeValue::Table(table) => in_table(table),
         DeValue::Array(array) => array.iter().flat_map(in_value).collect(),
         DeValue::String(text) if has_userinfo(text) => vec![value.span()],
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
-            Vec::new()
-        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => Vec::new(),
     }
 }
 
@@ -72,7 +81,10 @@ fn secret_value_start(line: &str) -> Option<usize> {
         return line.find('=').map(|equals| equals + 1);
     }
     line.match_indices('=').map(|(equals, _)| equals).find_map(|equals| {
-        let key = line[..equals].trim_end().rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next()?;
+        let key = line[..equals]
+            .trim_end()
+            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+            .next()?;
         (!key.is_empty() && is_secret(key)).then_some(equals + 1)
     })
 }
@@ -105,8 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_shown() {
-        let text =
-            "password_file = \"smtp-password\"\nemail = \"ann@example.com\"\npath = \"/srv/a\" # https://a.example\n";
+        let text = "password_file = \"smtp-password\"\nemail = \"ann@example.com\"\npath = \"/srv/a\" # https://a.example\n";
         assert_eq!(shown(text), text);
     }
 }

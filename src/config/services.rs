@@ -115,17 +115,18 @@ impl Services {
 
 /// Reads all services. Without a table the on-device engine serves.
 pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Services {
-    let mut services = Services { complete: BTreeMap::new(), names: Vec::new(), writers: BTreeSet::new() };
+    let mut services =
+        Services { complete: BTreeMap::new(), names: Vec::new(), writers: BTreeSet::new() };
     let mut written = Vec::new();
     let Some(tables) = root.read_named_tables("services", &SERVICE) else { return services };
     if tables.is_empty() && !root.is_present("services") {
         services.names.push(ON_THIS_MACHINE.to_owned());
-        services
-            .complete
-            .insert(ON_THIS_MACHINE.to_owned(), Service::of_kind(ON_THIS_MACHINE, Kind::on_this_machine()));
+        services.complete.insert(
+            ON_THIS_MACHINE.to_owned(),
+            Service::of_kind(ON_THIS_MACHINE, Kind::on_this_machine()),
+        );
     } else if tables.is_empty() && root.has_key("services") {
-        let help =
-            "write `[services.paxs]`, below it `kind = \"paxs\"`; without `services` the on-device engine serves";
+        let help = "write `[services.paxs]`, below it `kind = \"paxs\"`; without `services` the on-device engine serves";
         diagnostics.add(Diagnostic::of_file("`services` is empty", help));
     }
     for (name, table) in tables {
@@ -133,7 +134,9 @@ pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Serv
         if let Err(error) = values::parse_name(name.get_ref()) {
             diagnostics.add_error(name.span(), error);
         }
-        if let Some(service) = table.and_then(|table| read_service(&name, &table, &mut written, diagnostics)) {
+        if let Some(service) =
+            table.and_then(|table| read_service(&name, &table, &mut written, diagnostics))
+        {
             services.complete.insert(name.into_inner(), service);
         }
     }
@@ -167,13 +170,13 @@ fn read_service(
     written: &mut Vec<WrittenNotes>,
     diagnostics: &Diagnostics,
 ) -> Option<Service> {
-    let help =
-        "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
+    let help = "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
     table.require_key("kind", help);
     let keys = ServiceKeys::from_table(table);
     notes_by::refuse_two_writers(table);
     if let Some(by) = &keys.notes {
-        let otherwise = keys.notes_else.as_ref().map_or(NotesElse::Wait, |otherwise| *otherwise.get_ref());
+        let otherwise =
+            keys.notes_else.as_ref().map_or(NotesElse::Wait, |otherwise| *otherwise.get_ref());
         written.push(WrittenNotes { of: name.get_ref().clone(), by: by.clone(), otherwise });
     }
     let kind = keys.kind.as_ref().and_then(|named| named.get_ref().read(table));
@@ -182,7 +185,12 @@ fn read_service(
     }
     let kind = kind?;
     if let Some(analyses) = &keys.analyses {
-        refuse_analyses(kind.as_str(), abilities_of(&kind, keys.notes.is_some()), analyses, diagnostics);
+        refuse_analyses(
+            kind.as_str(),
+            abilities_of(&kind, keys.notes.is_some()),
+            analyses,
+            diagnostics,
+        );
     }
     Some(complete_service(keys, name.get_ref(), kind))
 }
@@ -196,7 +204,8 @@ fn complete_service(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
         poll.first.get_or_insert(Spanned::new(0..0, Duration::from_millis(10)));
     }
     let poll = poll.into_settings().expect("no key is required");
-    let service = keys.into_settings(name.to_owned(), kind, poll, None).expect("no key is required");
+    let service =
+        keys.into_settings(name.to_owned(), kind, poll, None).expect("no key is required");
     Service { at_once: service.at_once.or(abilities.at_once), ..service }
 }
 
@@ -208,9 +217,13 @@ pub(super) fn refuse_analyses(
     diagnostics: &Diagnostics,
 ) {
     let possible = abilities.analyses;
-    if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !possible.contains(analysis)) {
+    if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !possible.contains(analysis))
+    {
         let what = format!("a service of kind `{kind}` gives no `{}`", analysis.as_str());
-        let help = format!("it gives {}", join_alternatives(possible.iter().map(|analysis| analysis.as_str())));
+        let help = format!(
+            "it gives {}",
+            join_alternatives(possible.iter().map(|analysis| analysis.as_str()))
+        );
         diagnostics.add_at(analyses.span(), what, help);
     }
 }

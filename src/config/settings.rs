@@ -7,8 +7,9 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    diagnostic::ValueError, durations::DurationBounds, email::Email, folder::Folder, reader::parse_word,
-    services::Service, sources::Source, table_keys::table_keys, values, webhook::Webhook,
+    diagnostic::ValueError, durations::DurationBounds, email::Email, folder::Folder,
+    reader::parse_word, services::Service, sources::Source, table_keys::table_keys, values,
+    webhook::Webhook,
 };
 
 /// The whole configuration, as it is in force.
@@ -121,6 +122,7 @@ pub enum LogFormat {
 }
 
 fn parse_level(text: &str) -> Result<String, ValueError> {
-    const LEVELS: &[(&str, ())] = &[("error", ()), ("warn", ()), ("info", ()), ("debug", ()), ("trace", ())];
+    const LEVELS: &[(&str, ())] =
+        &[("error", ()), ("warn", ()), ("info", ()), ("debug", ()), ("trace", ())];
     parse_word("level", text, LEVELS).map(|()| text.to_owned())
 }

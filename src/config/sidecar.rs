@@ -99,13 +99,20 @@ pub(crate) fn recording_of(sidecar: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and its cure.
-pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, service: &Service) -> Result<Sidecar, DiagnosticReport> {
+pub(crate) fn read_sidecar(
+    bytes: &[u8],
+    name: &Path,
+    service: &Service,
+) -> Result<Sidecar, DiagnosticReport> {
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
             let diagnostics = Diagnostics::default();
             let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            diagnostics.add(Diagnostic::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
+            diagnostics.add(Diagnostic::of_file(
+                format!("not UTF-8: see line {line}"),
+                "save it as UTF-8",
+            ));
             return Err(diagnostics.into_report(name, ""));
         }
     };
@@ -161,7 +168,10 @@ impl Table<'_> {
     fn read_visible_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
         let attendees = self.read_attendees(key)?;
         let span = attendees.span();
-        let written = self.find_item(key).and_then(|item| item.list_elements()).map_or(0, |elements| elements.len());
+        let written = self
+            .find_item(key)
+            .and_then(|item| item.list_elements())
+            .map_or(0, |elements| elements.len());
         if written > ATTENDEES_MAX {
             let help = format!("name at most {ATTENDEES_MAX}");
             self.diagnostics().add_at(span, format!("{written} attendees"), help);
@@ -171,10 +181,15 @@ impl Table<'_> {
         for person in attendees.into_inner() {
             match parse_visible_line(&person.name) {
                 Ok(name) => {
-                    cleaned.push(Attendee { name, role: person.role.map(|role| text::strip_to_line(&role)), ..person });
+                    cleaned.push(Attendee {
+                        name,
+                        role: person.role.map(|role| text::strip_to_line(&role)),
+                        ..person
+                    });
                 }
                 Err(error) => {
-                    let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);
+                    let what =
+                        format!("in the name of {}: {}", in_backticks(&person.email), error.what);
                     self.diagnostics().add_at(span.clone(), what, error.help);
                 }
             }
@@ -189,16 +204,24 @@ impl Table<'_> {
         let text = match item.value.get_ref() {
             DeValue::Datetime(date) => date.to_string(),
             DeValue::String(text) => text.to_string(),
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
                 return item.note_wrong_type("a date", example.to_owned());
             }
         };
         match parse_when(text.trim()) {
             Some((when, year)) if YEARS.contains(&year) => Some(Spanned::new(item.span(), when)),
-            Some(_) => {
-                item.note_error(ValueError::new(format!("{} is no date of a recording", in_backticks(&text)), example))
-            }
-            None => item.note_error(ValueError::new(format!("{} is not a date", in_backticks(&text)), example)),
+            Some(_) => item.note_error(ValueError::new(
+                format!("{} is no date of a recording", in_backticks(&text)),
+                example,
+            )),
+            None => item.note_error(ValueError::new(
+                format!("{} is not a date", in_backticks(&text)),
+                example,
+            )),
         }
     }
 }
@@ -245,7 +268,8 @@ mod tests {
 
     fn of(bytes: &[u8], service: &Service) -> Result<Sidecar, String> {
         let name = Path::new("a/talk.wav.toml");
-        read_sidecar(bytes, name, service).map_err(|report| report.lines_in_full().collect::<Vec<_>>().join("\n"))
+        read_sidecar(bytes, name, service)
+            .map_err(|report| report.lines_in_full().collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
@@ -255,7 +279,11 @@ mod tests {
             "\u{feff}title = \"Weekly  sales\u{202e}\"\ndate = 2026-11-22T09:00:00+01:00\ninstruction = \"\"\nlanguage = \"he\"\n\
              attendees = [{ name = \"Ann\u{202e} Lee\", email = \"ann@example.com\", role = \"host\" }]\n",
         );
-        let ann = Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: Some("host".into()) };
+        let ann = Attendee {
+            name: "Ann Lee".into(),
+            email: "ann@example.com".into(),
+            role: Some("host".into()),
+        };
         let expected = Sidecar {
             title: Some("Weekly sales".into()),
             date: Some(MeetingDate::At("2026-11-22T08:00:00Z".parse().expect("a time"))),
@@ -270,13 +298,25 @@ mod tests {
 
     #[test]
     fn a_date_may_be_written_as_toml_has_it_or_in_quotes() {
-        let date = |text: &str| read(&format!("date = {text}")).map(|sidecar| sidecar.date.expect("a date"));
+        let date = |text: &str| {
+            read(&format!("date = {text}")).map(|sidecar| sidecar.date.expect("a date"))
+        };
         let local = MeetingDate::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 0, 0));
         let day = MeetingDate::On(jiff::civil::date(2026, 11, 22));
-        assert_eq!((date("2026-11-22T09:00:00"), date("\"2026-11-22 09:00\"")), (Ok(local), Ok(local)));
+        assert_eq!(
+            (date("2026-11-22T09:00:00"), date("\"2026-11-22 09:00\"")),
+            (Ok(local), Ok(local))
+        );
         assert_eq!((date("2026-11-22"), date("\"2026-11-22\"")), (Ok(day), Ok(day)));
-        for wrong in ["09:00:00", "\"tomorrow\"", "1795338000", "0001-01-01", "\"9999-12-31T23:59:59Z\"", "\"\"", "[]"]
-        {
+        for wrong in [
+            "09:00:00",
+            "\"tomorrow\"",
+            "1795338000",
+            "0001-01-01",
+            "\"9999-12-31T23:59:59Z\"",
+            "\"\"",
+            "[]",
+        ] {
             assert!(date(wrong).is_err(), "{wrong}");
         }
     }
@@ -308,7 +348,8 @@ mod tests {
     #[cfg(not(feature = "whisper"))]
     #[test]
     fn what_the_service_cannot_follow_is_a_mistake() {
-        let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &services().1).expect_err("mistakes");
+        let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &services().1)
+            .expect_err("mistakes");
         insta::assert_snapshot!(told, @r#"
         a/talk.wav.toml:1: the folder's service understands English only, not `he`; choose another service, or build minuted with cargo build --release --features whisper
         a/talk.wav.toml:2: a service of kind `ondevice` follows no instruction; remove it, or choose a service that does
@@ -319,11 +360,17 @@ mod tests {
     #[test]
     fn what_is_bounded_is_refused_beyond() {
         let people = |count: usize| {
-            let all: Vec<_> = (0..count).map(|n| format!("{{ name = \"A\", email = \"a{n}@example.com\" }}")).collect();
+            let all: Vec<_> = (0..count)
+                .map(|n| format!("{{ name = \"A\", email = \"a{n}@example.com\" }}"))
+                .collect();
             format!("attendees = [{}]", all.join(", "))
         };
         assert!(read(&people(ATTENDEES_MAX)).is_ok());
-        assert!(read(&people(ATTENDEES_MAX + 1)).expect_err("too many").contains("501 attendees; name at most 500"));
+        assert!(
+            read(&people(ATTENDEES_MAX + 1))
+                .expect_err("too many")
+                .contains("501 attendees; name at most 500")
+        );
         assert!(read(&format!("instruction = \"{}\"", "x".repeat(8_193))).is_err());
         assert!(read(&format!("title = \"{}\"", "x".repeat(257))).is_err());
     }

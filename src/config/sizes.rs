@@ -25,7 +25,8 @@ pub(super) fn parse_size(text: &str) -> Result<u64, ValueError> {
     let known = SIZES.iter().chain(&THOUSANDS).find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let number = bare[..digits].parse::<u64>().ok();
     let bytes = number.zip(known).and_then(|(number, (_, unit))| number.checked_mul(*unit));
-    let bytes = bytes.ok_or_else(|| ValueError::new(format!("{} is not a size", in_backticks(text)), help))?;
+    let bytes = bytes
+        .ok_or_else(|| ValueError::new(format!("{} is not a size", in_backticks(text)), help))?;
     if (MIN..=MAX).contains(&bytes) {
         return Ok(bytes);
     }
@@ -41,7 +42,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        let cases = [("64GiB", 64 << 30), ("1TiB", 1 << 40), ("500 MB", 500_000_000), ("2kib", 2048), ("4096B", 4096)];
+        let cases = [
+            ("64GiB", 64 << 30),
+            ("1TiB", 1 << 40),
+            ("500 MB", 500_000_000),
+            ("2kib", 2048),
+            ("4096B", 4096),
+        ];
         for (text, bytes) in cases {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -49,7 +56,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_size_is_refused_with_what_to_write() {
-        for text in ["", "GiB", "64", "-1GiB", "1.5GiB", "64 parsecs", "99999999999999999999GiB", "99999999TiB"] {
+        for text in [
+            "",
+            "GiB",
+            "64",
+            "-1GiB",
+            "1.5GiB",
+            "64 parsecs",
+            "99999999999999999999GiB",
+            "99999999TiB",
+        ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
         assert!(parse_size("64").expect_err("bare").what.contains("has no unit"));

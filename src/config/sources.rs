@@ -103,9 +103,12 @@ pub(super) fn read_sources(
     folders: &[(String, String)],
     diagnostics: &Diagnostics,
 ) -> Vec<Option<Source>> {
-    let Some(tables) = root.read_tables("source", "in `[[source]]`", SourceKeys::KNOWN) else { return Vec::new() };
+    let Some(tables) = root.read_tables("source", "in `[[source]]`", SourceKeys::KNOWN) else {
+        return Vec::new();
+    };
     if tables.get_ref().len() > SOURCES_MAX {
-        let what = format!("{} sources, and at most {SOURCES_MAX} are asked", tables.get_ref().len());
+        let what =
+            format!("{} sources, and at most {SOURCES_MAX} are asked", tables.get_ref().len());
         diagnostics.add_at(tables.span(), what, "remove some");
     }
     let mut names = BTreeMap::new();
@@ -124,7 +127,10 @@ fn read_source(
 ) -> Option<Source> {
     table.require_key("kind", "write kind = \"meetingbaas\"");
     let mut keys = SourceKeys::from_table(table);
-    table.require_key("into", "write into = \"…\": the name of the folder that its recordings go to");
+    table.require_key(
+        "into",
+        "write into = \"…\": the name of the folder that its recordings go to",
+    );
     let name = source_name(table, keys.name.take(), services, names);
     let into = keys.into.take().and_then(|into| match folder_id(into.get_ref(), folders) {
         Ok(id) => Some(id),
@@ -162,7 +168,9 @@ fn source_name(
     if let Some(first) = names.insert(name.clone(), span.clone()) {
         let what = format!("two sources are called {}", in_backticks(&name));
         let help = "write another name = \"…\" for one of them";
-        table.diagnostics().add(Diagnostic::at_span(span, what, help).with_second_place(first, "first here"));
+        table
+            .diagnostics()
+            .add(Diagnostic::at_span(span, what, help).with_second_place(first, "first here"));
         return None;
     }
     Some(name)
@@ -174,7 +182,10 @@ fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError> {
 }
 
 /// Accepts any name of a folder: [`folder_id`] looks it up.
-#[expect(clippy::unnecessary_wraps, reason = "a reader of a value may refuse it; this one does not")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a reader of a value may refuse it; this one does not"
+)]
 fn accept_text(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
 }
@@ -187,7 +198,9 @@ fn folder_id(name: &str, folders: &[(String, String)]) -> Result<String, ValueEr
     let names = folders.iter().map(|(name, _)| name.as_str());
     let help = suggest_word(name, names.clone(), || match folders {
         [] => "add a [[folder]], and write its name".to_owned(),
-        _some => format!("write {}, or add a [[folder]] of that name", join_alternatives(names.take(10))),
+        _some => {
+            format!("write {}, or add a [[folder]] of that name", join_alternatives(names.take(10)))
+        }
     });
     Err(ValueError::new(format!("there is no folder {}", in_backticks(name)), help))
 }
@@ -196,7 +209,9 @@ impl Table<'_> {
     /// Returns a date or a time, in quotes or as TOML has them.
     fn read_moment(&self, key: &'static str) -> Option<Spanned<Timestamp>> {
         let item = self.find_item(key)?;
-        let DeValue::Datetime(written) = item.value.get_ref() else { return item.read_text(parse_moment) };
+        let DeValue::Datetime(written) = item.value.get_ref() else {
+            return item.read_text(parse_moment);
+        };
         match parse_moment(&written.to_string()) {
             Ok(moment) => Some(Spanned::new(item.span(), moment)),
             Err(error) => item.note_error(error),
@@ -213,7 +228,8 @@ fn parse_moment(text: &str) -> Result<Timestamp, ValueError> {
     let local = local.or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)));
     let zoned = local.and_then(|local| local.to_zoned(TimeZone::UTC));
     zoned.map(|zoned| zoned.timestamp()).map_err(|_| {
-        let help = "write a date such as \"2026-11-01\", or a time such as \"2026-11-01T09:00:00Z\"";
+        let help =
+            "write a date such as \"2026-11-01\", or a time such as \"2026-11-01T09:00:00Z\"";
         ValueError::new(format!("{} is not a date", in_backticks(text)), help)
     })
 }

@@ -40,15 +40,20 @@ impl Table<'_> {
                 let count = u8::from_str_radix(number.as_str(), number.radix()).ok();
                 (count.and_then(exact_count), number.to_string())
             }
-            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
                 return item.note_wrong_type("a word or a number", HELP.to_owned());
             }
         };
         match speakers {
             Some(speakers) => Some(Spanned::new(item.span(), speakers)),
-            None => {
-                item.note_error(ValueError::new(format!("{} is no number of speakers", in_backticks(&shown)), HELP))
-            }
+            None => item.note_error(ValueError::new(
+                format!("{} is no number of speakers", in_backticks(&shown)),
+                HELP,
+            )),
         }
     }
 }

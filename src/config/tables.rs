@@ -49,7 +49,11 @@ pub(super) static TABLES: LazyLock<[KnownTable; 12]> = LazyLock::new(|| {
     ]
 });
 
-fn describe_table(keys: &'static [&'static str], title: &'static str, refused: &'static [RefusedKey]) -> KnownTable {
+fn describe_table(
+    keys: &'static [&'static str],
+    title: &'static str,
+    refused: &'static [RefusedKey],
+) -> KnownTable {
     KnownTable { keys, own_keys: keys, title: Some(title), refused }
 }
 
@@ -68,7 +72,8 @@ const REFUSED_IN_SMTP: &[RefusedKey] = &[RefusedKey {
     help: "put it into a file that only minuted may read, and name that: password_file = \"…\"",
 }];
 
-const REFUSED_IN_SERVICE: &[RefusedKey] = &[refused_secret("token"), API_KEY, refused_secret("password")];
+const REFUSED_IN_SERVICE: &[RefusedKey] =
+    &[refused_secret("token"), API_KEY, refused_secret("password")];
 
 const API_KEY: RefusedKey = RefusedKey {
     key: "api_key",

@@ -172,15 +172,21 @@ fn a_short_config_takes_every_default() {
 
 #[test]
 fn a_folder_that_takes_sidecars_need_name_nobody() {
-    let bare = FOLDER.replace("attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\n", "");
-    let email =
-        "[email]\nfrom = \"minutes@example.com\"\nallow = [\"@example.org\"]\nsmtp = { host = \"localhost\" }\n";
+    let bare =
+        FOLDER.replace("attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\n", "");
+    let email = "[email]\nfrom = \"minutes@example.com\"\nallow = [\"@example.org\"]\nsmtp = { host = \"localhost\" }\n";
     let of = |keys: &str| {
-        let text = format!("{SERVICE}{email}{bare}service = \"paxs\"\ndeliver = [\"email\"]\n{keys}\n");
-        parse(&text, Path::new("/etc/minuted/config.toml"), &env()).map(|settings| settings.folders[0].sidecars)
+        let text =
+            format!("{SERVICE}{email}{bare}service = \"paxs\"\ndeliver = [\"email\"]\n{keys}\n");
+        parse(&text, Path::new("/etc/minuted/config.toml"), &env())
+            .map(|settings| settings.folders[0].sidecars)
     };
     let refused = of("").expect_err("nobody is named").to_string();
-    assert!(refused.contains("has no attendees") && refused.contains("mails its attendees, and has none"), "{refused}");
+    assert!(
+        refused.contains("has no attendees")
+            && refused.contains("mails its attendees, and has none"),
+        "{refused}"
+    );
     assert!(of("sidecars = false").is_err());
     assert!(of("sidecars = true").expect("a sidecar may name them"));
     // Nor need those that it names itself be permitted: a sidecar may name others.
@@ -367,10 +373,22 @@ fn a_service_in_the_clear_is_refused_but_on_this_machine() {
       |
       = help: write "https://…"; http is for this machine, or for a network that is trusted: insecure = true
     "#);
-    for url in ["http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1", "https://paxs.example.com"] {
+    for url in [
+        "http://127.0.0.1:8080",
+        "http://localhost:1",
+        "http://[::1]:1",
+        "https://paxs.example.com",
+    ] {
         assert!(parse(&text(url), Path::new(FILE), &env()).is_ok(), "{url}");
     }
-    for url in ["https://x.example/?a", "https://x.example/#a", "https://x.example/a", "ftp://x.example", "x", ""] {
+    for url in [
+        "https://x.example/?a",
+        "https://x.example/#a",
+        "https://x.example/a",
+        "ftp://x.example",
+        "x",
+        "",
+    ] {
         assert!(parse(&text(url), Path::new(FILE), &env()).is_err(), "{url}");
     }
 }
@@ -470,8 +488,10 @@ fn a_misspelt_table_is_told_once_and_not_missed_as_well() {
     unknown key `service` at the top of the file
       did you mean `services`?
     ");
-    let text =
-        format!("{SERVICE}{}{FOLDER}service = \"paxs\"\ndeliver = [\"email\"]", EMAIL.replace("email]", "mail]"));
+    let text = format!(
+        "{SERVICE}{}{FOLDER}service = \"paxs\"\ndeliver = [\"email\"]",
+        EMAIL.replace("email]", "mail]")
+    );
     insta::assert_snapshot!(mistakes(&text), @r"
     unknown key `mail` at the top of the file
       did you mean `email`?
@@ -536,18 +556,24 @@ fn openai(lines: &str) -> String {
 
 #[test]
 fn a_server_of_openais_shape_needs_its_place_alone() {
-    let settings = settings(&openai("base_url = \"http://127.0.0.1:8000/v1/\"\napi_key_file = \"key\""));
+    let settings =
+        settings(&openai("base_url = \"http://127.0.0.1:8000/v1/\"\napi_key_file = \"key\""));
     let service = &settings.services["home"];
     let Kind::Openai(told) = &service.kind else { panic!("{service:?}") };
-    assert_eq!((told.base_url.as_str(), told.model.as_str()), ("http://127.0.0.1:8000/", "whisper-1"));
+    assert_eq!(
+        (told.base_url.as_str(), told.model.as_str()),
+        ("http://127.0.0.1:8000/", "whisper-1")
+    );
     assert_eq!(told.api_key_file.as_deref(), Some(Path::new("/etc/minuted/key")));
     assert_eq!((&told.notes_model, told.context, service.at_once), (&None, 8192, Some(1)));
-    let with_credentials = Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
+    let with_credentials =
+        Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
     let text = openai("base_url = \"https://x.example\"\napi_key_file = \"key\"");
     let given = parse(&text, Path::new(FILE), &with_credentials).expect("sound");
     assert!(format!("{given:?}").contains("\"/run/credentials/minuted/key\""));
     let place = |base_url: &str| {
-        let settings = parse(&openai(&format!("base_url = \"{base_url}\"")), Path::new(FILE), &env()).ok()?;
+        let settings =
+            parse(&openai(&format!("base_url = \"{base_url}\"")), Path::new(FILE), &env()).ok()?;
         Some(settings.services["home"].kind.place())
     };
     for (written, meant) in [
@@ -558,7 +584,13 @@ fn a_server_of_openais_shape_needs_its_place_alone() {
     ] {
         assert_eq!(place(written).as_deref(), Some(meant), "{written}");
     }
-    for written in ["http://gpu.example", "https://a@x.example", "https://x.example/v1?key=x", "x", "ftp://x.example"] {
+    for written in [
+        "http://gpu.example",
+        "https://a@x.example",
+        "https://x.example/v1?key=x",
+        "x",
+        "ftp://x.example",
+    ] {
         assert_eq!(place(written), None, "{written}");
     }
 }
@@ -597,12 +629,16 @@ fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
 #[test]
 fn speakers_are_for_services_that_tell_them_apart() {
     let speakers = |text: &str| settings(text).folders[0].speakers;
-    let folder = |line: &str| format!("[[folder]]\npath = \"/srv/sales\"\nservice = \"home\"\n{line}\n");
+    let folder =
+        |line: &str| format!("[[folder]]\npath = \"/srv/sales\"\nservice = \"home\"\n{line}\n");
     let service = |kind: &str| format!("[services.home]\nkind = \"{kind}\"\n");
     let exactly = |count| Speakers::Exactly(std::num::NonZeroU8::new(count).expect("not 0"));
     let ondevice = |line: &str| speakers(&(service("ondevice") + &folder(line)));
     assert_eq!((ondevice(""), ondevice("speakers = \"auto\"")), (Speakers::Auto, Speakers::Auto));
-    assert_eq!((ondevice("speakers = \"off\""), ondevice("speakers = 20")), (Speakers::Off, exactly(20)));
+    assert_eq!(
+        (ondevice("speakers = \"off\""), ondevice("speakers = 20")),
+        (Speakers::Off, exactly(20))
+    );
     assert_eq!(speakers(&(service("saled") + &folder("speakers = \"off\""))), Speakers::Off);
     // For all folders it is, and those whose service cannot leave it out.
     for kind in ["saled", "paxs", "ondevice"] {
@@ -627,7 +663,8 @@ fn speakers_are_for_services_that_tell_them_apart() {
     a service of kind `saled` keeps to no number of speakers
       write "auto" or "off", or choose a service that does: kind = "ondevice"
     "#);
-    let unable = "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\nspeakers = \"off\"";
+    let unable =
+        "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\nspeakers = \"off\"";
     insta::assert_snapshot!(mistakes("paxs", unable), @r#"
     a service of kind `paxs` cannot be told about speakers
       remove `speakers`, or choose a service that can: kind = "ondevice"
@@ -646,8 +683,14 @@ fn a_saled_needs_nothing_and_does_what_it_is_told() {
         (saled, service)
     };
     let (plain, service) = told("");
-    assert_eq!((plain.base_url.as_str(), plain.model.as_str()), ("http://localhost:8000/", "tiny.en"));
-    assert_eq!((plain.diarize, plain.video, plain.summary, plain.chat_model), (true, false, None, None));
+    assert_eq!(
+        (plain.base_url.as_str(), plain.model.as_str()),
+        ("http://localhost:8000/", "tiny.en")
+    );
+    assert_eq!(
+        (plain.diarize, plain.video, plain.summary, plain.chat_model),
+        (true, false, None, None)
+    );
     assert_eq!((service.at_once, service.kind.abilities().notes), (Some(1), Notes::Extracted));
     let (full, service) = told(
         "base_url = \"http://127.0.0.1:9000/saled/api/\"\nmodel = \"base\"\nsummary_model = \"m\"\n\
@@ -656,7 +699,11 @@ fn a_saled_needs_nothing_and_does_what_it_is_told() {
     assert_eq!(full.base_url.as_str(), "http://127.0.0.1:9000/saled");
     assert_eq!(
         full.summary,
-        Some(Summary { model: "m".into(), format: super::kinds::SummaryFormat::KeyPoints, length_max: 50 })
+        Some(Summary {
+            model: "m".into(),
+            format: super::kinds::SummaryFormat::KeyPoints,
+            length_max: 50
+        })
     );
     assert_eq!(service.kind.abilities().notes, Notes::WhenAsked);
     let (_, service) = told("chat_model = \"m\"\ninstruction = \"Short.\"");
@@ -709,7 +756,10 @@ fn recogniser(text: &str) -> Recogniser {
 #[test]
 fn a_model_is_for_whisper_alone_and_moonshine_understands_english_alone() {
     assert_eq!(recogniser(&format!("{LOCAL}{FOLDER}")), Recogniser::Auto { model: None });
-    assert_eq!(recogniser(&format!("{LOCAL}engine = \"auto\"\n{FOLDER}")), Recogniser::Auto { model: None });
+    assert_eq!(
+        recogniser(&format!("{LOCAL}engine = \"auto\"\n{FOLDER}")),
+        Recogniser::Auto { model: None }
+    );
     let english = format!("{LOCAL}engine = \"moonshine\"\n{FOLDER}language = \"en\"\n");
     assert_eq!(recogniser(&english), Recogniser::Moonshine);
     insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"moonshine\"\nmodel = \"base\"\n{FOLDER}")), @r#"
@@ -727,8 +777,12 @@ fn a_model_is_for_whisper_alone_and_moonshine_understands_english_alone() {
 #[cfg(not(feature = "whisper"))]
 #[test]
 fn a_build_without_whisper_says_how_to_get_one() {
-    for (engine, model) in [("whisper", "/srv/ggml-base.bin"), ("whisper", "base"), ("auto", "base")] {
-        let text = format!("{LOCAL}engine = \"{engine}\"\nmodel = \"{model}\"\n{FOLDER}language = \"de\"\n");
+    for (engine, model) in
+        [("whisper", "/srv/ggml-base.bin"), ("whisper", "base"), ("auto", "base")]
+    {
+        let text = format!(
+            "{LOCAL}engine = \"{engine}\"\nmodel = \"{model}\"\n{FOLDER}language = \"de\"\n"
+        );
         insta::allow_duplicates! {
             insta::assert_snapshot!(mistakes(&text), @"
             this build has no whisper
@@ -750,9 +804,15 @@ fn whisper_takes_a_model_by_name_or_path_and_any_language() {
         recogniser(&format!("{LOCAL}engine = \"whisper\"\n{model}\n{folder}"))
     };
     let file = WhisperModel::File("/srv/ggml-base.bin".into());
-    assert_eq!(whisper("model = \"/srv/ggml-base.bin\""), Recogniser::Whisper { model: Some(file) });
+    assert_eq!(
+        whisper("model = \"/srv/ggml-base.bin\""),
+        Recogniser::Whisper { model: Some(file) }
+    );
     let installed = WhisperModel::Installed("large-v3-turbo".into());
-    assert_eq!(whisper("model = \"large-v3-turbo\""), Recogniser::Whisper { model: Some(installed) });
+    assert_eq!(
+        whisper("model = \"large-v3-turbo\""),
+        Recogniser::Whisper { model: Some(installed) }
+    );
     assert_eq!(whisper(""), Recogniser::Whisper { model: None });
     assert_eq!(
         recogniser(&format!("{LOCAL}{FOLDER}language = \"he\"\n")),
@@ -822,7 +882,10 @@ move_to = "x"
     assert_eq!((a.title.as_str(), b.title.as_str()), ("{folder}: {stem}", "{folder}: {stem}"));
     assert_eq!(a.on_success, OnSuccess::Move("done".into()));
     assert_eq!(b.on_success, OnSuccess::Keep);
-    assert_eq!((a.instruction.as_deref(), b.instruction.as_deref()), (Some("List decisions."), None));
+    assert_eq!(
+        (a.instruction.as_deref(), b.instruction.as_deref()),
+        (Some("List decisions."), None)
+    );
     assert_eq!(a.attendees, b.attendees);
 }
 
@@ -846,8 +909,10 @@ fn a_mistake_in_the_defaults_is_told_once_and_what_is_not_a_default_is_refused()
 
 #[test]
 fn names_and_ids_are_unique_and_fit_for_a_key() {
-    let twice =
-        FOLDER.to_owned() + &FOLDER.replace("/sales", "/eu") + &FOLDER.replace("sales", "us") + "id = \"sales\"\n";
+    let twice = FOLDER.to_owned()
+        + &FOLDER.replace("/sales", "/eu")
+        + &FOLDER.replace("sales", "us")
+        + "id = \"sales\"\n";
     insta::assert_snapshot!(mistakes(&format!("{SERVICE}{twice}")), @r"
     two folders have the name `sales`
       write another name for one of them
@@ -953,7 +1018,9 @@ smtp = { host = "smtp.example.com", username = "minutes", password_file = "smtp-
 
 #[test]
 fn mail_goes_only_where_it_is_allowed() {
-    let text = |to: &str| format!("{SERVICE}{EMAIL}{FOLDER}service = \"paxs\"\ndeliver = [\"email\"]\n{to}\n");
+    let text = |to: &str| {
+        format!("{SERVICE}{EMAIL}{FOLDER}service = \"paxs\"\ndeliver = [\"email\"]\n{to}\n")
+    };
     let email = settings(&text("")).email.expect("mail");
     assert!(email.permits("Bo@EXAMPLE.com") && email.permits("guest@example.net"));
     assert!(!email.permits("other@example.net") && !email.permits("ann@sub.example.com"));
@@ -980,14 +1047,19 @@ fn the_password_file_lies_among_the_credentials_or_beside_the_config() {
     let smtp = settings(&text).email.expect("mail").smtp;
     assert_eq!((smtp.port, smtp.tls), (587, Tls::Starttls));
     assert_eq!(smtp.password_file.as_deref(), Some(Path::new("/etc/minuted/smtp-password")));
-    let env = Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
+    let env =
+        Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
     let smtp = parse(&text, Path::new(FILE), &env).expect("sound").email.expect("mail").smtp;
-    assert_eq!(smtp.password_file.as_deref(), Some(Path::new("/run/credentials/minuted/smtp-password")));
+    assert_eq!(
+        smtp.password_file.as_deref(),
+        Some(Path::new("/run/credentials/minuted/smtp-password"))
+    );
 }
 
 #[test]
 fn mail_in_the_clear_is_for_this_machine_or_for_those_who_insist() {
-    let text = |smtp: &str| format!("{SERVICE}[email]\nfrom = \"m@example.com\"\nsmtp = {{ {smtp} }}\n");
+    let text =
+        |smtp: &str| format!("{SERVICE}[email]\nfrom = \"m@example.com\"\nsmtp = {{ {smtp} }}\n");
     insta::assert_snapshot!(mistakes(&text("host = \"mail.example.com:25\", tls = \"none\", username = \"m\"")), @r#"
     `mail.example.com:25` is not the name of a server
       write its name alone, such as "smtp.example.com"; the port is `port`
@@ -1000,7 +1072,10 @@ fn mail_in_the_clear_is_for_this_machine_or_for_those_who_insist() {
     "#);
     let port = |smtp: &str| settings(&text(smtp)).email.expect("mail").smtp.port;
     assert_eq!(port("host = \"localhost\", tls = \"none\""), 25);
-    assert_eq!(port("host = \"mail.example.com\", tls = \"none\", insecure = true, port = 2525"), 2525);
+    assert_eq!(
+        port("host = \"mail.example.com\", tls = \"none\", insecure = true, port = 2525"),
+        2525
+    );
     assert_eq!(port("host = \"mail.example.com\", tls = \"tls\""), 465);
 }
 
@@ -1010,7 +1085,8 @@ fn the_name_of_notes_holds_the_recording_once_and_leaves_it_room() {
     `{stem}` twice in `{stem} and {stem}`
       write it once
     "#);
-    let long = mistakes(&format!("{SERVICE}{FOLDER}notes_name = \"{{stem}}{}\"\n", "x".repeat(101)));
+    let long =
+        mistakes(&format!("{SERVICE}{FOLDER}notes_name = \"{{stem}}{}\"\n", "x".repeat(101)));
     assert!(long.contains("write at most 100 bytes besides `{stem}`"), "{long}");
 }
 
@@ -1072,7 +1148,8 @@ proptest! {
     }
 }
 
-const SOURCE: &str = "[[source]]\nkind = \"meetingbaas\"\napi_key_file = \"key\"\ninto = \"sales\"\n";
+const SOURCE: &str =
+    "[[source]]\nkind = \"meetingbaas\"\napi_key_file = \"key\"\ninto = \"sales\"\n";
 
 #[test]
 fn a_source_knows_its_folder_by_the_name_and_keeps_its_id() {
@@ -1080,16 +1157,24 @@ fn a_source_knows_its_folder_by_the_name_and_keeps_its_id() {
     let settings = settings(&text);
     insta::assert_debug_snapshot!(settings.sources[0].base_url.as_str(), @r#""https://api.meetingbaas.com/""#);
     let source = &settings.sources[0];
-    assert_eq!((source.name.as_str(), source.api, source.into.as_str()), ("meetingbaas", SourceApi::V2, "s1"));
+    assert_eq!(
+        (source.name.as_str(), source.api, source.into.as_str()),
+        ("meetingbaas", SourceApi::V2, "s1")
+    );
     assert_eq!(source.api_key_file, Path::new("/etc/minuted/key"));
     assert_eq!((source.every, source.delete_after), (Duration::from_secs(300), false));
-    assert_eq!(source.since.map(|since| since.to_string()).as_deref(), Some("2026-11-01T00:00:00Z"));
+    assert_eq!(
+        source.since.map(|since| since.to_string()).as_deref(),
+        Some("2026-11-01T00:00:00Z")
+    );
     assert!(settings.source("meetingbaas").is_some() && settings.source("sales").is_none());
 }
 
 #[test]
 fn what_people_get_wrong_in_a_source_is_told_with_the_cure() {
-    let in_source = |lines: &str| mistakes(&format!("{SERVICE}{FOLDER}[[source]]\nkind = \"meetingbaas\"\n{lines}\n"));
+    let in_source = |lines: &str| {
+        mistakes(&format!("{SERVICE}{FOLDER}[[source]]\nkind = \"meetingbaas\"\n{lines}\n"))
+    };
     let lines = r#"
 name = "paxs"
 api = "v3"

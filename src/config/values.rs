@@ -29,14 +29,26 @@ const PATH_BYTES_MAX: usize = 4_095;
 
 /// A name or an id of a folder or a service.
 pub(super) fn parse_name(text: &str) -> Result<String, ValueError> {
-    let help = "write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first";
+    let help =
+        "write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first";
     if !text.starts_with(char::is_alphanumeric) {
-        return Err(ValueError::new(format!("{} does not begin with a letter or a digit", in_backticks(text)), help));
+        return Err(ValueError::new(
+            format!("{} does not begin with a letter or a digit", in_backticks(text)),
+            help,
+        ));
     }
-    if let Some(foreign) = text.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-')) {
-        let foreign =
-            if foreign.is_whitespace() { "white space".to_owned() } else { in_backticks(&foreign.to_string()) };
-        return Err(ValueError::new(format!("{foreign} in {}, which is a name", in_backticks(text)), help));
+    if let Some(foreign) =
+        text.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-'))
+    {
+        let foreign = if foreign.is_whitespace() {
+            "white space".to_owned()
+        } else {
+            in_backticks(&foreign.to_string())
+        };
+        return Err(ValueError::new(
+            format!("{foreign} in {}, which is a name", in_backticks(text)),
+            help,
+        ));
     }
     if text.len() > NAME_BYTES_MAX {
         return Err(ValueError::new(
@@ -83,7 +95,10 @@ pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
     refuse_controls(text)?;
     let path = Path::new(text);
     if text.starts_with('~') || text.starts_with('$') {
-        let what = format!("{} is not an absolute path: `~` and `$…` are not expanded", in_backticks(text));
+        let what = format!(
+            "{} is not an absolute path: `~` and `$…` are not expanded",
+            in_backticks(text)
+        );
         return Err(ValueError::new(what, "write the whole path, beginning with `/`"));
     }
     if !path.is_absolute() {
@@ -92,10 +107,16 @@ pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
     }
     if path.components().any(|component| component == Component::ParentDir) {
         // Where it leads depends on links, so that overlaps could not be found.
-        return Err(ValueError::new(format!("`..` in {}", in_backticks(text)), "write the path that it leads to"));
+        return Err(ValueError::new(
+            format!("`..` in {}", in_backticks(text)),
+            "write the path that it leads to",
+        ));
     }
     if text.len() > PATH_BYTES_MAX {
-        return Err(ValueError::new("the path is too long", format!("write at most {PATH_BYTES_MAX} bytes")));
+        return Err(ValueError::new(
+            "the path is too long",
+            format!("write at most {PATH_BYTES_MAX} bytes"),
+        ));
     }
     Ok(path.components().collect())
 }
@@ -104,9 +125,12 @@ pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
 pub(super) fn parse_path_below(text: &str) -> Result<PathBuf, ValueError> {
     refuse_controls(text)?;
     let path = Path::new(text);
-    let clean: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
+    let clean: PathBuf =
+        path.components().filter(|component| *component != Component::CurDir).collect();
     // After `.` is taken out, what remains must be plain names.
-    if clean.as_os_str().is_empty() || !clean.components().all(|component| matches!(component, Component::Normal(_))) {
+    if clean.as_os_str().is_empty()
+        || !clean.components().all(|component| matches!(component, Component::Normal(_)))
+    {
         let what = format!("{} does not lie below the folder", in_backticks(text));
         return Err(ValueError::new(what, "write a relative path without `..`, such as \"done\""));
     }
@@ -117,7 +141,8 @@ pub(super) fn parse_path_below(text: &str) -> Result<PathBuf, ValueError> {
 pub(super) fn parse_file_path(text: &str) -> Result<PathBuf, ValueError> {
     refuse_controls(text)?;
     if text.is_empty() || text.starts_with('~') || text.starts_with('$') {
-        let what = format!("{} does not name a file: `~` and `$…` are not expanded", in_backticks(text));
+        let what =
+            format!("{} does not name a file: `~` and `$…` are not expanded", in_backticks(text));
         return Err(ValueError::new(
             what,
             "write a whole path, or a name in $CREDENTIALS_DIRECTORY or beside this file",
@@ -131,7 +156,9 @@ pub(super) fn parse_address(text: &str) -> Result<Address, ValueError> {
     refuse_controls(text)?;
     text.parse().map_err(|_| {
         let help = match text.split_once('<') {
-            Some((_, rest)) => format!("write the address alone: \"{}\"", rest.trim_end_matches('>')),
+            Some((_, rest)) => {
+                format!("write the address alone: \"{}\"", rest.trim_end_matches('>'))
+            }
             None => "write an address such as \"ann@example.com\"".to_owned(),
         };
         ValueError::new(format!("{} is not a mail address", in_backticks(text)), help)
@@ -149,7 +176,10 @@ pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {
     };
     let help = "write \"ann@example.com\" or \"Ann Lee <ann@example.com>\"";
     let refused = || ValueError::new(format!("{} is not a mail address", in_backticks(text)), help);
-    let address = rest.strip_suffix('>').and_then(|address| address.trim().parse().ok()).ok_or_else(refused)?;
+    let address = rest
+        .strip_suffix('>')
+        .and_then(|address| address.trim().parse().ok())
+        .ok_or_else(refused)?;
     let name = name.trim().trim_matches('"').trim();
     if name.contains(['<', '>', '"']) {
         return Err(refused());
@@ -164,7 +194,11 @@ pub(super) fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError
 }
 
 /// As [`parse_origin`], with the example that a message shows.
-pub(super) fn parse_origin_like(text: &str, example: &str, insecure: bool) -> Result<Url, ValueError> {
+pub(super) fn parse_origin_like(
+    text: &str,
+    example: &str,
+    insecure: bool,
+) -> Result<Url, ValueError> {
     let url = parse_web_address(text, example, insecure)?;
     if url.path() != "/" {
         let help = format!("write \"{}\"", url.origin().ascii_serialization());
@@ -203,7 +237,8 @@ fn parse_web_address(text: &str, example: &str, insecure: bool) -> Result<Url, V
     refuse_controls(text)?;
     // What stands before an `@` may be a password: such a text is not repeated.
     let shown = if text.contains('@') { "the base URL".to_owned() } else { in_backticks(text) };
-    let url = Url::parse(text).map_err(|error| ValueError::new(format!("{shown} is not a URL: {error}"), &*help))?;
+    let url = Url::parse(text)
+        .map_err(|error| ValueError::new(format!("{shown} is not a URL: {error}"), &*help))?;
     match url.scheme() {
         "https" => {}
         "http" if insecure || url.host_str().is_some_and(is_loopback) => {}
@@ -234,7 +269,8 @@ fn parse_web_address(text: &str, example: &str, insecure: bool) -> Result<Url, V
 #[must_use]
 pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The name or the address of a server.
@@ -246,7 +282,10 @@ pub(super) fn parse_host(text: &str) -> Result<String, ValueError> {
         return Ok(bare.to_owned());
     }
     let what = format!("{} is not the name of a server", in_backticks(text));
-    Err(ValueError::new(what, "write its name alone, such as \"smtp.example.com\"; the port is `port`"))
+    Err(ValueError::new(
+        what,
+        "write its name alone, such as \"smtp.example.com\"; the port is `port`",
+    ))
 }
 
 /// An analysis in the words of the services.
@@ -284,7 +323,11 @@ pub(super) fn parse_template(text: &str, words: &[&str]) -> Result<String, Value
                 None => format!("known are {}", known()),
             };
             return Err(ValueError::new(
-                format!("unknown {} in {}", in_backticks(&format!("{{{word}}}")), in_backticks(&text)),
+                format!(
+                    "unknown {} in {}",
+                    in_backticks(&format!("{{{word}}}")),
+                    in_backticks(&text)
+                ),
                 help,
             ));
         }
@@ -314,25 +357,43 @@ pub(super) fn parse_notes_name(text: &str) -> Result<String, ValueError> {
     }
     if !text.contains("{stem}") {
         let what = format!("all notes would be called {}", in_backticks(&text));
-        return Err(ValueError::new(what, "write `{stem}` for the name of the recording, as in \"{stem}.notes\""));
+        return Err(ValueError::new(
+            what,
+            "write `{stem}` for the name of the recording, as in \"{stem}.notes\"",
+        ));
     }
     let own = text.replacen("{stem}", "", 1);
     if own.contains("{stem}") {
-        return Err(ValueError::new(format!("`{{stem}}` twice in {}", in_backticks(&text)), "write it once"));
+        return Err(ValueError::new(
+            format!("`{{stem}}` twice in {}", in_backticks(&text)),
+            "write it once",
+        ));
     }
     if own.len() > NOTES_NAME_BYTES_MAX {
-        let what = format!("{} leaves too little of a name to the recording: {} bytes", in_backticks(&text), own.len());
-        return Err(ValueError::new(what, format!("write at most {NOTES_NAME_BYTES_MAX} bytes besides `{{stem}}`")));
+        let what = format!(
+            "{} leaves too little of a name to the recording: {} bytes",
+            in_backticks(&text),
+            own.len()
+        );
+        return Err(ValueError::new(
+            what,
+            format!("write at most {NOTES_NAME_BYTES_MAX} bytes besides `{{stem}}`"),
+        ));
     }
     Ok(text)
 }
 
 /// Permissions of files, in octal.
 pub(super) fn parse_file_mode(text: &str) -> Result<u32, ValueError> {
-    let help = "write octal digits for reading and writing, from \"0600\" to \"0666\", such as \"0660\"";
+    let help =
+        "write octal digits for reading and writing, from \"0600\" to \"0666\", such as \"0660\"";
     let error = |what: &str| ValueError::new(format!("{} {what}", in_backticks(text)), help);
-    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or_else(|| error("is not a file mode"))?;
+    let is_octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|_| is_octal)
+        .ok_or_else(|| error("is not a file mode"))?;
     if mode & !0o666 != 0 {
         return Err(error("permits more than reading and writing"));
     }
@@ -356,11 +417,19 @@ mod tests {
         ];
         for (text, (name, address)) in cases {
             let mailbox = parse_mailbox(text).expect(text);
-            assert_eq!((mailbox.name.as_deref(), mailbox.email.to_string().as_str()), (name, address));
+            assert_eq!(
+                (mailbox.name.as_deref(), mailbox.email.to_string().as_str()),
+                (name, address)
+            );
         }
-        for text in
-            ["", "ann", "ann@example.com, bo@example.com", "ann@example.com>", "<ann@example.com", "A <a@b.c> x"]
-        {
+        for text in [
+            "",
+            "ann",
+            "ann@example.com, bo@example.com",
+            "ann@example.com>",
+            "<ann@example.com",
+            "A <a@b.c> x",
+        ] {
             assert!(parse_mailbox(text).is_err(), "{text}");
         }
         assert!(parse_mailbox("Ann\r\nBcc: eve@example.com <ann@example.com>").is_err());

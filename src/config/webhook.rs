@@ -24,11 +24,16 @@ pub(super) fn read_webhook(root: &Table<'_>) -> Option<Webhook> {
 /// An address of this machine that is not reached from others, and a port.
 fn parse_listen(text: &str) -> Result<SocketAddr, ValueError> {
     let Ok(address) = text.parse::<SocketAddr>() else {
-        return Err(ValueError::new(format!("{} is not an address with a port", in_backticks(text)), EXAMPLE));
+        return Err(ValueError::new(
+            format!("{} is not an address with a port", in_backticks(text)),
+            EXAMPLE,
+        ));
     };
     if !address.ip().is_loopback() {
-        let what = format!("{} can be reached from other machines, in the clear", in_backticks(text));
-        let help = format!("{EXAMPLE}, and have a reverse proxy with TLS pass on what comes from outside");
+        let what =
+            format!("{} can be reached from other machines, in the clear", in_backticks(text));
+        let help =
+            format!("{EXAMPLE}, and have a reverse proxy with TLS pass on what comes from outside");
         return Err(ValueError::new(what, help));
     }
     if address.port() == 0 {
@@ -46,11 +51,24 @@ mod tests {
         for text in ["127.0.0.1:8787", "[::1]:8787", "127.1.2.3:1"] {
             assert!(parse_listen(text).is_ok(), "{text}");
         }
-        for text in ["", "8787", "localhost:8787", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:1"]
-        {
+        for text in [
+            "",
+            "8787",
+            "localhost:8787",
+            "127.0.0.1",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "http://127.0.0.1:1",
+        ] {
             assert!(parse_listen(text).is_err(), "{text}");
         }
-        for text in ["0.0.0.0:8787", "192.168.0.7:8787", "[::]:8787", "[fe80::1]:8787", "[::ffff:127.0.0.1]:8787"] {
+        for text in [
+            "0.0.0.0:8787",
+            "192.168.0.7:8787",
+            "[::]:8787",
+            "[fe80::1]:8787",
+            "[::ffff:127.0.0.1]:8787",
+        ] {
             let error = parse_listen(text).expect_err(text);
             assert!(error.help.contains("reverse proxy"), "{error:?}");
         }

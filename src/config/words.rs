@@ -23,7 +23,10 @@ pub(super) fn fit_for_message(value: &str) -> String {
 }
 
 /// Returns the word of `known` that `word` is probably a misspelling of.
-pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(super) fn did_you_mean<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
     /// Below this two words are not alike: `atendees` and `attendees` have 0.96, `path` and `watch`
     /// 0.63.
     const ALIKE: f64 = 0.8;

@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, io};
 
 use libc::{c_int, c_long};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter,
 };
 
 use super::Role;
@@ -260,9 +260,11 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Builds a filter that answers `errno` to the calls that the rules name, or to all others.
 fn build_filter(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
     let error = SeccompAction::Errno(errno.unsigned_abs());
-    let (named, others) = if is_for_named { (error, SeccompAction::Allow) } else { (SeccompAction::Allow, error) };
+    let (named, others) =
+        if is_for_named { (error, SeccompAction::Allow) } else { (SeccompAction::Allow, error) };
     let architecture = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
-    let filter = SeccompFilter::new(rules, others, named, architecture).map_err(io::Error::other)?;
+    let filter =
+        SeccompFilter::new(rules, others, named, architecture).map_err(io::Error::other)?;
     filter.try_into().map_err(io::Error::other)
 }
 
@@ -280,7 +282,8 @@ fn named_calls(role: Role) -> Rules {
 /// Returns the calls that are refused, with the arguments for which they are.
 fn refused_calls() -> Result<Rules, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
-    let mut rules: Rules = [REFUSED, REFUSED_OLDER].concat().into_iter().map(|call| (call, Vec::new())).collect();
+    let mut rules: Rules =
+        [REFUSED, REFUSED_OLDER].concat().into_iter().map(|call| (call, Vec::new())).collect();
     let mut clone = vec![rule_when(&[(0, SeccompCmpOp::MaskedEq(THREAD), 0)])?];
     for namespace in NAMESPACES {
         clone.push(rule_when(&[(0, SeccompCmpOp::MaskedEq(namespace), namespace)])?);
@@ -299,7 +302,9 @@ fn refused_calls() -> Result<Rules, seccompiler::BackendError> {
 }
 
 /// Returns the rule for a call with these arguments, of which the kernel takes 32 bits.
-fn rule_when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+fn rule_when(
+    conditions: &[(u8, SeccompCmpOp, u64)],
+) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(argument, operator, value): &(u8, SeccompCmpOp, u64)| {
         SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
     };

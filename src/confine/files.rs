@@ -12,8 +12,8 @@ use std::{
 };
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::{ConfineError, Role, refused_or_failed, system_error};
@@ -22,8 +22,17 @@ use super::{ConfineError, Role, refused_or_failed, system_error};
 const NEWEST: ABI = ABI::V10;
 
 /// Directories of shared libraries, and of systems that keep each program with its libraries in one store.
-const LIBRARIES: [&str; 9] =
-    ["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store"];
+const LIBRARIES: [&str; 9] = [
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/nix/store",
+    "/gnu/store",
+];
 
 /// Directories of programs: ffmpeg may be a script that becomes the real one.
 const PROGRAMS: [&str; 4] = ["/bin", "/usr/bin", "/usr/libexec", "/usr/local/bin"];
@@ -114,7 +123,11 @@ pub(super) fn restrict_files(role: Role, reach: &Reach) -> Result<bool, ConfineE
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
-fn with_rules(mut ruleset: RulesetCreated, role: Role, reach: &Reach) -> Result<RulesetCreated, ConfineError> {
+fn with_rules(
+    mut ruleset: RulesetCreated,
+    role: Role,
+    reach: &Reach,
+) -> Result<RulesetCreated, ConfineError> {
     let runs = if role == Role::Ffmpeg { AccessFs::Execute.into() } else { BitFlags::EMPTY };
     for path in &reach.code {
         ruleset = with_path(ruleset, path, AccessFs::ReadFile | AccessFs::ReadDir | runs)?;
@@ -131,11 +144,19 @@ fn with_rules(mut ruleset: RulesetCreated, role: Role, reach: &Reach) -> Result<
 }
 
 /// Allows what lies at a path; one that is not there needs no rule.
-fn with_path(ruleset: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Result<RulesetCreated, ConfineError> {
+fn with_path(
+    ruleset: RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, ConfineError> {
     let Ok(opened) = PathFd::new(path) else { return Ok(ruleset) };
     let is_directory = path.is_dir();
     // A file is neither listed nor anything else that only a directory is.
-    with_rule(ruleset, opened, if is_directory { access } else { access & !BitFlags::from(AccessFs::ReadDir) })
+    with_rule(
+        ruleset,
+        opened,
+        if is_directory { access } else { access & !BitFlags::from(AccessFs::ReadDir) },
+    )
 }
 
 fn with_rule(

@@ -58,7 +58,8 @@ pub(crate) enum ConfineError {
 }
 
 /// The system calls that a unit's `SystemCallFilter=` must allow besides the usual ones.
-pub(crate) const NEEDED: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
+pub(crate) const NEEDED: &str =
+    "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
 
 /// Confines this process, which must have one thread and reaches from now on its open descriptors and `reach`. It can
 /// never gain privileges again either.
@@ -122,23 +123,32 @@ mod tests {
     fn assert_refused<T>(what: &str, outcome: Result<T, impl Into<io::Error>>) {
         let error = outcome.err().map(Into::into);
         let code = error.as_ref().and_then(io::Error::raw_os_error);
-        assert!(matches!(code, Some(libc::EPERM | libc::EACCES | libc::ENOSYS)), "{what}: {error:?}");
+        assert!(
+            matches!(code, Some(libc::EPERM | libc::EACCES | libc::ENOSYS)),
+            "{what}: {error:?}"
+        );
     }
 
     #[test]
     fn a_confined_recogniser_reads_what_it_must_begins_threads_and_does_nothing_else() {
         if !alone::is_child() {
-            let test = "a_confined_recogniser_reads_what_it_must_begins_threads_and_does_nothing_else";
+            let test =
+                "a_confined_recogniser_reads_what_it_must_begins_threads_and_does_nothing_else";
             alone::pass(&format!("confine::tests::{test}"), &[]);
             return;
         }
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let [readable, other, made] = ["Cargo.toml", "Cargo.lock", "made-by-a-test"].map(|name| root.join(name));
+        let [readable, other, made] =
+            ["Cargo.toml", "Cargo.lock", "made-by-a-test"].map(|name| root.join(name));
         let open = File::open(&other).expect("opened");
         let parent = rustix::process::getppid().expect("a parent");
         let enforced =
-            confine_process(Role::Recogniser, &Reach::for_libraries().with_read(&readable)).expect("confined");
-        assert!(std::fs::read(&readable).is_ok() && io::read_to_string(&open).is_ok(), "what it must read");
+            confine_process(Role::Recogniser, &Reach::for_libraries().with_read(&readable))
+                .expect("confined");
+        assert!(
+            std::fs::read(&readable).is_ok() && io::read_to_string(&open).is_ok(),
+            "what it must read"
+        );
         assert_eq!(std::thread::spawn(|| 7).join().expect("a thread"), 7);
         if enforced.files {
             assert_refused("another file", File::open(&other));
@@ -153,7 +163,10 @@ mod tests {
             assert_refused("a pair of sockets", UnixStream::pair());
             assert_refused("a signal", rustix::process::kill_process(parent, Signal::CONT));
             let limit = Rlimit { current: Some(64), maximum: Some(64) };
-            assert_refused("limits of another", rustix::process::prlimit(Some(parent), Resource::Nofile, limit));
+            assert_refused(
+                "limits of another",
+                rustix::process::prlimit(Some(parent), Resource::Nofile, limit),
+            );
             assert_refused("mode of a file", rustix::fs::fchmod(&open, rustix::fs::Mode::RWXU));
             assert_refused("times of a file", open.set_modified(std::time::UNIX_EPOCH));
             assert_refused("a priority", rustix::process::setpriority_process(None, 19));

@@ -23,18 +23,25 @@ impl ControlService {
     /// person.
     pub(super) async fn profile_of(&self, handle: &ServiceHandle, in_force: bool) -> Answer {
         let name = handle.service.name();
-        let profile = handle.service.read_profile().await.map_err(|error| refused_call(handle, &error))?;
+        let profile =
+            handle.service.read_profile().await.map_err(|error| refused_call(handle, &error))?;
         if in_force {
             self.release_sign_in(name).await?;
         }
         Ok(json!({ "service": name, "base_url": handle.settings.kind.place(), "profile": profile }))
     }
 
-    pub(super) async fn sign_in(&self, service: &str, code: String, redirect_uri: String) -> Answer {
+    pub(super) async fn sign_in(
+        &self,
+        service: &str,
+        code: String,
+        redirect_uri: String,
+    ) -> Answer {
         let handle = self.find_service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
         let exchanged = sign_in_of(&handle)?.exchange_grant(&grant).await;
-        exchanged.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
+        exchanged
+            .map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
     }
@@ -43,7 +50,8 @@ impl ControlService {
         let handle = self.find_service(service)?;
         let name = handle.service.name();
         let was = sign_in_of(&handle)?.sign_out().await;
-        let was = was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
+        let was =
+            was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         let outcome = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{outcome} `{name}`") }))
     }
@@ -66,7 +74,12 @@ impl ControlService {
     }
 
     async fn release_sign_in(&self, service: &str) -> Result<(), Refusal> {
-        if self.queue.holds().release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn)).await? {
+        if self
+            .queue
+            .holds()
+            .release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn))
+            .await?
+        {
             self.wake_daemon();
         }
         if let Some(worker) = &self.worker {
@@ -78,12 +91,18 @@ impl ControlService {
 
 /// Returns the sign-in of a service.
 fn sign_in_of(handle: &ServiceHandle) -> Result<&PaxsService, Refusal> {
-    handle.account.as_ref().ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
+    handle
+        .account
+        .as_ref()
+        .ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
 }
 
 fn refused_call(handle: &ServiceHandle, error: &CallError) -> Refusal {
     let service = handle.service.name();
-    let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::text::error_chain(error), 500)));
+    let refusal = Refusal::new(format!(
+        "service `{service}`: {}",
+        one_line(&crate::text::error_chain(error), 500)
+    ));
     match error {
         CallError::SignedOut { .. } => refusal.hint(handle.settings.kind.sign_in_cure(service)),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),

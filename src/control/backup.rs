@@ -26,9 +26,11 @@ impl Caller {
                 // An unusable target is reported before the daemon makes a copy in vain.
                 let place = run_blocking(move || CopyPlace::open(&target)).await?;
                 let opened = client::open(socket, &ControlRequest::CopyQueue, *tell).await;
-                let (answer, rest) = opened.map_err(|error| client::unanswered_refusal(socket, &error))?;
+                let (answer, rest) =
+                    opened.map_err(|error| client::unanswered_refusal(socket, &error))?;
                 let bytes = answer?["bytes"].as_u64().ok_or_else(|| {
-                    Refusal::new("the daemon sends no copy").hint("it is of another version: restart it")
+                    Refusal::new("the daemon sends no copy")
+                        .hint("it is of another version: restart it")
                 })?;
                 let place = receive_copy(place, rest.take(bytes), bytes).await?;
                 run_blocking(move || place.place()).await
@@ -38,14 +40,19 @@ impl Caller {
 }
 
 /// Takes all bytes of a copy to its place.
-async fn receive_copy(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes: u64) -> Result<CopyPlace, Refusal> {
+async fn receive_copy(
+    place: CopyPlace,
+    mut from: impl AsyncRead + Unpin,
+    bytes: u64,
+) -> Result<CopyPlace, Refusal> {
     let mut file = tokio::fs::File::from_std(place.file()?);
     let mut taken = 0;
     let mut buffer = vec![0; 1 << 16];
     while taken < bytes {
         let read = from.read(&mut buffer).await.unwrap_or(0);
         if read == 0 {
-            let message = format!("the daemon stopped after {taken} of the {bytes} bytes of the copy");
+            let message =
+                format!("the daemon stopped after {taken} of the {bytes} bytes of the copy");
             return Err(Refusal::new(message).hint("see the log of the daemon, and try again"));
         }
         file.write_all(&buffer[..read]).await.map_err(|error| place.unwritten(&error))?;
@@ -63,11 +70,18 @@ async fn run_blocking<T: Send + 'static>(
 }
 
 /// Hands over a copy of the queue: an answer with its `bytes`, then these.
-pub(super) async fn hand_over(service: &ControlService, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+pub(super) async fn hand_over(
+    service: &ControlService,
+    mut to: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
     let made = async {
-        let copy = service.queue.copy_aside(service.live_settings().settings.state_dir.clone()).await?;
+        let copy =
+            service.queue.copy_aside(service.live_settings().settings.state_dir.clone()).await?;
         let unreadable = |error: io::Error| {
-            Refusal::new(format!("failed to read the copy `{}`: {error}", printable_path(copy.path())))
+            Refusal::new(format!(
+                "failed to read the copy `{}`: {error}",
+                printable_path(copy.path())
+            ))
         };
         let mut file = tokio::fs::File::from_std(copy.reopen().map_err(unreadable)?);
         let bytes = file.seek(io::SeekFrom::End(0)).await.map_err(unreadable)?;
@@ -87,7 +101,10 @@ pub(super) async fn hand_over(service: &ControlService, mut to: impl AsyncWrite 
 }
 
 /// Writes an answer on its line.
-pub(super) async fn write_answer(to: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
+pub(super) async fn write_answer(
+    to: &mut (impl AsyncWrite + Unpin),
+    answer: &Answer,
+) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     to.write_all(&line).await

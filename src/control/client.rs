@@ -36,7 +36,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const QUICK: Duration = Duration::from_secs(60);
 
 /// The cure for a daemon that does not answer.
-const RESTART: &str = "restart it: systemctl restart minuted, or end it and start `minuted run` again";
+const RESTART: &str =
+    "restart it: systemctl restart minuted, or end it and start `minuted run` again";
 
 /// The party that answers.
 #[derive(Debug)]
@@ -92,7 +93,9 @@ impl ControlError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NotYours { owner } => Some(as_user(*owner)),
-            Self::Deaf { .. } => Some(format!("if it is the daemon, {RESTART}; another command ends by itself")),
+            Self::Deaf { .. } => {
+                Some(format!("if it is the daemon, {RESTART}; another command ends by itself"))
+            }
             Self::Lock(error) => Some(error.hint()),
             Self::Queue(error) => error.hint().map(str::to_owned),
             Self::Silent { .. } | Self::Setup(_) => None,
@@ -116,7 +119,11 @@ impl Caller {
                 Err(error) => return Err(unanswered_socket(dir, &socket, error)),
             }
             match StateLock::acquire(dir, Duration::ZERO).await {
-                Ok(lock) => return Ok(Self::Local(Arc::new(ControlService::for_one_command(settings, lock).await?))),
+                Ok(lock) => {
+                    return Ok(Self::Local(Arc::new(
+                        ControlService::for_one_command(settings, lock).await?,
+                    )));
+                }
                 // A starting daemon, or another command: one of the two ways opens soon.
                 Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -171,13 +178,19 @@ fn nobody_listens(error: &io::Error) -> bool {
 
 fn unanswered_socket(dir: &Path, socket: &Path, error: io::Error) -> ControlError {
     let me = rustix::process::geteuid().as_raw();
-    match owner_of(dir).filter(|owner| error.kind() == io::ErrorKind::PermissionDenied && *owner != me) {
+    match owner_of(dir)
+        .filter(|owner| error.kind() == io::ErrorKind::PermissionDenied && *owner != me)
+    {
         Some(owner) => ControlError::NotYours { owner },
         None => ControlError::Silent { socket: printable_path(socket), error },
     }
 }
 
-async fn over_socket(socket: &Path, request: &ControlRequest, tell: fn(&str)) -> io::Result<Answer> {
+async fn over_socket(
+    socket: &Path,
+    request: &ControlRequest,
+    tell: fn(&str),
+) -> io::Result<Answer> {
     open(socket, request, tell).await.map(|(answer, _)| answer)
 }
 
@@ -189,7 +202,8 @@ pub(super) async fn open(
 ) -> io::Result<(Answer, BufReader<UnixStream>)> {
     let mut stream = BufReader::new(UnixStream::connect(socket).await?);
     let pid = stream.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
-    let daemon = pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
+    let daemon =
+        pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
     let answer = {
         let mut conversation = pin!(exchange_lines(&mut stream, request));
         if let Ok(answer) = timeout(SILENCE, &mut conversation).await {
@@ -203,14 +217,21 @@ pub(super) async fn open(
                 format_duration(QUICK.saturating_sub(SILENCE))
             ));
             timeout(QUICK.saturating_sub(SILENCE), conversation).await.unwrap_or_else(|_| {
-                Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", format_duration(QUICK))).hint(RESTART)))
+                Ok(Err(Refusal::new(format!(
+                    "{daemon} has not answered for {}",
+                    format_duration(QUICK)
+                ))
+                .hint(RESTART)))
             })?
         }
     };
     Ok((answer, stream))
 }
 
-async fn exchange_lines(stream: &mut BufReader<UnixStream>, request: &ControlRequest) -> io::Result<Answer> {
+async fn exchange_lines(
+    stream: &mut BufReader<UnixStream>,
+    request: &ControlRequest,
+) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
@@ -243,10 +264,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let socket = dir.path().join(SOCKET);
         let _silent = tokio::net::UnixListener::bind(&socket).expect("bound");
-        let caller =
-            Caller::of_daemon(socket).with_delay_notice(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
+        let caller = Caller::of_daemon(socket)
+            .with_delay_notice(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
         let refusal = caller.ask(ControlRequest::Status).await.expect_err("nobody answers");
-        let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
+        let shown = format!(
+            "{}\n{}\n{}",
+            TOLD.take().join("\n"),
+            refusal.message,
+            refusal.hint.unwrap_or_default()
+        );
         insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"
         the daemon (pid 7) does not answer yet; waiting 55s more
         the daemon (pid 7) has not answered for 60s

@@ -34,16 +34,23 @@ pub(crate) fn explain_job(job: &JobView, context: ExplainContext) -> (String, Op
         JobState::Done => explain_done(job),
         JobState::Failed => explain_failed(job),
         JobState::Skipped => return (format!("it was skipped{error}"), skipped_hint(job)),
-        JobState::Cancelled => {
-            (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again")))
+        JobState::Cancelled => (
+            format!("job {id} was cancelled"),
+            Some(format!("minuted retry {id} takes it up again")),
+        ),
+        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => {
+            explain_delivery(job, context.now)
         }
-        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => explain_delivery(job, context.now),
         JobState::Waiting => explain_waiting(job, context.now),
-        JobState::Running if context.daemon => {
-            (format!("job {id} is being worked on: {}", stage_word(job)), Some("minuted status shows progress".into()))
-        }
+        JobState::Running if context.daemon => (
+            format!("job {id} is being worked on: {}", stage_word(job)),
+            Some("minuted status shows progress".into()),
+        ),
         JobState::Running => (
-            format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage_word(job)),
+            format!(
+                "job {id} was being worked on ({}) when minuted ended; it goes on from there",
+                stage_word(job)
+            ),
             None,
         ),
         JobState::Ready => (format!("job {id} is next in the queue: {}", stage_word(job)), None),
@@ -62,16 +69,22 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let mut parts: Vec<String> = describe_notes(job).into_iter().collect();
     parts.extend(job.remarks.iter().map(|remark| one_line(remark, REMARK_MAX)));
-    let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
+    let held =
+        job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
-        parts.push(format!("{} {are} held, so that nobody gets it twice", format_count(held as u64, "mail")));
+        parts.push(format!(
+            "{} {are} held, so that nobody gets it twice",
+            format_count(held as u64, "mail")
+        ));
     }
     parts.extend(withheld_mails(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
     } else if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Withheld) {
-        Some(format!("add the address or its domain to `allow` in [email]; minuted retry {id} sends it then"))
+        Some(format!(
+            "add the address or its domain to `allow` in [email]; minuted retry {id} sends it then"
+        ))
     } else if job.notes_missing.is_empty() {
         None
     } else {
@@ -83,7 +96,8 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
 
 /// Describes the mails of a done job's latest notes that the configuration does not allow.
 fn withheld_mails(job: &JobView) -> Vec<String> {
-    let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Mail).collect();
+    let mails: Vec<_> =
+        job.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Mail).collect();
     let latest = (0..mails.len())
         .filter(|at| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target))
         .map(|at| mails[at]);
@@ -99,8 +113,12 @@ fn withheld_mails(job: &JobView) -> Vec<String> {
 
 /// Describes where the notes of a job are; `None` where it has none.
 fn describe_notes(job: &JobView) -> Option<String> {
-    let there: Vec<&str> =
-        job.notes.iter().filter(|notes| !job.notes_missing.contains(notes)).map(String::as_str).collect();
+    let there: Vec<&str> = job
+        .notes
+        .iter()
+        .filter(|notes| !job.notes_missing.contains(notes))
+        .map(String::as_str)
+        .collect();
     let mut parts = Vec::new();
     if !there.is_empty() {
         parts.push(format!("its notes are {}", there.join(", ")));
@@ -115,18 +133,20 @@ fn explain_failed(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let undelivered = open_deliveries(job);
     if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
-        let parts = describe_notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
-        let ends = if job
-            .deliveries
-            .iter()
-            .any(|delivery| delivery.state == DeliveryState::Failed && delivery.kind == DeliveryKind::Mail)
-        {
+        let parts =
+            describe_notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
+        let ends = if job.deliveries.iter().any(|delivery| {
+            delivery.state == DeliveryState::Failed && delivery.kind == DeliveryKind::Mail
+        }) {
             "sends it again"
         } else {
             "tries it again"
         };
         let retry = ShellCommand::new("minuted retry").add_word(id.to_string());
-        return (format!("job {id} is not delivered whole: {parts}"), Some(format!("{retry} {ends}")));
+        return (
+            format!("job {id} is not delivered whole: {parts}"),
+            Some(format!("{retry} {ends}")),
+        );
     }
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let after = match job.attempts {
@@ -134,36 +154,56 @@ fn explain_failed(job: &JobView) -> (String, Option<String>) {
         attempts => format!(" after {}", format_count(attempts.into(), "attempt")),
     };
     let partial = describe_notes(job).map(|notes| format!("; {notes}")).unwrap_or_default();
-    (format!("job {id} failed{after}{error}{partial}"), Some(format!("minuted retry {id} goes on from what exists")))
+    (
+        format!("job {id} failed{after}{error}{partial}"),
+        Some(format!("minuted retry {id} goes on from what exists")),
+    )
 }
 
 fn skipped_hint(job: &JobView) -> Option<String> {
     if job.is_beyond {
         let id = job.id;
-        return Some(format!("change that key in the folder, or the file; minuted retry {id} then looks at it again"));
+        return Some(format!(
+            "change that key in the folder, or the file; minuted retry {id} then looks at it again"
+        ));
     }
     let of_another = job.hash.is_some();
-    of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
+    of_another.then(|| {
+        format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id)
+    })
 }
 
 /// Explains a job whose results are there: where the notes are, and what is still to be delivered.
 fn explain_delivery(job: &JobView, now: Timestamp) -> (String, Option<String>) {
-    let mut parts: Vec<String> = describe_notes(job).into_iter().chain(open_deliveries(job)).collect();
+    let mut parts: Vec<String> =
+        describe_notes(job).into_iter().chain(open_deliveries(job)).collect();
     let hold = job.hold.as_ref();
-    let tried = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
+    let tried = job
+        .deliveries
+        .iter()
+        .any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
-        Some(hold) if !tried => parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now))),
-        Some(_) | None if tried => parts.push(format!("it resumes without help{}", next_try(job.due, now))),
+        Some(hold) if !tried => {
+            parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now)))
+        }
+        Some(_) | None if tried => {
+            parts.push(format!("it resumes without help{}", next_try(job.due, now)))
+        }
         Some(_) | None => {}
     }
-    (format!("job {} has its results: {}", job.id, parts.join("; ")), hold.and_then(|hold| hold.cure.clone()))
+    (
+        format!("job {} has its results: {}", job.id, parts.join("; ")),
+        hold.and_then(|hold| hold.cure.clone()),
+    )
 }
 
 /// Describes the open deliveries, one by one.
 fn open_deliveries(job: &JobView) -> Vec<String> {
     let open = job.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Done);
-    let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == DeliveryKind::Mail);
-    let mut parts: Vec<String> = files.iter().filter_map(|delivery| describe_file(delivery)).collect();
+    let (mails, files): (Vec<_>, Vec<_>) =
+        open.partition(|delivery| delivery.kind == DeliveryKind::Mail);
+    let mut parts: Vec<String> =
+        files.iter().filter_map(|delivery| describe_file(delivery)).collect();
     parts.extend(mails.iter().take(MAILS_MAX).map(|delivery| describe_mail(delivery)));
     if mails.len() > MAILS_MAX {
         parts.push(format!("and {} more", format_count((mails.len() - MAILS_MAX) as u64, "mail")));
@@ -190,7 +230,9 @@ fn describe_mail(delivery: &DeliveryView) -> String {
     let to = &delivery.target;
     match (delivery.state, &delivery.error) {
         (DeliveryState::Held, _) => format!("the mail to {to} is held"),
-        (DeliveryState::Withheld, Some(reason)) => format!("the mail to {to} is withheld: {reason}"),
+        (DeliveryState::Withheld, Some(reason)) => {
+            format!("the mail to {to} is withheld: {reason}")
+        }
         (DeliveryState::Failed, Some(error)) => format!("the mail to {to} was refused: {error}"),
         (_, Some(error)) => format!("the mail to {to} waits: {error}"),
         (_, None) => format!("the mail to {to} is being sent"),
@@ -236,9 +278,13 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             );
             (answer, None)
         }
-        Some(_) | None => {
-            (format!("job {id} waits for the service; it resumes without help{}{error}", next_try(job.due, now)), None)
-        }
+        Some(_) | None => (
+            format!(
+                "job {id} waits for the service; it resumes without help{}{error}",
+                next_try(job.due, now)
+            ),
+            None,
+        ),
     }
 }
 
@@ -247,12 +293,18 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
     let service = job.service.as_deref().unwrap_or_default();
     match (job.waits_for, hold.reason) {
         (Some(WaitReason::SignIn), _) => format!("a person to sign in at `{service}`"),
-        (Some(WaitReason::Service), HoldReason::Down) => format!("the service `{service}`, which is down"),
-        (Some(WaitReason::Service), HoldReason::Forbidden) => format!("the service `{service}`, which forbids it"),
+        (Some(WaitReason::Service), HoldReason::Down) => {
+            format!("the service `{service}`, which is down")
+        }
+        (Some(WaitReason::Service), HoldReason::Forbidden) => {
+            format!("the service `{service}`, which forbids it")
+        }
         (Some(WaitReason::Service), _) => format!("the service `{service}`"),
         (Some(WaitReason::Disk), _) => "room on the disk".to_owned(),
         (_, HoldReason::NotConfigured) => "its folder".to_owned(),
-        (_, HoldReason::Refused) => format!("its folder `{}`, which the service refuses", job.folder),
+        (_, HoldReason::Refused) => {
+            format!("its folder `{}`, which the service refuses", job.folder)
+        }
         (_, HoldReason::Paused) => format!("its folder `{}`, which is paused", job.folder),
         (_, _) => format!("its folder `{}`", job.folder),
     }
@@ -272,7 +324,9 @@ fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String
 /// Describes the time of the next try, where that is known and ahead.
 pub(super) fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     let ahead = at.filter(|at| *at > now);
-    ahead.map(|at| format!(", next try in {}", format_duration(elapsed(now, at)))).unwrap_or_default()
+    ahead
+        .map(|at| format!(", next try in {}", format_duration(elapsed(now, at))))
+        .unwrap_or_default()
 }
 
 fn describe_analysis(job: &JobView, now: Timestamp) -> String {
@@ -291,8 +345,11 @@ fn describe_analysis(job: &JobView, now: Timestamp) -> String {
     }
     if let Some(hold) = &job.hold {
         let service = job.service.as_deref().unwrap_or_default();
-        text =
-            format!("{text}; service `{service}` does not work now: {}{}", hold.detail, describe_end(hold, None, now));
+        text = format!(
+            "{text}; service `{service}` does not work now: {}{}",
+            hold.detail,
+            describe_end(hold, None, now)
+        );
     }
     text
 }
@@ -320,8 +377,7 @@ mod tests {
 
     #[test]
     fn remarks_of_the_notes_are_part_of_the_answer() {
-        let fields =
-            json!({ "state": "done", "notes": ["/srv/sales/talk.notes.md"], "remarks": ["the end is missing"] });
+        let fields = json!({ "state": "done", "notes": ["/srv/sales/talk.notes.md"], "remarks": ["the end is missing"] });
         assert_eq!(
             explained(true, &fields),
             "job 1 is done: its notes are /srv/sales/talk.notes.md; the end is missing"
@@ -383,7 +439,15 @@ mod tests {
             of("ready", delivery("mail", "ann@example.com", "due", Some("connection refused"))),
             of("failed", delivery("mail", "ann@example.com", "failed", Some("no such person"))),
             of("done", delivery("mail", "ann@example.com", "held", None)),
-            of("done", delivery("mail", "guest@elsewhere.test", "withheld", Some("`email.allow` does not permit it"))),
+            of(
+                "done",
+                delivery(
+                    "mail",
+                    "guest@elsewhere.test",
+                    "withheld",
+                    Some("`email.allow` does not permit it"),
+                ),
+            ),
             json!({ "state": "failed", "error": "nothing can play it" }),
             json!({
                 "state": "waiting", "waits_for": "folder", "stage": "deliver", "due": "2026-11-22T09:00:30Z",

@@ -25,12 +25,18 @@ impl ControlService {
 
     /// Returns the hold of the queue's own disk, when that is full.
     pub(super) fn disk_full(&self) -> Option<Hold> {
-        let is_full = self.worker.as_ref().is_some_and(|worker| worker.runtime.disk_full.load(Ordering::Relaxed));
+        let is_full = self
+            .worker
+            .as_ref()
+            .is_some_and(|worker| worker.runtime.disk_full.load(Ordering::Relaxed));
         is_full.then(|| Hold {
             scope: Scope::Disk,
             name: Hold::QUEUE.to_owned(),
             reason: HoldReason::Full,
-            detail: format!("no room for the queue in `{}`", printable_path(&self.live_settings().settings.state_dir)),
+            detail: format!(
+                "no room for the queue in `{}`",
+                printable_path(&self.live_settings().settings.state_dir)
+            ),
             since: clock::now(),
         })
     }
@@ -39,7 +45,9 @@ impl ControlService {
 /// Describes a hold for people and scripts.
 pub(super) fn held_by(hold: &Hold, live: &LiveConfig) -> HeldBy {
     let next_try = match hold.scope {
-        Scope::Service => live.service_for_job(&hold.name).and_then(|handle| handle.health.next_try()),
+        Scope::Service => {
+            live.service_for_job(&hold.name).and_then(|handle| handle.health.next_try())
+        }
         Scope::Folder | Scope::Disk | Scope::Source => None,
     };
     HeldBy {

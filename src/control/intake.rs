@@ -21,8 +21,9 @@ impl ControlService {
     pub(super) async fn take_file(&self, name: &str, path: &Path) -> Answer {
         let folder = self.find_folder(name)?;
         let located = self.locate_path(path).filter(|(found, _)| found.id == folder.id);
-        let (found, relative) = located
-            .ok_or_else(|| Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path))))?;
+        let (found, relative) = located.ok_or_else(|| {
+            Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)))
+        })?;
         let accepts = self.accepted_extensions(&folder);
         let last_words = Arc::clone(&self.last_words);
         let queue = self.queue.clone();
@@ -32,7 +33,11 @@ impl ControlService {
                 &accepts,
                 relative,
                 &|path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp),
-                &|size| Handle::current().block_on(queue.jobs().has_size(&found.id, size)).unwrap_or(true),
+                &|size| {
+                    Handle::current()
+                        .block_on(queue.jobs().has_size(&found.id, size))
+                        .unwrap_or(true)
+                },
             )
         });
         let settled: Settled = settled
@@ -42,7 +47,8 @@ impl ControlService {
         let reason = self.unsupported(&folder);
         let taken = self.queue.files().take(vec![settled], reason, clock::now()).await?;
         self.wake_daemon();
-        let taken = taken.into_iter().next().ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
+        let taken =
+            taken.into_iter().next().ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
         let job = taken.job;
         let message = match &taken.skipped {
             Some(why) => format!("job {job} is skipped: {why}"),
@@ -52,9 +58,16 @@ impl ControlService {
     }
 
     /// Takes in a file again that exceeded a limit of its folder; `None` for any other job.
-    pub(super) async fn retry_beyond(&self, id: JobId) -> Result<Option<serde_json::Value>, Refusal> {
-        let Some((folder, path)) = self.queue.jobs().find_beyond_limits(id).await? else { return Ok(None) };
-        let Some(folder) = self.live_settings().settings.folder(&folder).cloned() else { return Ok(None) };
+    pub(super) async fn retry_beyond(
+        &self,
+        id: JobId,
+    ) -> Result<Option<serde_json::Value>, Refusal> {
+        let Some((folder, path)) = self.queue.jobs().find_beyond_limits(id).await? else {
+            return Ok(None);
+        };
+        let Some(folder) = self.live_settings().settings.folder(&folder).cloned() else {
+            return Ok(None);
+        };
         let taken = self.take_file(&folder.name, &folder.path.join(path)).await?;
         Ok(Some(taken))
     }
@@ -80,8 +93,13 @@ impl ControlService {
         if dry_run {
             return self.survey_folders().await;
         }
-        let folders: Vec<_> =
-            self.folders.read().expect("no thread panics while it holds the folders").values().cloned().collect();
+        let folders: Vec<_> = self
+            .folders
+            .read()
+            .expect("no thread panics while it holds the folders")
+            .values()
+            .cloned()
+            .collect();
         if folders.is_empty() {
             return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
@@ -106,7 +124,8 @@ impl ControlService {
             return Ok(json!({ "folders": scanned, "message": outcome }));
         }
         let lost = format_count(troubles.len() as u64, "folder");
-        let refusal = Refusal::new(format!("{outcome}; {lost} cannot be scanned: {}", troubles.join("; ")));
+        let refusal =
+            Refusal::new(format!("{outcome}; {lost} cannot be scanned: {}", troubles.join("; ")));
         Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds"))
     }
 
@@ -131,10 +150,13 @@ impl ControlService {
             let accepts = self.accepted_extensions(folder);
             let name = folder.name.clone();
             let folder = folder.clone();
-            let new = tokio::task::spawn_blocking(move || watch::survey_folder(&folder, &accepts, &known)).await;
-            let new = new
-                .map_err(|error| Refusal::new(error.to_string()))?
-                .map_err(|error| Refusal::new(format!("folder `{name}`: {error:#}")).hint("minuted check"))?;
+            let new = tokio::task::spawn_blocking(move || {
+                watch::survey_folder(&folder, &accepts, &known)
+            })
+            .await;
+            let new = new.map_err(|error| Refusal::new(error.to_string()))?.map_err(|error| {
+                Refusal::new(format!("folder `{name}`: {error:#}")).hint("minuted check")
+            })?;
             found.extend(new.into_iter().map(|file| {
                 json!({ "folder": name, "path": printable_path(&file.path), "size": file.size, "why": file.why })
             }));
@@ -154,7 +176,8 @@ async fn wait_for_silence(view: &FolderView) {
 #[must_use]
 pub(crate) fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
     let list = accepted_extensions(folder, service).join(" ");
-    let more = if folder.convert == Convert::No { convertible_extensions(service) } else { Vec::new() };
+    let more =
+        if folder.convert == Convert::No { convertible_extensions(service) } else { Vec::new() };
     let hint = match more.as_slice() {
         [] => String::new(),
         more => format!("; with convert = \"ffmpeg\" in the folder also: {}", more.join(" ")),

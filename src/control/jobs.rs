@@ -29,7 +29,8 @@ use crate::{
 
 impl ControlService {
     pub(super) async fn list_jobs(&self, state: Option<JobState>, folder: Option<&str>) -> Answer {
-        let folder = folder.map(|name| self.find_folder(name)).transpose()?.map(|folder| folder.id.clone());
+        let folder =
+            folder.map(|name| self.find_folder(name)).transpose()?.map(|folder| folder.id.clone());
         let stored = match state {
             None => Vec::new(),
             // A ready job that is held is shown as waiting.
@@ -56,8 +57,9 @@ impl ControlService {
         let job = self.queue.jobs().view(id).await?.ok_or(StoreError::NoSuchJob { job: id })?;
         let mut job = self.describe_job(job, &holds);
         let notes = job.notes.clone();
-        let missing =
-            tokio::task::spawn_blocking(move || notes.into_iter().filter(|notes| is_missing(notes)).collect());
+        let missing = tokio::task::spawn_blocking(move || {
+            notes.into_iter().filter(|notes| is_missing(notes)).collect()
+        });
         job.notes_missing = missing.await.map_err(|error| Refusal::new(error.to_string()))?;
         let reports = self.queue.stages().read_results(id).await?;
         job.remarks = reports.into_iter().flat_map(|report| report.findings.remarks).collect();
@@ -74,7 +76,9 @@ impl ControlService {
         }
         let begins = matches!(job.stage, Some(Stage::Create | Stage::Upload));
         let configured = live.settings.folders.iter().any(|folder| folder.id == job.folder);
-        if !configured && begins && job.state != JobState::Running || folder.is_none() && job.state == JobState::Ready {
+        if !configured && begins && job.state != JobState::Running
+            || folder.is_none() && job.state == JobState::Ready
+        {
             let name = folder.map_or(job.folder.as_str(), |folder| folder.name.as_str());
             job.hold = Some(not_configured(&job.folder, name, &live));
             job.state = JobState::Waiting;
@@ -88,7 +92,10 @@ impl ControlService {
         tell_hold(&mut job, now);
         job.awaiting = awaiting_analysis(&job, &live, now);
         if let Some(original) = &job.original {
-            let place = folder.map_or_else(|| original.relative.clone(), |folder| folder.path.join(&original.relative));
+            let place = folder.map_or_else(
+                || original.relative.clone(),
+                |folder| folder.path.join(&original.relative),
+            );
             job.error = Some(as_original(original, &printable_path(&place), &job.notes));
         }
         if let Some(folder) = folder {
@@ -136,14 +143,18 @@ impl ControlService {
         }
         let id = self.find_job(job).await?;
         let known = self.queue.jobs().find(id).await?;
-        let folder = known.as_ref().and_then(|job| self.live_settings().folders.get(&job.key.folder).cloned());
+        let folder = known
+            .as_ref()
+            .and_then(|job| self.live_settings().folders.get(&job.key.folder).cloned());
         let beside = match known.zip(folder) {
             Some((job, folder)) => last_generation(folder, job.path).await?,
             None => 0,
         };
         let new = self.queue.jobs().redo(id, beside, clock::now()).await?;
         self.wake_daemon();
-        Ok(json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }))
+        Ok(
+            json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }),
+        )
     }
 
     /// Takes in a file again whose job was removed from the history; `None` for any other file.
@@ -168,7 +179,10 @@ impl ControlService {
             Some(job) => self.cancel_remotely(&job).await,
             None => None,
         };
-        Ok(short_answer(id, &remark.map_or_else(|| message.clone(), |remark| format!("{message}; {remark}"))))
+        Ok(short_answer(
+            id,
+            &remark.map_or_else(|| message.clone(), |remark| format!("{message}; {remark}")),
+        ))
     }
 
     /// Ends the service's work on a job that waits for it, where the service can; returns a note
@@ -182,11 +196,18 @@ impl ControlService {
         }
         Some(match cancel_remotely(handle.service.as_ref(), job).await {
             Ok(()) => "the service ends its work on it".to_owned(),
-            Err(error) => format!("the service may go on with it: {}", one_line(&error.to_string(), 300)),
+            Err(error) => {
+                format!("the service may go on with it: {}", one_line(&error.to_string(), 300))
+            }
         })
     }
 
-    pub(super) async fn analyse_job(&self, job: JobName, analyses: Vec<Analysis>, mail: bool) -> Answer {
+    pub(super) async fn analyse_job(
+        &self,
+        job: JobName,
+        analyses: Vec<Analysis>,
+        mail: bool,
+    ) -> Answer {
         let id = self.find_job(job).await?;
         let message = self.queue.jobs().reanalyse(id, analyses, mail, clock::now()).await?;
         self.wake_daemon();
@@ -209,7 +230,10 @@ async fn last_generation(folder: Arc<Folder>, recording: PathBuf) -> Result<u32,
 
 /// Copies the hold of a job into its error and its time, which scripts read.
 fn tell_hold(job: &mut JobView, now: Timestamp) {
-    let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for != Some(WaitReason::Analysis)) else { return };
+    let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for != Some(WaitReason::Analysis))
+    else {
+        return;
+    };
     job.error.get_or_insert_with(|| hold.detail.clone());
     if let Some(next) = hold.next_try.filter(|_| job.due.is_none_or(|due| due <= now)) {
         job.due = Some(next);
@@ -227,7 +251,8 @@ fn awaiting_analysis(job: &JobView, live: &LiveConfig, now: Timestamp) -> Option
 /// Describes why a copy was skipped, by the state of the job with its content or its sound.
 fn as_original(original: &OriginalJob, path: &str, notes: &[String]) -> String {
     let id = original.id;
-    let what = if original.by_sound { "it has the same sound as" } else { "its content is that of" };
+    let what =
+        if original.by_sound { "it has the same sound as" } else { "its content is that of" };
     match original.state {
         JobState::Done => {
             let done = if original.by_sound {
@@ -235,10 +260,18 @@ fn as_original(original: &OriginalJob, path: &str, notes: &[String]) -> String {
             } else {
                 format!("its content is done already, as job {id} (`{path}`)")
             };
-            if notes.is_empty() { done } else { format!("{done}: the notes are {}", notes.join(", ")) }
+            if notes.is_empty() {
+                done
+            } else {
+                format!("{done}: the notes are {}", notes.join(", "))
+            }
         }
-        JobState::Failed => format!("{what} job {id} (`{path}`), which has failed: minuted retry {id}"),
-        JobState::Cancelled => format!("{what} job {id} (`{path}`), which was cancelled: minuted retry {id}"),
+        JobState::Failed => {
+            format!("{what} job {id} (`{path}`), which has failed: minuted retry {id}")
+        }
+        JobState::Cancelled => {
+            format!("{what} job {id} (`{path}`), which was cancelled: minuted retry {id}")
+        }
         JobState::Ready | JobState::Running | JobState::Waiting | JobState::Skipped => {
             format!("{what} job {id} (`{path}`), which is being worked on")
         }

@@ -20,8 +20,9 @@ pub(crate) async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
         return Ok(json!({ "message": "the server takes mail from minuted" }));
     };
     let shown = one_line(address, 120);
-    let mailbox = recipient_mailbox("", address)
-        .ok_or_else(|| Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com"))?;
+    let mailbox = recipient_mailbox("", address).ok_or_else(|| {
+        Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com")
+    })?;
     mailer.send_test(&mailbox).await.map_err(|error| refused_mail(email, &error))?;
     Ok(json!({ "message": format!("sent to {shown}") }))
 }
@@ -36,7 +37,9 @@ fn refused_mail(email: &Email, error: &MailError) -> Refusal {
         MailError::Later { .. } => "check [email] smtp: host, port, tls; and that the server runs",
         MailError::Setup { .. } => "check [email] smtp: tls, username and password_file",
         MailError::TooLarge { .. } => "the server takes only smaller mails: raise its limit",
-        MailError::Refused { .. } => "the server refuses the address: check `from` and the recipient",
+        MailError::Refused { .. } => {
+            "the server refuses the address: check `from` and the recipient"
+        }
         MailError::NotAllowed => "add the address to email.allow",
     };
     Refusal::new(one_line(&error.to_string(), 300)).hint(hint)

@@ -332,7 +332,9 @@ mod path_bytes {
         wire.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PathBuf, D::Error> {
         Ok(match Wire::deserialize(deserializer)? {
             Wire::Text(text) => text.into(),
             Wire::Bytes(bytes) => OsString::from_vec(bytes).into(),

@@ -26,7 +26,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub(crate) async fn serve(service: Arc<ControlService>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
+pub(crate) async fn serve(
+    service: Arc<ControlService>,
+    state_dir: &Path,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let path = state_dir.join(SOCKET);
     let listener = open_socket(&path)?;
     let slots = Arc::new(Semaphore::new(CALLERS_MAX));

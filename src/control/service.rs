@@ -44,14 +44,29 @@ pub(crate) struct ControlService {
 impl ControlService {
     /// Returns the service of a daemon.
     #[must_use]
-    pub(crate) fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
+    pub(crate) fn of_daemon(
+        worker: Arc<Worker>,
+        folders: Folders,
+        last_words: Arc<LastWords>,
+    ) -> Self {
         let queue = worker.runtime.queue.clone();
         let live = worker.runtime.live.clone();
-        Self { queue, live, worker: Some(worker), folders, last_words, sources: SourcesHandle::default(), _lock: None }
+        Self {
+            queue,
+            live,
+            worker: Some(worker),
+            folders,
+            last_words,
+            sources: SourcesHandle::default(),
+            _lock: None,
+        }
     }
 
     /// Returns a service for one command, where no daemon runs.
-    pub(super) async fn for_one_command(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
+    pub(super) async fn for_one_command(
+        settings: Arc<Settings>,
+        lock: StateLock,
+    ) -> Result<Self, ControlError> {
         let state_dir = settings.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
@@ -73,28 +88,46 @@ impl ControlService {
     pub(crate) async fn answer(&self, request: ControlRequest) -> Answer {
         match request {
             ControlRequest::Status => self.show_status().await,
-            ControlRequest::Jobs { state, folder } => self.list_jobs(state, folder.as_deref()).await,
+            ControlRequest::Jobs { state, folder } => {
+                self.list_jobs(state, folder.as_deref()).await
+            }
             ControlRequest::Job { job } => self.show_job(job).await,
             ControlRequest::Why { path } => self.explain_path(&path).await,
             ControlRequest::Retry { job } => self.retry_job(job).await,
             ControlRequest::RetryFailed => self.retry_failed().await,
             ControlRequest::Redo { job } => self.redo_job(job).await,
             ControlRequest::Cancel { job } => self.cancel_job(job).await,
-            ControlRequest::Analyse { job, analyses, mail } => self.analyse_job(job, analyses, mail).await,
+            ControlRequest::Analyse { job, analyses, mail } => {
+                self.analyse_job(job, analyses, mail).await
+            }
             ControlRequest::Take { folder, path } => self.take_file(&folder, &path).await,
             ControlRequest::Scan { dry_run } => self.scan_folders(dry_run).await,
             ControlRequest::Pause { folder } => self.pause_folder(&folder).await,
             ControlRequest::Resume { folder } => self.resume_folder(&folder).await,
-            ControlRequest::Backlog { folder, process } => self.decide_backlog(&folder, process).await,
-            ControlRequest::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
-            ControlRequest::Try { file, config, what } => self.try_configuration(&file, &config, what).await,
+            ControlRequest::Backlog { folder, process } => {
+                self.decide_backlog(&folder, process).await
+            }
+            ControlRequest::CopyQueue => {
+                Err(Refusal::new("a copy of the queue is handed over on the socket alone"))
+            }
+            ControlRequest::Try { file, config, what } => {
+                self.try_configuration(&file, &config, what).await
+            }
             ControlRequest::Whoami { service } => self.show_profile(service.as_deref()).await,
-            ControlRequest::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
+            ControlRequest::SignIn { service, code, redirect_uri } => {
+                self.sign_in(&service, code, redirect_uri).await
+            }
             ControlRequest::SignOut { service } => self.sign_out(service.as_deref()).await,
-            ControlRequest::Meetings { service, page } => self.list_meetings(service.as_deref(), page).await,
+            ControlRequest::Meetings { service, page } => {
+                self.list_meetings(service.as_deref(), page).await
+            }
             ControlRequest::SourceList { source } => self.source_list(source.as_deref()).await,
-            ControlRequest::SourceFetch { source, id } => self.source_fetch(source.as_deref(), &id).await,
-            ControlRequest::Meeting { service, id } => self.show_meeting(service.as_deref(), &id).await,
+            ControlRequest::SourceFetch { source, id } => {
+                self.source_fetch(source.as_deref(), &id).await
+            }
+            ControlRequest::Meeting { service, id } => {
+                self.show_meeting(service.as_deref(), &id).await
+            }
         }
     }
 
@@ -117,7 +150,8 @@ impl ControlService {
         found.and_then(|folder| live.folders.get(&folder.id).cloned()).ok_or_else(|| {
             let names = live.settings.folders.iter().map(|folder| folder.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
-            Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {names}"))
+            Refusal::new(format!("there is no folder `{name}`"))
+                .hint(format!("the folders are: {names}"))
         })
     }
 
@@ -127,7 +161,10 @@ impl ControlService {
     }
 
     /// Finds a service of these settings, as [`Self::find_service`] does.
-    pub(super) fn service_of(live: &LiveConfig, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
+    pub(super) fn service_of(
+        live: &LiveConfig,
+        name: Option<&str>,
+    ) -> Result<Arc<ServiceHandle>, Refusal> {
         let found = match name {
             Some(name) => live.services.get(name),
             None if live.services.len() == 1 => live.services.values().next(),
@@ -146,7 +183,9 @@ impl ControlService {
     /// Finds the folder that a path lies in, and the path below it.
     pub(super) fn locate_path(&self, path: &Path) -> Option<(Arc<Folder>, PathBuf)> {
         let live = self.live_settings();
-        let real = path.parent().and_then(|parent| Some(std::fs::canonicalize(parent).ok()?.join(path.file_name()?)));
+        let real = path
+            .parent()
+            .and_then(|parent| Some(std::fs::canonicalize(parent).ok()?.join(path.file_name()?)));
         live.settings.folders.iter().find_map(|folder| {
             let root = std::fs::canonicalize(&folder.path).ok();
             let below = path
@@ -171,7 +210,9 @@ impl ControlService {
             }
             JobName::File(path) => {
                 let found = match self.locate_path(&path) {
-                    Some((folder, relative)) => self.queue.jobs().find_at_path(&folder.id, relative).await?,
+                    Some((folder, relative)) => {
+                        self.queue.jobs().find_at_path(&folder.id, relative).await?
+                    }
                     None => None,
                 };
                 found.ok_or_else(|| {
@@ -192,13 +233,15 @@ impl ControlService {
             since: clock::now(),
         };
         let new = self.queue.holds().add(hold, None).await?;
-        let outcome = if new { "is paused: nothing new is begun there" } else { "is paused already" };
+        let outcome =
+            if new { "is paused: nothing new is begun there" } else { "is paused already" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
     }
 
     async fn resume_folder(&self, name: &str) -> Answer {
         let folder = self.find_folder(name)?;
-        let was = self.queue.holds().release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
+        let was =
+            self.queue.holds().release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
         self.wake_daemon();
         let outcome = if was { "goes on" } else { "was not paused" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
@@ -208,14 +251,16 @@ impl ControlService {
         let folder = self.find_folder(name)?;
         let count = match self.watch_of(&folder.id) {
             Some(handle) => {
-                let decision = if process { BacklogDecision::Process } else { BacklogDecision::Skip };
+                let decision =
+                    if process { BacklogDecision::Process } else { BacklogDecision::Skip };
                 let decided = handle.backlog(decision).await;
                 decided.map_err(|error| match error.downcast::<StoreError>() {
                     Ok(error) => error.into(),
                     Err(error) => Refusal::new(text::one_line(&format!("{error:#}"), 500)),
                 })?
             }
-            None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
+            None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?)
+                .unwrap_or(u64::MAX),
         };
         let what = match (count, process) {
             (1, true) => "is queued",
@@ -226,13 +271,18 @@ impl ControlService {
         let none = count == 0 && process;
         let add = ShellCommand::new("minuted add FILE --folder").add_word(name);
         let more = if none { format!("; one that was skipped: {add}") } else { String::new() };
-        let message = format!("{} of folder `{name}` {what}{more}", text::format_count(count, "recording"));
+        let message =
+            format!("{} of folder `{name}` {what}{more}", text::format_count(count, "recording"));
         Ok(json!({ "folder": name, "count": count, "message": message }))
     }
 
     /// Returns the watch on a folder, where a daemon has one.
     pub(super) fn watch_of(&self, folder: &str) -> Option<FolderHandle> {
-        self.folders.read().expect("no thread panics while it holds the folders").get(folder).cloned()
+        self.folders
+            .read()
+            .expect("no thread panics while it holds the folders")
+            .get(folder)
+            .cloned()
     }
 }
 
@@ -265,7 +315,9 @@ impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Store(error) => error.into(),
-            CommandError::Refused { job, why, hint } => Self { hint, ..Self::new(format!("job {job} {why}")) },
+            CommandError::Refused { job, why, hint } => {
+                Self { hint, ..Self::new(format!("job {job} {why}")) }
+            }
         }
     }
 }

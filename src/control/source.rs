@@ -83,7 +83,8 @@ impl ControlService {
         if let Some(name) = name.filter(|_| rows.is_empty()) {
             self.source(Some(name))?;
         }
-        let shown: Vec<FetchedView> = rows.into_iter().map(|row| self.locate_recording(row)).collect();
+        let shown: Vec<FetchedView> =
+            rows.into_iter().map(|row| self.locate_recording(row)).collect();
         to_value(&shown)
     }
 
@@ -103,16 +104,26 @@ impl ControlService {
     pub(super) async fn source_fetch(&self, name: Option<&str>, id: &str) -> Answer {
         let source = self.source(name)?;
         if !sources::is_id(id) {
-            return Err(Refusal::new(format!("`{}` is not an id", one_line(id, 60))).hint("minuted source list"));
+            return Err(Refusal::new(format!("`{}` is not an id", one_line(id, 60)))
+                .hint("minuted source list"));
         }
         let now = clock::now();
         if let Some(spot) = self.queue.sources().request(&source.name, id, now).await? {
             let live = self.live_settings();
-            let root = live.folders.get(&spot.folder).map(|folder| folder.path.clone()).unwrap_or_default();
+            let root = live
+                .folders
+                .get(&spot.folder)
+                .map(|folder| folder.path.clone())
+                .unwrap_or_default();
             let place = root.join(&spot.path);
             let shown = printable_path(&place);
-            let message = format!("recording `{id}` of source `{}` was fetched already, to {shown}", source.name);
-            return Err(Refusal::new(message).hint(ShellCommand::new("minuted why").add_path(&place)));
+            let message = format!(
+                "recording `{id}` of source `{}` was fetched already, to {shown}",
+                source.name
+            );
+            return Err(
+                Refusal::new(message).hint(ShellCommand::new("minuted why").add_path(&place))
+            );
         }
         match &self.worker {
             Some(_) => self.sources.nudge(&source.name, id),
@@ -126,8 +137,11 @@ impl ControlService {
         let begun = tokio::time::Instant::now();
         loop {
             let rows = self.queue.sources().list(Some(source.name.clone())).await?;
-            let row = rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
-            let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
+            let row =
+                rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
+            let Some(row) = row else {
+                return Err(Refusal::new("a bug: the recording is not known"));
+            };
             match (row.state, row.error.as_deref()) {
                 (FetchedState::Placed, _) => return Ok(fetched_answer(&row)),
                 (FetchedState::Failed, error) => {
@@ -135,11 +149,13 @@ impl ControlService {
                 }
                 (FetchedState::Found | FetchedState::Placing, Some(error)) => {
                     let error = printable(error);
-                    let refusal = Refusal::new(format!("recording `{id}` has not arrived: {error}"));
+                    let refusal =
+                        Refusal::new(format!("recording `{id}` has not arrived: {error}"));
                     if self.worker.is_none() {
                         return Err(refusal);
                     }
-                    let again = row.due.map(|due| format_duration(clock::elapsed(clock::now(), due)));
+                    let again =
+                        row.due.map(|due| format_duration(clock::elapsed(clock::now(), due)));
                     let again = again.unwrap_or_default();
                     return Err(refusal.hint(format!("minuted keeps trying, next in {again}")));
                 }
@@ -150,12 +166,16 @@ impl ControlService {
             if is_idle && (self.worker.is_none() || begun.elapsed() > BEGINS) {
                 let holds = self.queue.holds().list().await?;
                 if let Some(hold) = most_urgent(&holds, &source.name) {
-                    return Err(Refusal::new(format!("source `{}` waits: {}", source.name, hold.detail))
-                        .hint("the recording is fetched when the source works again; minuted status"));
+                    return Err(Refusal::new(format!(
+                        "source `{}` waits: {}",
+                        source.name, hold.detail
+                    ))
+                    .hint("the recording is fetched when the source works again; minuted status"));
                 }
             }
             if self.worker.as_ref().is_none_or(|worker| worker.runtime.stop.is_cancelled()) {
-                return Err(Refusal::new("it did not arrive before minuted ended").hint("minuted source list"));
+                return Err(Refusal::new("it did not arrive before minuted ended")
+                    .hint("minuted source list"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -165,14 +185,17 @@ impl ControlService {
     async fn fetch_here(&self, source: &config::Source, id: &str) -> Result<(), Refusal> {
         let live = self.live_settings();
         let folder = live.folders.get(&source.into).cloned();
-        let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
+        let folder = folder.ok_or_else(|| {
+            Refusal::new(format!("there is no folder with the id `{}`", source.into))
+        })?;
         if self.queue.folders().read_root(&folder.id).await?.is_none() {
             return Err(Refusal::new(format!("minuted has not scanned folder `{}` yet", folder.name))
                 .hint("start `minuted run` once: files that are in a folder before that count as older than minuted"));
         }
         let ready: FolderReady = Arc::new(|| None);
         let parts = sources::SourceContext {
-            source: sources::connect_source(source, live.settings.workers).map_err(|error| failed_fetch(&error))?,
+            source: sources::connect_source(source, live.settings.workers)
+                .map_err(|error| failed_fetch(&error))?,
             settings: source.clone(),
             retry: live.settings.retry,
             accepts: self.accepted_extensions(&folder),
@@ -182,7 +205,8 @@ impl ControlService {
             queue: self.queue.clone(),
             ready,
         };
-        let mut engine = SourceEngine::new(parts, &self.sources).map_err(|error| failed_fetch(&error))?;
+        let mut engine =
+            SourceEngine::new(parts, &self.sources).map_err(|error| failed_fetch(&error))?;
         Ok(engine.fetch_recording(id).await?)
     }
 
@@ -196,14 +220,14 @@ impl ControlService {
             None => all.first().filter(|_| all.len() == 1),
         };
         found.cloned().ok_or_else(|| match (name, all.is_empty()) {
-            (_, true) => Refusal::new("no source is configured").hint("add a [[source]] to the configuration"),
+            (_, true) => Refusal::new("no source is configured")
+                .hint("add a [[source]] to the configuration"),
             (Some(name), false) => {
                 let message = format!("there is no source `{}`", one_line(name, 60));
                 Refusal::new(message).hint(format!("the sources are: {known}"))
             }
-            (None, false) => {
-                Refusal::new("there are several sources: name one").hint(format!("--source, one of: {known}"))
-            }
+            (None, false) => Refusal::new("there are several sources: name one")
+                .hint(format!("--source, one of: {known}")),
         })
     }
 
@@ -222,13 +246,20 @@ impl ControlService {
             SourceStatus {
                 name: source.name.clone(),
                 base_url: source.base_url.to_string(),
-                into: live.folders.get(&source.into).map_or(source.into.clone(), |folder| folder.name.clone()),
+                into: live
+                    .folders
+                    .get(&source.into)
+                    .map_or(source.into.clone(), |folder| folder.name.clone()),
                 state,
                 detail: hold.map(|hold| hold.detail.clone()),
                 since: hold.map(|hold| hold.since),
                 listed: view.listed,
                 next: view.next,
-                found: count_recordings(&counts, &source.name, &[FetchedState::Found, FetchedState::Placing]),
+                found: count_recordings(
+                    &counts,
+                    &source.name,
+                    &[FetchedState::Found, FetchedState::Placing],
+                ),
                 placed: count_recordings(&counts, &source.name, &[FetchedState::Placed]),
                 failed: count_recordings(&counts, &source.name, &[FetchedState::Failed]),
                 fetching: view.fetching.map(FetchingStatus::of),
@@ -247,7 +278,11 @@ impl ControlService {
         let row = self.queue.sources().find_at_path(folder, relative, job).await?;
         Ok(row.map(|row| {
             let reuse = if row.reuse { ", with its transcript" } else { "" };
-            let deleted = if row.deletion == Some(DeletionState::Done) { "; its copy there is deleted" } else { "" };
+            let deleted = if row.deletion == Some(DeletionState::Done) {
+                "; its copy there is deleted"
+            } else {
+                ""
+            };
             format!("source `{}` brought it (recording `{}`{reuse}{deleted})", row.source, row.id)
         }))
     }
@@ -260,8 +295,13 @@ fn most_urgent<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
 }
 
 /// Counts the recordings of a source in these states.
-fn count_recordings(counts: &[(String, FetchedState, u64)], source: &str, states: &[FetchedState]) -> u64 {
-    let matching = counts.iter().filter(|(name, state, _)| name == source && states.contains(state));
+fn count_recordings(
+    counts: &[(String, FetchedState, u64)],
+    source: &str,
+    states: &[FetchedState],
+) -> u64 {
+    let matching =
+        counts.iter().filter(|(name, state, _)| name == source && states.contains(state));
     matching.map(|(.., count)| count).sum()
 }
 

@@ -158,7 +158,10 @@ impl ControlService {
         let now = clock::now();
         // One service's documents are as good as another's for a count of what is slow.
         let poll = live.services.values().next().map(|handle| handle.settings.poll);
-        let slow = waiting.iter().filter(|job| poll.is_some_and(|poll| is_slow(&poll, job.since, now))).count();
+        let slow = waiting
+            .iter()
+            .filter(|job| poll.is_some_and(|poll| is_slow(&poll, job.since, now)))
+            .count();
         let status = StatusReport {
             daemon: self.worker.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -182,15 +185,20 @@ impl ControlService {
         let live = self.live_settings();
         let shown = live.services.values().map(|handle| {
             let name = handle.service.name().to_owned();
-            let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
+            let of_it =
+                holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
             // Faults that only a person can mend come first, then the reason why nothing can be
             // read; the rest recovers without help.
             let hold = of_it.min_by_key(|hold| hold.reason.urgency());
             let (signed_out, until) = match handle.account.as_ref().map(PaxsService::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
-                Some(SignIn::No { reason }) => {
-                    (Some(format!("{reason}; {}", ShellCommand::new("minuted login").add_word(&name))), None)
-                }
+                Some(SignIn::No { reason }) => (
+                    Some(format!(
+                        "{reason}; {}",
+                        ShellCommand::new("minuted login").add_word(&name)
+                    )),
+                    None,
+                ),
                 None => (None, None),
             };
             let state = match (hold, &signed_out) {
@@ -245,11 +253,16 @@ impl ControlService {
         let live = self.live_settings();
         let text = match hold.scope {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
-            Scope::Folder if hold.reason != HoldReason::Full => format!("{}: {}", hold.reason, hold.detail),
+            Scope::Folder if hold.reason != HoldReason::Full => {
+                format!("{}: {}", hold.reason, hold.detail)
+            }
             Scope::Folder => {
                 let next = self.queue.deliveries().next_retry(Some(hold.name.clone())).await?;
                 let text = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
-                return Ok(Some(format!("{text}; it resumes without help{}", next_try(next, clock::now()))));
+                return Ok(Some(format!(
+                    "{text}; it resumes without help{}",
+                    next_try(next, clock::now())
+                )));
             }
         };
         Ok(Some(with_cure(&text, held_by(hold, &live).cure.as_deref())))
@@ -273,7 +286,9 @@ impl ControlService {
             let Ok(job) = self.job_shown(id).await else { continue };
             let progress = &active.progress;
             let (sent, total) = progress.read();
-            let ends = progress.left(elapsed(active.since, now)).and_then(|left| now.checked_add(left).ok());
+            let ends = progress
+                .left(elapsed(active.since, now))
+                .and_then(|left| now.checked_add(left).ok());
             shown.push(RunningStatus {
                 id,
                 path: job.path,
@@ -305,10 +320,16 @@ mod tests {
 
     #[test]
     fn a_state_is_one_word_in_json_and_back() {
-        let held = HoldReason::ALL.iter().map(|reason| (ConnectionState::Held(*reason), reason.as_str()));
-        for (state, word) in held.chain([(ConnectionState::Up, "up"), (ConnectionState::Unknown, "unknown")]) {
+        let held =
+            HoldReason::ALL.iter().map(|reason| (ConnectionState::Held(*reason), reason.as_str()));
+        for (state, word) in
+            held.chain([(ConnectionState::Up, "up"), (ConnectionState::Unknown, "unknown")])
+        {
             assert_eq!(serde_json::to_value(state).expect("JSON"), word);
-            assert_eq!(serde_json::from_value::<ConnectionState>(word.into()).expect("a state"), state);
+            assert_eq!(
+                serde_json::from_value::<ConnectionState>(word.into()).expect("a state"),
+                state
+            );
         }
     }
 
@@ -360,11 +381,24 @@ mod tests {
             ends: None,
         };
         let shown = serde_json::json!([service, source, folder, running]);
-        assert_eq!(serde_json::from_value::<ServiceStatus>(shown[0].clone()).expect("a service"), service);
-        assert_eq!(serde_json::from_value::<SourceStatus>(shown[1].clone()).expect("a source"), source);
-        assert_eq!(serde_json::from_value::<FolderStatus>(shown[2].clone()).expect("a folder"), folder);
-        assert_eq!(serde_json::from_value::<RunningStatus>(shown[3].clone()).expect("a job"), running);
-        let lines = shown.as_array().into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            serde_json::from_value::<ServiceStatus>(shown[0].clone()).expect("a service"),
+            service
+        );
+        assert_eq!(
+            serde_json::from_value::<SourceStatus>(shown[1].clone()).expect("a source"),
+            source
+        );
+        assert_eq!(
+            serde_json::from_value::<FolderStatus>(shown[2].clone()).expect("a folder"),
+            folder
+        );
+        assert_eq!(
+            serde_json::from_value::<RunningStatus>(shown[3].clone()).expect("a job"),
+            running
+        );
+        let lines =
+            shown.as_array().into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"base_url":"https://paxs.test/","detail":"nobody has signed in","name":"paxs","next_try":null,"signed_in_until":null,"since":"1970-01-01T00:00:00Z","state":"signed_out"}
         {"base_url":"https://calls.test/","detail":null,"failed":3,"fetching":null,"found":1,"into":"sales","listed":null,"name":"calls","next":"1970-01-01T00:00:00Z","placed":2,"since":null,"state":"up"}

@@ -6,7 +6,9 @@ use std::{path::Path, sync::Arc};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail};
+use super::{
+    Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail,
+};
 use crate::{
     config::{Environment, Settings, parse},
     runtime::LiveConfig,
@@ -14,7 +16,12 @@ use crate::{
 };
 
 impl ControlService {
-    pub(super) async fn try_configuration(&self, file: &Path, config: &str, what: ConfigTrial) -> Answer {
+    pub(super) async fn try_configuration(
+        &self,
+        file: &Path,
+        config: &str,
+        what: ConfigTrial,
+    ) -> Answer {
         let live = self.live_settings();
         let settings = parse(config, file, Environment::get()).map_err(|error| {
             let message = one_line(&error.render(false), 500);
@@ -29,26 +36,27 @@ impl ControlService {
             ConfigTrial::Service(name) => {
                 // An unchanged service is the daemon's own, because its sign-in has one owner.
                 let tried = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
-                let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
+                let tried =
+                    tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
                 let handle = Self::service_of(&tried, Some(&name))?;
                 let is_own = live.services.get(&name).is_some_and(|own| Arc::ptr_eq(own, &handle));
                 self.profile_of(&handle, is_own).await
             }
             ConfigTrial::Writer(name) => {
                 let tried = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
-                let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
+                let tried =
+                    tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
                 let handle = Self::service_of(&tried, Some(&name))?;
                 let answered = handle.service.try_writer().await;
-                let answer = answered.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
+                let answer =
+                    answered.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
                 Ok(json!({ "answer": answer }))
             }
-            ConfigTrial::Mail(to) => {
-                match &settings.email {
-                    Some(email) => try_mail(email, to.as_deref()).await,
-                    None => Err(Refusal::new("no mail is configured")
-                        .hint("add an [email] table; config.example.toml shows it")),
-                }
-            }
+            ConfigTrial::Mail(to) => match &settings.email {
+                Some(email) => try_mail(email, to.as_deref()).await,
+                None => Err(Refusal::new("no mail is configured")
+                    .hint("add an [email] table; config.example.toml shows it")),
+            },
         }
     }
 }

@@ -40,7 +40,9 @@ pub(crate) struct WhyAnswer {
 impl ControlService {
     pub(super) async fn explain_path(&self, path: &Path) -> Answer {
         let shown = printable_path(path);
-        let Some((folder, relative)) = self.locate_path(path) else { return self.why_outside(path, shown).await };
+        let Some((folder, relative)) = self.locate_path(path) else {
+            return self.why_outside(path, shown).await;
+        };
         let view = self.watch_of(&folder.id).map(|handle| handle.view().clone());
         let id = folder.id.clone();
         let below = relative.clone();
@@ -49,13 +51,19 @@ impl ControlService {
         let place = folder.clone();
         let inner = relative.clone();
         let service = self.live_settings().services.get(&folder.service).map(Arc::clone);
-        let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.runtime.open_files)).unwrap_or_default();
+        let open_files = self
+            .worker
+            .as_ref()
+            .map(|worker| Arc::clone(&worker.runtime.open_files))
+            .unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
             let seen = seen.with_use(&open_files, &place, &inner);
-            let counts = matches!(seen, Seen::Sidecar(SidecarScope::Recording(_) | SidecarScope::Directory));
-            let mistakes =
-                service.filter(|_| counts).map(|service| sidecar::mistakes(&place, &service.settings, &inner));
+            let counts =
+                matches!(seen, Seen::Sidecar(SidecarScope::Recording(_) | SidecarScope::Directory));
+            let mistakes = service
+                .filter(|_| counts)
+                .map(|service| sidecar::mistakes(&place, &service.settings, &inner));
             (seen, mistakes.unwrap_or_default())
         });
         let (seen, mistakes) = look.await.map_err(|error| Refusal::new(error.to_string()))?;
@@ -109,10 +117,19 @@ impl ControlService {
     }
 
     /// Returns the answer about a file that has a job.
-    fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> WhyAnswer {
-        let (answer, hint) =
-            explain_job(&job, ExplainContext { daemon: self.worker.is_some(), is_gone, now: clock::now() });
-        let more = (job.state == JobState::Failed).then(|| format!("minuted job {} shows its history", job.id));
+    fn of_job(
+        &self,
+        path: String,
+        folder: Option<String>,
+        job: JobView,
+        is_gone: bool,
+    ) -> WhyAnswer {
+        let (answer, hint) = explain_job(
+            &job,
+            ExplainContext { daemon: self.worker.is_some(), is_gone, now: clock::now() },
+        );
+        let more = (job.state == JobState::Failed)
+            .then(|| format!("minuted job {} shows its history", job.id));
         let is_over = job.state.is_over();
         let hint = join_hints(self.without_daemon().filter(|_| !is_over), join_hints(hint, more));
         WhyAnswer { path, folder, answer, hint, job: Some(job) }
@@ -166,7 +183,10 @@ impl ControlService {
             }
             Seen::Unseen if self.worker.is_some() => Some("minuted scan looks at once".to_owned()),
             Seen::Settling(file) if matches!(file.in_use, Some(InUse::Written(_))) => {
-                Some(format!("where nobody writes to it any more: {}", ShellCommand::new("touch").add_path(path)))
+                Some(format!(
+                    "where nobody writes to it any more: {}",
+                    ShellCommand::new("touch").add_path(path)
+                ))
             }
             Seen::Unseen
             | Seen::Trouble(_)
@@ -190,25 +210,33 @@ impl ControlService {
 
     /// Returns the answer about a file outside all folders, which may belong to a former folder.
     async fn why_outside(&self, path: &Path, shown: String) -> Answer {
-        let folders = self.live_settings().settings.folders.iter().map(|folder| folder.id.clone()).collect();
+        let folders =
+            self.live_settings().settings.folders.iter().map(|folder| folder.id.clone()).collect();
         if let Some(id) = self.queue.jobs().find_outside(path.to_owned(), folders).await? {
             let job = self.job_shown(id).await?;
             let folder = Some(job.folder.clone());
             let mut why = self.of_job(shown, folder, job, false);
-            why.answer = format!("it lies in no watched folder; a file of this name was: {}", why.answer);
+            why.answer =
+                format!("it lies in no watched folder; a file of this name was: {}", why.answer);
             return to_value(&why);
         }
-        let names: Vec<String> =
-            self.live_settings().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
+        let names: Vec<String> = self
+            .live_settings()
+            .settings
+            .folders
+            .iter()
+            .map(|folder| printable_path(&folder.path))
+            .collect();
         let answer = "it lies in no watched folder".to_owned();
         let hint = Some(format!("the folders are: {}", names.join(", ")));
         to_value(&WhyAnswer { path: shown, folder: None, answer, hint, job: None })
     }
 
     fn without_daemon(&self) -> Option<String> {
-        self.worker
-            .is_none()
-            .then(|| "no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)".to_owned())
+        self.worker.is_none().then(|| {
+            "no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)"
+                .to_owned()
+        })
     }
 }
 
@@ -216,21 +244,34 @@ impl ControlService {
 fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> WhyAnswer {
     let (answer, hint) = match forgotten {
         Forgotten { done: Some(at), notes } => {
-            let notes =
-                notes.as_deref().map(|notes| format!("; its notes were written to `{}`", printable_path(notes)));
+            let notes = notes
+                .as_deref()
+                .map(|notes| format!("; its notes were written to `{}`", printable_path(notes)));
             let day = at.strftime("%F");
             let answer = format!(
                 "its content was done on {day}, and its job was removed from the history{}",
                 notes.unwrap_or_default()
             );
-            (answer, format!("{} makes a new meeting and new notes", ShellCommand::new("minuted redo").add_path(path)))
+            (
+                answer,
+                format!(
+                    "{} makes a new meeting and new notes",
+                    ShellCommand::new("minuted redo").add_path(path)
+                ),
+            )
         }
         Forgotten { done: None, .. } => (
             "it had a job, which made no notes and was removed from the history".to_owned(),
             format!("{} queues it again", ShellCommand::new("touch").add_path(path)),
         ),
     };
-    WhyAnswer { path: printable_path(path), folder: Some(folder), answer, hint: Some(hint), job: None }
+    WhyAnswer {
+        path: printable_path(path),
+        folder: Some(folder),
+        answer,
+        hint: Some(hint),
+        job: None,
+    }
 }
 
 /// Joins two hints.

@@ -21,9 +21,13 @@ pub(super) async fn charge_crash(queue: &Store, last_words: &LastWords) -> Resul
         let shown = format!("`{}` (folder `{folder}`)", printable_path(path));
         let times = queue.files().count_crash(&parsed, clock::now()).await?;
         if times < CRASHES_MAX {
-            tracing::warn!("minuted died while it looked into {shown}: {times} of {CRASHES_MAX} times");
+            tracing::warn!(
+                "minuted died while it looked into {shown}: {times} of {CRASHES_MAX} times"
+            );
         } else {
-            tracing::error!("minuted died {times} times while it looked into {shown}: it is set aside");
+            tracing::error!(
+                "minuted died {times} times while it looked into {shown}: it is set aside"
+            );
         }
     }
     if let Err(error) = last_words.clear() {

@@ -34,7 +34,9 @@ pub(super) async fn reconcile_folders(parts: &Parts) {
         live.settings.folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
     let ended: Vec<String> = running
         .iter()
-        .filter(|(id, watched)| wanted.get(id.as_str()).is_none_or(|folder| **folder != watched.settings))
+        .filter(|(id, watched)| {
+            wanted.get(id.as_str()).is_none_or(|folder| **folder != watched.settings)
+        })
         .map(|(id, _)| id.clone())
         .collect();
     for id in ended {
@@ -73,7 +75,9 @@ async fn reconsider_jobs(parts: &Parts, folder: &Folder) {
     let beyond = queue.files().reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
     match unsupported.and_then(|unsupported| Ok(unsupported + beyond?)) {
         Ok(0) => {}
-        Ok(count) => tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name),
+        Ok(count) => {
+            tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name)
+        }
         Err(error) => parts.runtime.queue_failed("look at skipped files again", &error),
     }
 }
@@ -84,7 +88,8 @@ fn start_folder(parts: &Parts, folder: &Folder) -> Watched {
     folder_views(parts).insert(folder.id.clone(), handle);
     let accepts = folder_extensions(parts, folder);
     let link = link_worker(&parts.worker, &folder.id);
-    let queue = FolderQueue::new(parts.runtime.queue.clone(), folder, Arc::clone(&parts.last_words), link);
+    let queue =
+        FolderQueue::new(parts.runtime.queue.clone(), folder, Arc::clone(&parts.last_words), link);
     let open_files = Arc::clone(&parts.runtime.open_files);
     let running = watch::run(folder.clone(), accepts, queue, end, stop.clone(), open_files);
     let ended = stop.clone();
@@ -124,7 +129,9 @@ fn link_worker(worker: &Arc<Worker>, folder: &str) -> WorkerLink {
             announcing.runtime.tasks.spawn(async move { tidying.tidy_converted().await });
         }),
         announce_retries: Box::new(move || nudging.runtime.nudge()),
-        handle_queue_error: Box::new(move |operation, error| failing.runtime.queue_failed(operation, error)),
+        handle_queue_error: Box::new(move |operation, error| {
+            failing.runtime.queue_failed(operation, error)
+        }),
         unsupported_reason: Box::new(move || unsupported_reason(&explaining, &folder)),
     }
 }
@@ -137,6 +144,8 @@ fn unsupported_reason(worker: &Worker, folder: &str) -> String {
     handle.map(|handle| control::unsupported(folder, handle.service.as_ref())).unwrap_or_default()
 }
 
-fn folder_views(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
+fn folder_views(
+    parts: &Parts,
+) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
     parts.folders.write().expect("no thread panics while it holds the folders")
 }

@@ -85,7 +85,11 @@ struct Parts {
 ///
 /// # Errors
 /// When it cannot start, or a part of it ended early.
-pub(crate) async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
+pub(crate) async fn run(
+    settings: Settings,
+    mut signals: Signals,
+    once: bool,
+) -> anyhow::Result<Ended> {
     let _lock = StateLock::acquire(&settings.state_dir, LOCK_PATIENCE).await?;
     let parts = start_daemon(settings).await.map_err(with_cure)?;
     let ended = tokio::select! {
@@ -108,7 +112,9 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let queue = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await??;
     let recovered = queue.jobs().recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
-        tracing::info!("{recovered} jobs were interrupted by a crash and go on, which is not counted as an attempt");
+        tracing::info!(
+            "{recovered} jobs were interrupted by a crash and go on, which is not counted as an attempt"
+        );
     }
     let last_words = Arc::new(LastWords::new(&settings.state_dir));
     crashes::charge_crash(&queue, &last_words).await?;
@@ -145,7 +151,9 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
         fatal,
         loops,
     };
-    reconcile::find_earlier_work(&parts).await.context("failed to compare the queue with the notes on disk")?;
+    reconcile::find_earlier_work(&parts)
+        .await
+        .context("failed to compare the queue with the notes on disk")?;
     orphaned_jobs::settle_orphan(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
     folders::reconcile_folders(&parts).await;
@@ -158,8 +166,13 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
         crate::text::format_count(settings.folders.len() as u64, "folder"),
         crate::text::printable_path(&settings.file)
     );
-    for service in settings.services.values().filter(|service| matches!(service.kind, Kind::Ondevice(_))) {
-        tracing::info!("service `{}` is the engine on this machine: its recordings stay here", service.name);
+    for service in
+        settings.services.values().filter(|service| matches!(service.kind, Kind::Ondevice(_)))
+    {
+        tracing::info!(
+            "service `{}` is the engine on this machine: its recordings stay here",
+            service.name
+        );
     }
     Ok(parts)
 }
@@ -167,14 +180,24 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
 /// Says what to do about a state directory that cannot be written at the start; systemd tries again by itself.
 fn with_cure(error: anyhow::Error) -> anyhow::Error {
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(StoreError::Full)) || cause.downcast_ref().is_some_and(access::is_full)
+        matches!(cause.downcast_ref(), Some(StoreError::Full))
+            || cause.downcast_ref().is_some_and(access::is_full)
     };
-    let is_locked =
-        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Locked));
+    let is_locked = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(StoreError::Locked))
+    };
     if error.chain().any(is_full) {
-        Hinted::new(format!("{error:#}"), "make room on the disk of the state directory and start again").into()
+        Hinted::new(
+            format!("{error:#}"),
+            "make room on the disk of the state directory and start again",
+        )
+        .into()
     } else if error.chain().any(is_locked) {
-        Hinted::new(format!("{error:#}"), "close that program, which `fuser -v` names, and start again").into()
+        Hinted::new(
+            format!("{error:#}"),
+            "close that program, which `fuser -v` names, and start again",
+        )
+        .into()
     } else {
         error
     }
@@ -188,7 +211,11 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
     spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
-    let desk = ControlService::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
+    let desk = ControlService::of_daemon(
+        Arc::clone(worker),
+        Arc::clone(&parts.folders),
+        Arc::clone(&parts.last_words),
+    );
     let desk = Arc::new(desk.with_sources(parts.sources.clone()));
     let stop = parts.stop.clone();
     let dir: PathBuf = state_dir.to_owned();
@@ -257,11 +284,14 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
     if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
         tracing::warn!("`state_dir` and `[log]` only change with a restart");
     }
-    let former = match removed_folders::watch_former_folders(&parts.runtime.queue, &settings).await {
+    let former = match removed_folders::watch_former_folders(&parts.runtime.queue, &settings).await
+    {
         Ok(former) => former,
         Err(error) => return Err(report_refused_config(&error)),
     };
-    match LiveConfig::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
+    match LiveConfig::build(Arc::new(settings), &parts.loops, Some(&before))
+        .map(|live| live.with_former(former))
+    {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
             parts.runtime.forget_refusals();

@@ -73,7 +73,8 @@ async fn sources_are_idle(parts: &Parts) -> u64 {
         let mut down = 0;
         let mut held = 0;
         for source in &live.settings.sources {
-            let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
+            let mut of_it =
+                holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
             let view = parts.sources.view(&source.name);
             let is_idle = view.as_ref().is_none_or(|view| view.idle && view.listed.is_some());
             busy |= view.is_some_and(|view| view.next.is_none());
@@ -106,11 +107,16 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
             Ok(left) => {
                 let blocks = BlockedFolders::of(parts).await;
                 let open = |by: &dyn Fn(&String) -> bool| -> u64 {
-                    left.by_folder.iter().filter(|(folder, _)| by(folder)).map(|(_, count)| count).sum()
+                    left.by_folder
+                        .iter()
+                        .filter(|(folder, _)| by(folder))
+                        .map(|(_, count)| count)
+                        .sum()
                 };
                 let all = open(&|_| true);
                 let held = open(&|folder| blocks.held.contains(folder));
-                let blocked = open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
+                let blocked =
+                    open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
                 let tally = Tally {
                     failed: left.failed,
                     held: held + left.invalid_metadata,
@@ -126,7 +132,9 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
                 let since = *stuck.get_or_insert_with(Instant::now);
                 if !is_stuck {
                     stuck = None;
-                } else if is_idle && since.elapsed() >= parts.runtime.live().settings.retry.delay_max * PROBES {
+                } else if is_idle
+                    && since.elapsed() >= parts.runtime.live().settings.retry.delay_max * PROBES
+                {
                     return tally;
                 }
             }

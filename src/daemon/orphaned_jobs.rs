@@ -18,7 +18,9 @@ const RUNS_FOR: Duration = Duration::from_secs(60);
 pub(super) async fn recover_orphans(parts: &Parts) {
     let at_work: Vec<JobId> = parts.worker.activity.snapshot().into_keys().collect();
     let now = clock::now();
-    let before = now.saturating_sub(SignedDuration::try_from(RUNS_FOR).unwrap_or_default()).unwrap_or(Timestamp::MIN);
+    let before = now
+        .saturating_sub(SignedDuration::try_from(RUNS_FOR).unwrap_or_default())
+        .unwrap_or(Timestamp::MIN);
     match parts.runtime.queue.jobs().recover(at_work, before, now).await {
         Ok(0) => {}
         Ok(count) => {
@@ -41,7 +43,12 @@ async fn settle_orphans(parts: &Parts) -> Result<(), StoreError> {
     let mut moved = BTreeSet::new();
     for (job, folder) in parts.runtime.queue.deliveries().list_idle().await? {
         if let Some(folder) = live.folders.get(&folder) {
-            parts.runtime.queue.deliveries().settle_job(job, post_delivery_actions(folder), clock::now()).await?;
+            parts
+                .runtime
+                .queue
+                .deliveries()
+                .settle_job(job, post_delivery_actions(folder), clock::now())
+                .await?;
             moved.insert(job);
         }
     }

@@ -7,7 +7,10 @@
 //! So it is with a queue of that mark that knows of fewer meetings than were asked for ([`crate::store::Maintenance::lacks_creations`]):
 //! between two marks it was put back to what it had been.
 
-use std::{ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{
+    ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 
@@ -67,14 +70,20 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
 
 /// Returns the hold of a service that does not work.
 async fn service_down_hold(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
-    let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down;
+    let is_it = |hold: &Hold| {
+        hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down
+    };
     Ok(parts.runtime.queue.holds().list().await?.into_iter().find(is_it))
 }
 
 /// The folders whose recordings go to a service.
 fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
     let live = parts.runtime.live();
-    live.folders.values().filter(|folder| folder.service == service).map(|folder| folder.id.clone()).collect()
+    live.folders
+        .values()
+        .filter(|folder| folder.service == service)
+        .map(|folder| folder.id.clone())
+        .collect()
 }
 
 /// A service that did not work before a restart is left alone for as long as its jobs were put off: it may have asked
@@ -112,7 +121,8 @@ async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::
 /// while the queue changes its mark, the file knows both.
 pub(super) async fn renew_mark(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.runtime.queue;
-    let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
+    let mark =
+        format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
     if let Some(before) = queue.maintenance().recall("mark").await? {
         write_mark(parts, format!("{before}\n{mark}")).await?;
     }
@@ -125,7 +135,8 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
     let write = move || -> std::io::Result<()> {
         let path = dir.join(MARK);
         let next = dir.join("mark.tmp");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(marks.as_bytes())?;
         file.sync_all()?;
         Effect::Mark.during(|| {
@@ -144,13 +155,21 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
         if read.contains(&name) || !handle.service.has_markers() {
-            parts.runtime.queue.holds().release(Scope::Service, &name, &[HoldReason::Reading]).await?;
+            parts
+                .runtime
+                .queue
+                .holds()
+                .release(Scope::Service, &name, &[HoldReason::Reading])
+                .await?;
             release_if_recovered(parts, handle).await?;
         } else {
-            let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
+            let detail =
+                "its list of meetings is read before anything is created, because the queue is new"
+                    .to_owned();
             let name = name.clone();
             let since = clock::now();
-            let hold = Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
+            let hold =
+                Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
             parts.runtime.queue.holds().add(hold, None).await?;
         }
         parts.runtime.changed.notify_one();
@@ -216,13 +235,20 @@ async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
     Ok(all)
 }
 
-async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
+async fn read_service_list(
+    parts: &Parts,
+    handle: &ServiceHandle,
+    mut read: Vec<String>,
+) -> anyhow::Result<bool> {
     let queue = &parts.runtime.queue;
     let name = handle.service.name();
     match Effect::CallMarkers.during_async(handle.service.list_markers()).await {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
-            queue.maintenance().take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;
+            queue
+                .maintenance()
+                .take_markers(name, believable_markers(&parts.runtime.live(), name, markers))
+                .await?;
             read.push(name.to_owned());
             queue.maintenance().remember("reconciled", serde_json::to_string(&read)?).await?;
             release_if_recovered(parts, handle).await?;
@@ -250,8 +276,13 @@ async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<
 
 /// Returns the markers of a service's list that may be minuted's: whoever shares the account can write one. One of a folder
 /// that another service works for is none; that of a folder which is not configured now may be again.
-fn believable_markers(live: &LiveConfig, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
-    let is_foreign = |id: &str| live.folders.get(id).is_some_and(|folder| folder.service != service);
+fn believable_markers(
+    live: &LiveConfig,
+    service: &str,
+    markers: Vec<(Key, String)>,
+) -> Vec<(Key, String)> {
+    let is_foreign =
+        |id: &str| live.folders.get(id).is_some_and(|folder| folder.service != service);
     markers.into_iter().filter(|(key, _)| key.is_believable() && !is_foreign(&key.folder)).collect()
 }
 
@@ -290,7 +321,9 @@ async fn take_in_notes(queue: &Store, settings: std::sync::Arc<Settings>) -> any
 
 fn note_directories(folder: &Folder) -> Vec<&Path> {
     match (&folder.notes_dir, &folder.on_success) {
-        (Some(dir), OnSuccess::Keep | OnSuccess::Move(_) | OnSuccess::Delete) => vec![&folder.path, dir],
+        (Some(dir), OnSuccess::Keep | OnSuccess::Move(_) | OnSuccess::Delete) => {
+            vec![&folder.path, dir]
+        }
         (None, _) => vec![&folder.path],
     }
 }
@@ -308,7 +341,8 @@ impl Proofs<'_> {
     fn walk_directory(&mut self, dir: &Dir, depth: usize) {
         let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
         for entry in entries.flatten() {
-            let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+            let name: &OsStr =
+                std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
             if name == "." || name == ".." {
                 continue;
             }
@@ -322,7 +356,9 @@ impl Proofs<'_> {
                         self.walk_directory(&below, depth - 1);
                     }
                 }
-                Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
+                Ok(Some(Entry::File(_)))
+                    if path.extension() == Some(OsStr::new("md")) && is_document(name) =>
+                {
                     if let Some(proof) = head_proof(dir, name) {
                         self.add_proof(dir, name, proof);
                     }
@@ -335,7 +371,10 @@ impl Proofs<'_> {
     fn add_proof(&mut self, dir: &Dir, name: &OsStr, proof: Proof) {
         let Proof { key, partial } = proof;
         if key.folder != self.folder.id || !key.is_believable() {
-            tracing::debug!("`{}` proves nothing here: its key is `{key}`", printable_path(&dir.path().join(name)));
+            tracing::debug!(
+                "`{}` proves nothing here: its key is `{key}`",
+                printable_path(&dir.path().join(name))
+            );
             return;
         }
         let path = printable_path(&dir.path().join(name));

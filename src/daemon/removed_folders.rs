@@ -16,7 +16,10 @@ pub(super) async fn watch_former_folders(
     let before = queue.maintenance().recall("config").await?;
     let here: Vec<String> = settings.folders.iter().map(|folder| folder.id.clone()).collect();
     if let Some(before) = before {
-        let left = former_folders(&before, &settings.file).into_keys().filter(|id| !here.contains(id)).collect();
+        let left = former_folders(&before, &settings.file)
+            .into_keys()
+            .filter(|id| !here.contains(id))
+            .collect();
         queue.folders().keep_former(left, here, before).await?;
     }
     let file = settings.file.clone();

@@ -36,14 +36,16 @@ pub(super) async fn reconcile_sources(parts: &Parts) {
         .settings
         .sources
         .iter()
-        .filter_map(|source| Some((source.name.as_str(), (source, live.settings.folder(&source.into)?))))
+        .filter_map(|source| {
+            Some((source.name.as_str(), (source, live.settings.folder(&source.into)?)))
+        })
         .collect();
     let ended: Vec<String> = running
         .iter()
         .filter(|(name, it)| {
-            wanted
-                .get(name.as_str())
-                .is_none_or(|(source, folder)| describe_folder(parts, source, folder) != it.settings)
+            wanted.get(name.as_str()).is_none_or(|(source, folder)| {
+                describe_folder(parts, source, folder) != it.settings
+            })
         })
         .map(|(name, _)| name.clone())
         .collect();
@@ -70,7 +72,8 @@ async fn release_removed_sources(parts: &Parts, names: &[&str]) {
     for hold in parts.runtime.queue.holds().list().await.unwrap_or_default() {
         if hold.scope == Scope::Source
             && !names.contains(&hold.name.as_str())
-            && let Err(error) = parts.runtime.queue.holds().release(Scope::Source, &hold.name, &[hold.reason]).await
+            && let Err(error) =
+                parts.runtime.queue.holds().release(Scope::Source, &hold.name, &[hold.reason]).await
         {
             parts.runtime.queue_failed("forget what held a source", &error);
         }
@@ -144,7 +147,9 @@ fn folder_readiness(folders: Folders, folder: &Folder) -> FolderReady {
             return Some(format!("folder `{name}` is not watched"));
         };
         match status.trouble.filter(|trouble| trouble.kind.blocks_stages()) {
-            Some(trouble) => Some(format!("folder `{name}`: {}", crate::text::one_line(&trouble.detail, 300))),
+            Some(trouble) => {
+                Some(format!("folder `{name}`: {}", crate::text::one_line(&trouble.detail, 300)))
+            }
             None if status.scan.is_none() => Some(format!("folder `{name}` was not scanned yet")),
             None => None,
         }

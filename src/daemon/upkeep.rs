@@ -112,17 +112,27 @@ async fn check_lost_files(parts: &Parts) {
     let now = clock::now();
     let held: Vec<_> = queue.holds().list().await.unwrap_or_default();
     for folder in &parts.runtime.live().settings.folders {
-        if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason.blocks_stages())
-        {
+        if held.iter().any(|hold| {
+            hold.scope == Scope::Folder && hold.name == folder.id && hold.reason.blocks_stages()
+        }) {
             continue;
         }
         let seen_to = async {
             if queue.jobs().any_waits_for_file(&folder.id).await? {
-                let woken = queue.folders().wake_files(&folder.id, time_before(now, UNREADABLE_EVERY), now).await?;
-                let cancelled = queue.folders().cancel_lost(&folder.id, time_before(now, LOST_AFTER), now).await?;
+                let woken = queue
+                    .folders()
+                    .wake_files(&folder.id, time_before(now, UNREADABLE_EVERY), now)
+                    .await?;
+                let cancelled = queue
+                    .folders()
+                    .cancel_lost(&folder.id, time_before(now, LOST_AFTER), now)
+                    .await?;
                 if cancelled > 0 {
                     parts.worker.tidy_converted().await;
-                    tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
+                    tracing::info!(
+                        "{cancelled} jobs of folder `{}` are cancelled: their files are gone",
+                        folder.name
+                    );
                 }
                 if woken > 0 {
                     parts.runtime.nudge();
@@ -158,7 +168,8 @@ async fn check_queue(parts: &Parts) -> bool {
 
 /// Looks whether a full disk of the queue has room again.
 async fn check_disk(parts: &Parts) {
-    if parts.runtime.disk_full.load(Ordering::Relaxed) && reconcile::renew_mark(parts).await.is_ok() {
+    if parts.runtime.disk_full.load(Ordering::Relaxed) && reconcile::renew_mark(parts).await.is_ok()
+    {
         parts.runtime.has_room();
     }
 }
@@ -170,12 +181,24 @@ async fn release_deliveries(parts: &Parts) {
         for hold in runtime.queue.holds().list().await? {
             match hold.scope {
                 Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
-                    if !runtime.queue.deliveries().is_any_due(Lane::Files, Some(hold.name.clone())).await? {
-                        runtime.end_hold(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
+                    if !runtime
+                        .queue
+                        .deliveries()
+                        .is_any_due(Lane::Files, Some(hold.name.clone()))
+                        .await?
+                    {
+                        runtime
+                            .end_hold(
+                                Scope::Folder,
+                                &hold.name,
+                                &HoldReason::ended_by(EndedBy::Delivery),
+                            )
+                            .await;
                     }
                 }
                 Scope::Service
-                    if hold.name == SMTP && !runtime.queue.deliveries().is_any_due(Lane::Mails, None).await? =>
+                    if hold.name == SMTP
+                        && !runtime.queue.deliveries().is_any_due(Lane::Mails, None).await? =>
                 {
                     mail_works(runtime).await?;
                 }
@@ -194,7 +217,10 @@ async fn check_keys(parts: &Parts) {
     let runtime = &parts.runtime;
     let live = runtime.live();
     let holds = runtime.queue.holds().list().await.unwrap_or_default();
-    for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
+    for hold in holds
+        .iter()
+        .filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut)
+    {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
             runtime.end_hold(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
@@ -212,10 +238,13 @@ struct Post {
 impl Post {
     fn record_failure(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
-        let wait = backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
+        let wait =
+            backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
         self.not_before = now.checked_add(wait).ok();
         if self.failures == 1 {
-            tracing::warn!("the operator's mail waits, and is tried again until it goes: {error}; minuted check");
+            tracing::warn!(
+                "the operator's mail waits, and is tried again until it goes: {error}; minuted check"
+            );
         }
     }
 
@@ -231,7 +260,9 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     let queue = &parts.runtime.queue;
     let (notices, last) = match queue.holds().list_unsent_notices(DIGEST_MAX).await {
         Ok(found) => found,
-        Err(error) => return parts.runtime.queue_failed("read what the operator should know", &error),
+        Err(error) => {
+            return parts.runtime.queue_failed("read what the operator should know", &error);
+        }
     };
     let Some(newest) = notices.last().map(|notice| notice.id) else { return };
     let now = clock::now();
@@ -243,10 +274,16 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     let live = parts.runtime.live();
     let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
     if let Some(mailer) = parts.delivery.current_mailer(&live.settings).filter(|_| wanted) {
-        let notices: Vec<DigestEntry> =
-            notices.into_iter().map(|notice| DigestEntry { at: notice.at, text: notice.text }).collect();
+        let notices: Vec<DigestEntry> = notices
+            .into_iter()
+            .map(|notice| DigestEntry { at: notice.at, text: notice.text })
+            .collect();
         if let Err(error) = mailer.send_digest(&notices).await {
-            return post.record_failure(&one_line(&error.to_string(), 300), &live.settings.retry, now);
+            return post.record_failure(
+                &one_line(&error.to_string(), 300),
+                &live.settings.retry,
+                now,
+            );
         }
         post.record_success();
     }
@@ -262,11 +299,16 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.read_profile().await.is_ok() {
-                parts.runtime.end_hold(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
+                parts
+                    .runtime
+                    .end_hold(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn))
+                    .await;
             }
         }
         Freshness::Failing { days_left, message } => {
-            tracing::warn!("the sign-in at `{name}` could not be refreshed ({days_left} days left): {message}");
+            tracing::warn!(
+                "the sign-in at `{name}` could not be refreshed ({days_left} days left): {message}"
+            );
         }
         Freshness::SignedOut { reason } => {
             parts.runtime.service_refused(handle, true, &anyhow::anyhow!(reason)).await;

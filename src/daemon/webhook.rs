@@ -20,7 +20,11 @@ pub(super) struct Listening {
 /// Makes what is listened at what the settings say.
 pub(super) async fn reconcile_listener(parts: &Parts) {
     let live = parts.runtime.live();
-    let wanted = live.settings.webhook.as_ref().map(|webhook| (webhook.listen, live.settings.sources.clone()));
+    let wanted = live
+        .settings
+        .webhook
+        .as_ref()
+        .map(|webhook| (webhook.listen, live.settings.sources.clone()));
     let mut listening = parts.listening.lock().await;
     if listening.as_ref().map(|listening| &listening.at) == wanted.as_ref() {
         return;
@@ -36,7 +40,8 @@ pub(super) async fn reconcile_listener(parts: &Parts) {
         let stop = parts.stop.child_token();
         let ended = stop.clone();
         let fatal = parts.fatal.clone();
-        let serving = webhook::serve_webhooks(at.0, at.1.clone(), parts.sources.clone(), stop.clone());
+        let serving =
+            webhook::serve_webhooks(at.0, at.1.clone(), parts.sources.clone(), stop.clone());
         let task = parts.loops.spawn(async move {
             serving.await;
             if !ended.is_cancelled() {

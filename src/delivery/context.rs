@@ -61,7 +61,10 @@ impl DeliveryContext {
             meeting: self.job.remote.meeting_id().map(str::to_owned),
             warning: self.job.partial.then(|| {
                 let error = self.job.error.as_deref().unwrap_or("the service did not finish");
-                format!("these notes lack what failed: {error}. `minuted retry {}` tries again.", self.job.id)
+                format!(
+                    "these notes lack what failed: {error}. `minuted retry {}` tries again.",
+                    self.job.id
+                )
             }),
             reports: Arc::clone(&self.reports),
         }
@@ -100,18 +103,23 @@ pub(super) async fn gather_context(
     let reports = match delivery.kind {
         DeliveryKind::Notes | DeliveryKind::Mail => {
             let mut reports = runtime.queue.stages().read_results(job.id).await?;
-            let remarks = job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
+            let remarks =
+                job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
             if let Some(report) = reports.first_mut() {
                 report.findings.remarks.extend(remarks);
             }
             reports.into()
         }
-        DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose | DeliveryKind::Remote => Arc::default(),
+        DeliveryKind::Failure
+        | DeliveryKind::Clear
+        | DeliveryKind::Dispose
+        | DeliveryKind::Remote => Arc::default(),
     };
     let live = runtime.live();
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
     let handle = live.services.get(&folder.service);
-    let extensions = handle.map_or_else(Vec::new, |handle| accepted_extensions(folder, handle.service.as_ref()));
+    let extensions =
+        handle.map_or_else(Vec::new, |handle| accepted_extensions(folder, handle.service.as_ref()));
     let root = runtime.queue.folders().read_root(&folder.id).await?;
     let is_seen = runtime.queue.files().find(&folder.id, job.path.clone()).await?.is_some();
     let folder = Arc::clone(folder);

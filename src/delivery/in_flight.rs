@@ -54,7 +54,10 @@ impl InFlightDeliveries {
 
     /// Returns how many have a slot.
     pub(super) fn busy_slots(&self, lane: Lane) -> usize {
-        self.lock_entries().iter().filter(|((of, _), phase)| *of == lane && **phase == DeliveryPhase::Active).count()
+        self.lock_entries()
+            .iter()
+            .filter(|((of, _), phase)| *of == lane && **phase == DeliveryPhase::Active)
+            .count()
     }
 
     /// Returns how many deliveries of the lane are in flight.
@@ -64,7 +67,9 @@ impl InFlightDeliveries {
 
     /// Returns whether one of `folder` is late: a further one would only be late too.
     pub(super) fn is_stalled(&self, folder: &str) -> bool {
-        self.lock_entries().values().any(|phase| *phase == DeliveryPhase::Stalled(folder.to_owned()))
+        self.lock_entries()
+            .values()
+            .any(|phase| *phase == DeliveryPhase::Stalled(folder.to_owned()))
     }
 
     fn lock_entries(&self) -> MutexGuard<'_, HashMap<InFlightKey, DeliveryPhase>> {
@@ -86,7 +91,10 @@ mod tests {
         );
         assert_eq!((in_flight.busy_slots(Lane::Files), in_flight.is_stalled("sales")), (2, false));
         in_flight.mark_stalled((Lane::Files, 1), "sales");
-        assert_eq!((in_flight.busy_slots(Lane::Files), in_flight.count_entries(Lane::Files)), (1, 2));
+        assert_eq!(
+            (in_flight.busy_slots(Lane::Files), in_flight.count_entries(Lane::Files)),
+            (1, 2)
+        );
         assert!(in_flight.is_stalled("sales") && !in_flight.is_stalled("calls"));
         assert!(!in_flight.begin_delivery((Lane::Files, 1)), "it is still being made");
         in_flight.end_delivery((Lane::Files, 1));

@@ -20,7 +20,9 @@ pub(crate) mod render;
 mod runner;
 
 pub use files::is_temporary;
-pub(crate) use files::{Temporary, find_notes, generation_beside, head_proof, head_sound, remove_leftovers, try_out};
+pub(crate) use files::{
+    Temporary, find_notes, generation_beside, head_proof, head_sound, remove_leftovers, try_out,
+};
 pub use mail::DigestEntry;
 pub use mail::Letter;
 pub use mail::LetterForm;

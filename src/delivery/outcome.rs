@@ -24,9 +24,16 @@ pub(super) async fn record_delivered(
 ) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let state = runtime
-        .persist_commit(|| runtime.queue.deliveries().record_done(delivery, written.clone(), endings, clock::now()))
+        .persist_commit(|| {
+            runtime.queue.deliveries().record_done(delivery, written.clone(), endings, clock::now())
+        })
         .await?;
-    tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
+    tracing::debug!(
+        job.id = delivery.job.0,
+        "job {}: delivered {}",
+        delivery.job,
+        delivery.kind.as_str()
+    );
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
     }
@@ -41,9 +48,16 @@ pub(super) async fn give_up(
     error: &str,
 ) -> Result<(), StoreError> {
     let what = match delivery.kind {
-        DeliveryKind::Mail => format!("the notes of {recording} could not be delivered to {}", delivery.target),
-        DeliveryKind::Remote => format!("what the service keeps of {recording} could not be deleted there"),
-        DeliveryKind::Notes | DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose => {
+        DeliveryKind::Mail => {
+            format!("the notes of {recording} could not be delivered to {}", delivery.target)
+        }
+        DeliveryKind::Remote => {
+            format!("what the service keeps of {recording} could not be deleted there")
+        }
+        DeliveryKind::Notes
+        | DeliveryKind::Failure
+        | DeliveryKind::Clear
+        | DeliveryKind::Dispose => {
             format!("the notes of {recording} could not be delivered beside it")
         }
     };
@@ -54,10 +68,20 @@ pub(super) async fn give_up(
     let endings = post_delivery_actions(folder);
     runtime
         .persist_commit(|| {
-            runtime.queue.deliveries().record_failure(delivery, error, notice.clone(), endings, clock::now())
+            runtime.queue.deliveries().record_failure(
+                delivery,
+                error,
+                notice.clone(),
+                endings,
+                clock::now(),
+            )
         })
         .await?;
-    tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
+    tracing::error!(
+        job.id = delivery.job.0,
+        "a delivery of job {} has failed: {error}",
+        delivery.job
+    );
     Ok(())
 }
 
@@ -69,5 +93,7 @@ pub(super) async fn try_later(
 ) -> Result<(), StoreError> {
     let now = clock::now();
     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    runtime.persist_commit(|| runtime.queue.deliveries().retry_later(delivery, due, error, now)).await
+    runtime
+        .persist_commit(|| runtime.queue.deliveries().retry_later(delivery, due, error, now))
+        .await
 }

@@ -20,7 +20,11 @@ pub(crate) fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> 
 /// Returns the deliveries of a job that failed: completed results beside the recording, and the file about the failure.
 pub(crate) fn deliveries_of_failure(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
     let mut deliveries = if partial { notes_deliveries(folder) } else { Vec::new() };
-    deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
+    deliveries.push(NewDelivery {
+        kind: DeliveryKind::Failure,
+        target: String::new(),
+        held: false,
+    });
     deliveries
 }
 
@@ -31,7 +35,11 @@ fn notes_deliveries(folder: &Folder) -> Vec<NewDelivery> {
     let formats = folder.formats.iter().copied().filter(|format| *format != Format::Md);
     std::iter::once(Format::Md)
         .chain(formats)
-        .map(|format| NewDelivery { kind: DeliveryKind::Notes, target: format.as_str().to_owned(), held: false })
+        .map(|format| NewDelivery {
+            kind: DeliveryKind::Notes,
+            target: format.as_str().to_owned(),
+            held: false,
+        })
         .collect()
 }
 

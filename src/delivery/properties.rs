@@ -32,16 +32,31 @@ pub(crate) fn markdown(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for (heading, floor) in [("Weekly", 2), ("Key points", 3)] {
         let made = section_content(&text, heading, floor);
-        assert!(made.len() <= GROWTH * text.len() + 64, "{} bytes became {}", text.len(), made.len());
+        assert!(
+            made.len() <= GROWTH * text.len() + 64,
+            "{} bytes became {}",
+            text.len(),
+            made.len()
+        );
         assert!(!made.chars().any(is_hidden), "{made:?}");
         assert!(!has_danger(&made), "{made:?}");
     }
     for source in [text.as_ref(), &section_content(&text, "Weekly", 2)] {
         let page = html::html_fragment(source);
-        assert!(page.len() <= GROWTH * source.len() + ADDED, "{} bytes became {}", source.len(), page.len());
+        assert!(
+            page.len() <= GROWTH * source.len() + ADDED,
+            "{} bytes became {}",
+            source.len(),
+            page.len()
+        );
         harmless(&page);
         let letter = plain::plain_text(source);
-        assert!(letter.len() <= GROWTH * source.len() + ADDED, "{} bytes became {}", source.len(), letter.len());
+        assert!(
+            letter.len() <= GROWTH * source.len() + ADDED,
+            "{} bytes became {}",
+            source.len(),
+            letter.len()
+        );
     }
 }
 
@@ -61,7 +76,11 @@ pub(crate) fn notes(bytes: &[u8]) {
 
 /// Notes of these reports, of a meeting with this title.
 pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
-    let key = Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 };
+    let key = Key {
+        content: Content::from_hash(&blake3::hash(b"talk")),
+        folder: "sales".into(),
+        generation: 1,
+    };
     let person = Attendee { name: title.into(), email: "ann@example.com".into(), role: None };
     let minutes = Minutes {
         key,
@@ -78,7 +97,8 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         warning: Some(title.into()),
         reports: reports.into(),
     };
-    let input_bytes: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
+    let input_bytes: usize =
+        minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
     let most = GROWTH * (input_bytes + 8 * title.len() + 1024) + ADDED;
     for format in [Format::Md, Format::Txt, Format::Srt, Format::Vtt] {
         let text = minutes.render(format);
@@ -90,10 +110,15 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
     serde_json::from_str::<serde_json::Value>(&minutes.render(Format::Json)).expect("JSON");
     cues(&minutes.render(Format::Srt), ',');
     cues(&minutes.render(Format::Vtt), '.');
-    let letter = Letter::from_minutes(&minutes, "<id@example.com>".into(), "talk.notes.md".as_ref());
+    let letter =
+        Letter::from_minutes(&minutes, "<id@example.com>".into(), "talk.notes.md".as_ref());
     let (_, page) = letter.html.split_once("<main").expect("a page");
     assert!(!page.contains("<script"), "{page}");
-    assert!(!letter.subject.chars().any(|c| is_hidden(c) || c == '\n' || c == '\t'), "{:?}", letter.subject);
+    assert!(
+        !letter.subject.chars().any(|c| is_hidden(c) || c == '\n' || c == '\t'),
+        "{:?}",
+        letter.subject
+    );
     assert!(letter.subject.chars().count() <= 220, "{:?}", letter.subject);
 }
 
@@ -106,7 +131,11 @@ pub(crate) fn head(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let written = front::quote_scalar(&text);
     assert!(!written.chars().any(char::is_control), "{written:?}");
-    assert_eq!(serde_json::from_str::<String>(&written).ok().as_deref(), Some(text.as_ref()), "{written:?}");
+    assert_eq!(
+        serde_json::from_str::<String>(&written).ok().as_deref(),
+        Some(text.as_ref()),
+        "{written:?}"
+    );
 }
 
 /// Notes of a recording of any name have names that a directory can hold, other ones for other recordings. The bytes are
@@ -115,14 +144,20 @@ pub(crate) fn file_names(bytes: &[u8]) {
     const FORMATS: [Format; 5] = [Format::Md, Format::Txt, Format::Srt, Format::Vtt, Format::Json];
     let parts = bytes.split(|byte| *byte == b'/').map(|part| &part[..part.len().min(255)]);
     let recordings: Vec<&Path> = parts
-        .filter(|part| !part.contains(&0) && Path::new(OsStr::from_bytes(part)).file_name().is_some())
+        .filter(|part| {
+            !part.contains(&0) && Path::new(OsStr::from_bytes(part)).file_name().is_some()
+        })
         .map(|part| Path::new(OsStr::from_bytes(part)))
         .take(2)
         .collect();
     for recording in &recordings {
         for keep in [false, true] {
             let made = FORMATS.map(|format| notes_name(recording, "{stem}.notes", format, keep));
-            for name in made.iter().chain([&failed_name_within(recording, keep, crate::beneath::NAME_BYTES_MAX)]) {
+            for name in made.iter().chain([&failed_name_within(
+                recording,
+                keep,
+                crate::beneath::NAME_BYTES_MAX,
+            )]) {
                 let longest = add_number(name, 999);
                 assert!(longest.len() <= 255 && longest != *name, "{}", longest.display());
                 assert!(
@@ -135,17 +170,36 @@ pub(crate) fn file_names(bytes: &[u8]) {
         }
     }
     if let [one, other] = recordings[..] {
-        let differ =
-            |keep| notes_name(one, "{stem}", Format::Md, keep) != notes_name(other, "{stem}", Format::Md, keep);
-        assert!(one.file_name() == other.file_name() || differ(true), "{} {}", one.display(), other.display());
-        assert!(one.file_stem() == other.file_stem() || differ(false), "{} {}", one.display(), other.display());
+        let differ = |keep| {
+            notes_name(one, "{stem}", Format::Md, keep)
+                != notes_name(other, "{stem}", Format::Md, keep)
+        };
+        assert!(
+            one.file_name() == other.file_name() || differ(true),
+            "{} {}",
+            one.display(),
+            other.display()
+        );
+        assert!(
+            one.file_stem() == other.file_stem() || differ(false),
+            "{} {}",
+            one.display(),
+            other.display()
+        );
     }
 }
 
 /// No name, address or subject adds a line to the head of a mail. The bytes are the three, a line each.
 pub(crate) fn mail_head(bytes: &[u8]) {
-    const FIELDS: [&str; 7] =
-        ["Date: ", "Message-ID: ", "From: ", "To: ", "Subject: ", "Auto-Submitted: ", "Content-Type: "];
+    const FIELDS: [&str; 7] = [
+        "Date: ",
+        "Message-ID: ",
+        "From: ",
+        "To: ",
+        "Subject: ",
+        "Auto-Submitted: ",
+        "Content-Type: ",
+    ];
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.splitn(3, '\n');
     let mut part = || parts.next().unwrap_or("ann@example.com");
@@ -153,14 +207,22 @@ pub(crate) fn mail_head(bytes: &[u8]) {
     let name = part();
     let subject = part();
     let Some(to) = recipient_mailbox(name, address) else { return };
-    let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: "sales".into(), generation: 1 };
+    let key = Key {
+        content: Content::from_hash(&blake3::hash(bytes)),
+        folder: "sales".into(),
+        generation: 1,
+    };
     let id = message_id(&key, 1, address, &to);
-    assert!(id.is_ascii() && !id.contains(char::is_whitespace) && id.matches(['<', '>']).count() == 2, "{id}");
+    assert!(
+        id.is_ascii() && !id.contains(char::is_whitespace) && id.matches(['<', '>']).count() == 2,
+        "{id}"
+    );
     let Some(head) = message::head(&to, subject) else { return };
     for line in head.split("\r\n") {
         assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
-        let known =
-            line.starts_with([' ', '\t']) || line == "MIME-Version: 1.0" || FIELDS.iter().any(|f| line.starts_with(f));
+        let known = line.starts_with([' ', '\t'])
+            || line == "MIME-Version: 1.0"
+            || FIELDS.iter().any(|f| line.starts_with(f));
         assert!(known, "{line:?} in {head}");
     }
     for field in FIELDS {
@@ -169,9 +231,12 @@ pub(crate) fn mail_head(bytes: &[u8]) {
 }
 
 fn size_of_findings(found: &Findings) -> usize {
-    let texts = [&found.markdown, &found.summary].into_iter().flatten().map(String::len).sum::<usize>();
+    let texts =
+        [&found.markdown, &found.summary].into_iter().flatten().map(String::len).sum::<usize>();
     let segment_bytes = |segment: &crate::job::Segment| {
-        segment.text.len() + segment.speaker.as_deref().map_or(0, str::len) + "00:00:00,000 --> 00:00:00,000".len()
+        segment.text.len()
+            + segment.speaker.as_deref().map_or(0, str::len)
+            + "00:00:00,000 --> 00:00:00,000".len()
     };
     texts + found.segments.iter().map(segment_bytes).sum::<usize>()
 }
@@ -181,11 +246,16 @@ fn is_hidden(character: char) -> bool {
     (character.is_control() && character != '\n' && character != '\t') || is_bidi(character)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's enum, not ours: what is not named is harmless"
+)]
 fn has_danger(markdown: &str) -> bool {
     Parser::new_ext(markdown, parser_options()).any(|event| match event {
         Event::Html(_) | Event::InlineHtml(_) => true,
-        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => !is_safe_target(&dest_url, true),
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+            !is_safe_target(&dest_url, true)
+        }
         _ => false,
     })
 }
@@ -234,7 +304,8 @@ const TAGS: [&str; 27] = [
 ];
 
 /// The attributes that a tag may have.
-const ATTRIBUTES: [&str; 8] = ["href", "title", "class", "start", "style", "type", "disabled", "checked"];
+const ATTRIBUTES: [&str; 8] =
+    ["href", "title", "class", "start", "style", "type", "disabled", "checked"];
 
 /// Every tag of an HTML fragment is on the list, and so are its attributes, its links and its styles.
 fn harmless(page: &str) {

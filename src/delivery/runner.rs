@@ -92,12 +92,16 @@ impl DeliveryRunner {
             return Ok(Some(begun + DISK_RETRY));
         }
         self.in_flight.forget_ended();
-        for (lane, slots) in [(Lane::Files, FILES_MAX), (Lane::Mails, MAILS_MAX), (Lane::Remote, REMOTE_MAX)] {
+        for (lane, slots) in
+            [(Lane::Files, FILES_MAX), (Lane::Mails, MAILS_MAX), (Lane::Remote, REMOTE_MAX)]
+        {
             let busy = self.in_flight.count_entries(lane);
             // Those in flight are still due in the queue: ask for as many more.
             let due = runtime.queue.deliveries().list_due(lane, begun, slots + busy).await?;
             for delivery in due {
-                if self.in_flight.busy_slots(lane) < slots && self.in_flight.begin_delivery((lane, delivery.id)) {
+                if self.in_flight.busy_slots(lane) < slots
+                    && self.in_flight.begin_delivery((lane, delivery.id))
+                {
                     self.start_delivery(lane, delivery);
                 }
             }

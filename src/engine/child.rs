@@ -78,10 +78,17 @@ impl ChildFailure {
         match self {
             Self::Audio(AudioError::Undecodable { .. }) => FailureKind::Undecodable,
             Self::Audio(AudioError::NoSound) => FailureKind::NoSound,
-            Self::Audio(AudioError::NeedsFfmpeg { .. } | AudioError::Ffmpeg { .. }) => FailureKind::NeedsFfmpeg,
+            Self::Audio(AudioError::NeedsFfmpeg { .. } | AudioError::Ffmpeg { .. }) => {
+                FailureKind::NeedsFfmpeg
+            }
             Self::Audio(AudioError::NoMemory) => FailureKind::NoMemory,
-            Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) | Self::Confine(_) => FailureKind::Disk,
-            Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => FailureKind::Model,
+            Self::Audio(AudioError::Io(_))
+            | Self::Pieces(_)
+            | Self::Start(_)
+            | Self::Confine(_) => FailureKind::Disk,
+            Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => {
+                FailureKind::Model
+            }
             Self::Model(ModelError::Memory { .. }) => FailureKind::Memory,
             Self::TooLong => FailureKind::TooLong,
             Self::Model(ModelError::Language { .. }) => FailureKind::Language,
@@ -101,7 +108,9 @@ pub(crate) fn work(work: &Work) -> io::Result<bool> {
     let mut answers = AnswerPipe::open()?;
     let (line, is_done) = match transcribe_recording(work, &mut answers) {
         Ok(line) => (line, true),
-        Err(failure) => (ChildLine::Failed { kind: failure.failure_kind(), error: failure.to_string() }, false),
+        Err(failure) => {
+            (ChildLine::Failed { kind: failure.failure_kind(), error: failure.to_string() }, false)
+        }
     };
     answers.write_line(&line)?;
     Ok(is_done)
@@ -119,7 +128,8 @@ struct ConfinedChild {
 /// but what it opened here and what it must read.
 fn settle_down(work: &Work) -> Result<ConfinedChild, ChildFailure> {
     end_with(work.parent).and_then(|()| give_way()).map_err(ChildFailure::Start)?;
-    let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(ChildFailure::Start)?);
+    let recording =
+        File::from(io::stdin().as_fd().try_clone_to_owned().map_err(ChildFailure::Start)?);
     let pieces = PiecesFile::open(&work.pieces).map_err(ChildFailure::Pieces)?;
     let prints = work.voices.as_ref().map(|_| PrintsFile::open(&work.pieces));
     let prints = prints.transpose().map_err(ChildFailure::Pieces)?;
@@ -140,7 +150,10 @@ fn settle_down(work: &Work) -> Result<ConfinedChild, ChildFailure> {
 fn recogniser_reach(choice: &Choice, voices: Option<&VoiceWork>) -> Reach {
     let reach = PROCESSOR.into_iter().fold(Reach::for_libraries(), Reach::with_read);
     let reach = choice.model_files().into_iter().fold(reach, Reach::with_read);
-    voices.iter().flat_map(|voices| voices::model_files(&voices.models)).fold(reach, Reach::with_read)
+    voices
+        .iter()
+        .flat_map(|voices| voices::model_files(&voices.models))
+        .fold(reach, Reach::with_read)
 }
 
 fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLine, ChildFailure> {
@@ -149,21 +162,31 @@ fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLi
     let audio = Audio::open_with(recording, ffmpeg)?;
     answers.write_line(&ChildLine::Loading).map_err(ChildFailure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
-    let voices = work.voices.as_ref().map(|voices| VoiceRecogniser::load(&voices.models, work.threads)).transpose()?;
+    let voices = work
+        .voices
+        .as_ref()
+        .map(|voices| VoiceRecogniser::load(&voices.models, work.threads))
+        .transpose()?;
     let total_ms = audio.length().map(sample_milliseconds).or(work.duration_ms).unwrap_or(0);
     answers
         .write_line(&ChildLine::Progress { done_ms: 0, total_ms, busy_ms: busy_ms() })
         .map_err(ChildFailure::Start)?;
-    let voices_id = voices.as_ref().map(|voices| format!(" voices {}", voices.hash())).unwrap_or_default();
+    let voices_id =
+        voices.as_ref().map(|voices| format!(" voices {}", voices.hash())).unwrap_or_default();
     let models = recogniser.model_id() + &voices_id;
     let pieces = pieces.take_up(&models, &work.content).map_err(ChildFailure::Pieces)?;
-    let voices = voices.zip(prints).map(|(voices, prints)| VoiceListener::new(voices, prints, &work.content));
+    let voices = voices
+        .zip(prints)
+        .map(|(voices, prints)| VoiceListener::new(voices, prints, &work.content));
     let mut voices = voices.transpose().map_err(ChildFailure::Pieces)?;
     if let Some(end) = pieces.end() {
         if let Some(voices) = &mut voices {
             voices.forget_prints().map_err(ChildFailure::Pieces)?;
         }
-        return Ok(ChildLine::Done { segments: pieces.spoken_count(), remarks: end.remarks.clone() });
+        return Ok(ChildLine::Done {
+            segments: pieces.spoken_count(),
+            remarks: end.remarks.clone(),
+        });
     }
     let length_max_ms = work.length_max_ms.unwrap_or(u64::MAX);
     let speakers = work.voices.as_ref().map_or(Speakers::Off, |voices| voices.speakers);
@@ -218,7 +241,11 @@ impl TranscribingSession<'_> {
             }
             for (at, listener) in listeners.iter_mut().enumerate() {
                 let others = loudest_samples(
-                    planes.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, plane)| plane),
+                    planes
+                        .iter()
+                        .enumerate()
+                        .filter(|(other, _)| *other != at)
+                        .map(|(_, plane)| plane),
                 );
                 listener.add_sound(&planes[at], others.as_deref());
             }
@@ -301,8 +328,16 @@ impl TranscribingSession<'_> {
         cut.iter().try_for_each(|piece| self.finish_piece(None, piece))
     }
 
-    fn finish_piece(&mut self, side: Option<Side>, piece: &SpeechPiece) -> Result<(), ChildFailure> {
-        if self.pieces.match_next(side.as_ref(), piece.start, piece.end).map_err(ChildFailure::Pieces)? {
+    fn finish_piece(
+        &mut self,
+        side: Option<Side>,
+        piece: &SpeechPiece,
+    ) -> Result<(), ChildFailure> {
+        if self
+            .pieces
+            .match_next(side.as_ref(), piece.start, piece.end)
+            .map_err(ChildFailure::Pieces)?
+        {
             return Ok(());
         }
         let text = self.recogniser.recognise_words(&piece.sound)?;
@@ -318,8 +353,11 @@ impl TranscribingSession<'_> {
             return Ok(());
         }
         self.reported = Some(Instant::now());
-        let line =
-            ChildLine::Progress { done_ms: sample_milliseconds(samples), total_ms: self.total_ms, busy_ms: busy_ms() };
+        let line = ChildLine::Progress {
+            done_ms: sample_milliseconds(samples),
+            total_ms: self.total_ms,
+            busy_ms: busy_ms(),
+        };
         self.answers.write_line(&line).map_err(ChildFailure::Start)
     }
 }
@@ -327,7 +365,8 @@ impl TranscribingSession<'_> {
 /// Returns for how many milliseconds processors were busy with this process.
 fn busy_ms() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
 /// Returns the loudest of some planes, sample by sample; `None` of none.

@@ -19,13 +19,15 @@ use std::{
 };
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    audio::ffmpeg::{Ffmpeg, FfmpegEnd, FfmpegProcess, StartFfmpeg, StartedFfmpeg, limited_command},
+    audio::ffmpeg::{
+        Ffmpeg, FfmpegEnd, FfmpegProcess, StartFfmpeg, StartedFfmpeg, limited_command,
+    },
     ffmpeg_child::FFMPEG_LIMITS,
     limits::end_with,
     memory_kills::MemoryKills,
@@ -71,12 +73,17 @@ impl FfmpegLender {
     /// Starts the lender of `program` for an open recording.
     pub(super) fn start(program: &Path, recording: &File) -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
-        let (own, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let (own, other) =
+            rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         let mut command = Command::new(this_program());
         command.args(["engine-work", "--parent"]).arg(std::process::id().to_string());
         command.arg("--lend").arg(program).env_clear().current_dir("/");
         // Its messages go where this process's own go.
-        command.stdin(recording.try_clone()?).stdout(Stdio::from(other)).stderr(Stdio::inherit()).spawn()?;
+        command
+            .stdin(recording.try_clone()?)
+            .stdout(Stdio::from(other))
+            .stderr(Stdio::inherit())
+            .spawn()?;
         Ok(Self { socket: Arc::new(File::from(own)) })
     }
 }
@@ -90,7 +97,8 @@ impl StartFfmpeg for FfmpegLender {
             LenderAnswer::Failed(error) => return Err(io::Error::other(error)),
             LenderAnswer::Ended { .. } => return Err(io::ErrorKind::InvalidData.into()),
         }
-        let [output, words] = descriptors.try_into().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let [output, words] =
+            descriptors.try_into().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         let process = Box::new(LentFfmpeg { socket: Arc::clone(&self.socket), is_over: false });
         Ok(StartedFfmpeg { output: output.into(), words: words.into(), process })
     }
@@ -141,7 +149,10 @@ fn receive_answer(socket: &File, descriptors: &mut Vec<OwnedFd>) -> io::Result<L
         }
     }
     if received.bytes == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the process that starts ffmpeg is gone"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the process that starts ffmpeg is gone",
+        ));
     }
     Ok(serde_json::from_slice(&packet[..received.bytes])?)
 }
@@ -157,7 +168,8 @@ pub(crate) fn lend(program: &Path, parent: u32) -> io::Result<()> {
     let orders = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdout(io::stderr())?;
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let reach = Reach::for_program(program).with_program(this_program()).with_open(io::stdin(), false)?;
+    let reach =
+        Reach::for_program(program).with_program(this_program()).with_open(io::stdin(), false)?;
     confine_files(Role::Ffmpeg, &reach).map_err(io::Error::other)?;
     let ffmpeg = Ffmpeg { command: limited_command(program, 0) };
     LenderServer { ffmpeg, recording, orders, kills, at_work: None }.serve_orders()
@@ -195,10 +207,15 @@ impl LenderServer {
         self.end_ffmpeg();
         self.kills.note_count();
         self.recording.rewind()?;
-        let started = self.ffmpeg.build_command(&self.recording, arguments).and_then(|mut command| command.spawn());
+        let started = self
+            .ffmpeg
+            .build_command(&self.recording, arguments)
+            .and_then(|mut command| command.spawn());
         let mut child = match started {
             Ok(child) => child,
-            Err(error) => return send_packet(&self.orders, &LenderAnswer::Failed(error.to_string())),
+            Err(error) => {
+                return send_packet(&self.orders, &LenderAnswer::Failed(error.to_string()));
+            }
         };
         let (Some(output), Some(words)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -214,7 +231,12 @@ impl LenderServer {
         if !beside.push(SendAncillaryMessage::ScmRights(&descriptors)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        rustix::net::sendmsg(&self.orders, &[IoSlice::new(&packet)], &mut beside, SendFlags::empty())?;
+        rustix::net::sendmsg(
+            &self.orders,
+            &[IoSlice::new(&packet)],
+            &mut beside,
+            SendFlags::empty(),
+        )?;
         Ok(())
     }
 
@@ -224,7 +246,10 @@ impl LenderServer {
             None => Err(io::ErrorKind::NotFound.into()),
         };
         let answer = match status {
-            Ok(status) => LenderAnswer::Ended { status: status.into_raw(), lacked_memory: self.kills.explain(status) },
+            Ok(status) => LenderAnswer::Ended {
+                status: status.into_raw(),
+                lacked_memory: self.kills.explain(status),
+            },
             Err(error) => LenderAnswer::Failed(error.to_string()),
         };
         send_packet(&self.orders, &answer)

@@ -76,7 +76,11 @@ pub(super) fn give_way() -> io::Result<()> {
 fn be_killed_first() -> io::Result<()> {
     let before = rustix::process::dumpable_behavior()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-    let opened = rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    let opened = rustix::fs::open(
+        "/proc/self/oom_score_adj",
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
     rustix::process::set_dumpable_behavior(before)?;
     File::from(opened?).write_all(KILLED_FIRST.as_bytes())
 }

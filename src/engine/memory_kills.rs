@@ -72,14 +72,18 @@ mod tests {
     fn only_a_kill_beside_a_count_that_rose_is_for_want_of_memory() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("vmstat");
-        let write = |count: u32| std::fs::write(&path, format!("pgfault 7\noom_kill_x 9\noom_kill {count}\n"));
+        let write = |count: u32| {
+            std::fs::write(&path, format!("pgfault 7\noom_kill_x 9\noom_kill {count}\n"))
+        };
         write(3).expect("written");
         let mut kills = MemoryKills { counters: File::open(&path).ok(), before: 0 };
         kills.note_count();
         assert!(!kills.explain(ended_by(Signal::KILL)), "nobody was ended");
         write(4).expect("written");
         assert!(kills.explain(ended_by(Signal::KILL)));
-        assert!(!kills.explain(ended_by(Signal::SEGV)) && !kills.explain(ExitStatus::from_raw(1 << 8)));
+        assert!(
+            !kills.explain(ended_by(Signal::SEGV)) && !kills.explain(ExitStatus::from_raw(1 << 8))
+        );
         kills.note_count();
         assert!(!kills.explain(ended_by(Signal::KILL)), "that was before");
     }

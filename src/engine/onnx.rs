@@ -43,14 +43,19 @@ pub(super) fn load_session(
 
 /// Creates a session: no spinning, which would fight the rest of a small machine, and no arena,
 /// which would keep the memory of the longest piece for ever.
-fn create_session(environment: &Environment, path: &Path, threads: usize) -> Result<Session, String> {
+fn create_session(
+    environment: &Environment,
+    path: &Path,
+    threads: usize,
+) -> Result<Session, String> {
     let builder = Session::builder(environment).map_err(|error| error.message().to_owned())?;
     let message = |error: ort::Error<_>| error.message().to_owned();
     let builder = builder.with_intra_threads(threads.max(1)).map_err(message)?;
     let builder = builder.with_inter_threads(1).map_err(message)?;
     let builder = builder.with_intra_op_spinning(false).map_err(message)?;
     let builder = builder.with_memory_pattern(false).map_err(message)?;
-    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(message)?;
+    let builder =
+        builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(message)?;
     let plain = ep::CPU::default().with_arena_allocator(false).build();
     let mut builder = builder.with_execution_providers([plain]).map_err(message)?;
     builder.commit_from_file(path).map_err(|error| error.message().to_owned())

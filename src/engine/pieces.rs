@@ -141,8 +141,16 @@ impl PiecesFile {
     /// # Errors
     /// When the file system fails.
     pub(crate) fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
-        let header = PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
-        let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spans: Vec::new(), header };
+        let header =
+            PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
+        let mut pieces = Pieces {
+            file: self.0,
+            kept: [].into(),
+            end: None,
+            synced: 0,
+            spans: Vec::new(),
+            header,
+        };
         pieces.take_up()?;
         Ok(pieces)
     }
@@ -181,7 +189,12 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub(crate) fn match_next(&mut self, side: Option<&Side>, start: u64, end: u64) -> io::Result<bool> {
+    pub(crate) fn match_next(
+        &mut self,
+        side: Option<&Side>,
+        start: u64,
+        end: u64,
+    ) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
         if (piece.side.as_ref(), piece.start, piece.end) == (side, start, end) {
             self.spans.push(piece.span());
@@ -243,7 +256,8 @@ impl Pieces {
 
     fn take_up(&mut self) -> io::Result<()> {
         let mut lines = PiecesLines::new(&self.file);
-        let is_ours = matches!(lines.next()?, Some((_, PiecesLine::Pieces(found))) if found == self.header);
+        let is_ours =
+            matches!(lines.next()?, Some((_, PiecesLine::Pieces(found))) if found == self.header);
         if !is_ours {
             self.truncate_at(0)?;
             self.write_line(&PiecesLine::Pieces(self.header.clone()))?;
@@ -301,7 +315,9 @@ impl<R: io::Read> PiecesLines<R> {
 /// it is confined by then.
 pub(crate) fn forget_empty(directory: &Path) {
     let path = directory.join(NAME);
-    if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+    if std::fs::symlink_metadata(&path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+    {
         let removed = std::fs::remove_file(&path)
             .and_then(|()| forget_prints(directory))
             .and_then(|()| std::fs::remove_dir(directory));
@@ -363,7 +379,10 @@ mod tests {
         let directory = state.path().join("engine/job");
         drop(begun(&directory));
         let mut pieces = opened(&directory, "model", "content").expect("opened");
-        assert!(pieces.match_next(None, 0, 10).expect("met") && pieces.match_next(None, 20, 30).expect("met"));
+        assert!(
+            pieces.match_next(None, 0, 10).expect("met")
+                && pieces.match_next(None, 20, 30).expect("met")
+        );
         assert!(!pieces.match_next(None, 40, 50).expect("not met"));
         pieces.append_piece(piece(40, "three")).expect("written");
         let end = PiecesEnd { samples: 60, remarks: vec!["short".to_owned()] };
@@ -392,7 +411,9 @@ mod tests {
             assert_eq!(pieces.kept.len(), left, "cut to {length} bytes");
             for at in 0..2 {
                 if !pieces.match_next(None, at * 20, at * 20 + 10).expect("met or not") {
-                    pieces.append_piece(piece(at * 20, ["one", ""][usize::from(at == 1)])).expect("written");
+                    pieces
+                        .append_piece(piece(at * 20, ["one", ""][usize::from(at == 1)]))
+                        .expect("written");
                 }
             }
             assert_eq!(fs::read(&path).expect("read"), whole, "cut to {length} bytes");
@@ -431,7 +452,10 @@ mod tests {
         let whole = fs::read(&path).expect("read");
         fs::write(&path, &whole[..whole.len() - 3]).expect("torn");
         let mut pieces = opened(state.path(), "model", "content").expect("opened");
-        assert!(pieces.match_next(None, 0, 10).expect("there") && pieces.match_next(None, 20, 30).expect("there"));
+        assert!(
+            pieces.match_next(None, 0, 10).expect("there")
+                && pieces.match_next(None, 20, 30).expect("there")
+        );
         assert_eq!(pieces.spans().len(), 2);
         pieces.write_end(&[1, 1], PiecesEnd::default()).expect("finished");
         assert_eq!(speakers(), [Some(1), Some(1)]);

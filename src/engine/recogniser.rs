@@ -34,7 +34,9 @@ impl Choice {
     pub(super) fn model_files(&self) -> Vec<&Path> {
         match self {
             Self::Moonshine(model) => {
-                [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime].map(PathBuf::as_path).to_vec()
+                [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime]
+                    .map(PathBuf::as_path)
+                    .to_vec()
             }
             Self::Whisper { model, .. } => vec![model],
         }
@@ -56,11 +58,16 @@ impl Recogniser {
             Choice::Moonshine(model) => Moonshine::load(model, threads).map(Self::Moonshine),
             Choice::Whisper { model, language } => {
                 let found = whisper::look(model);
-                let found = found
-                    .map_err(|error| ModelError::Unusable { path: printable_path(model), reason: error.to_string() })?;
-                found.understands(language.as_deref()).map_err(|reason| ModelError::Language { reason })?;
+                let found = found.map_err(|error| ModelError::Unusable {
+                    path: printable_path(model),
+                    reason: error.to_string(),
+                })?;
+                found
+                    .understands(language.as_deref())
+                    .map_err(|reason| ModelError::Language { reason })?;
                 #[cfg(feature = "whisper")]
-                return whisper::native::Whisper::load(&found, language.as_deref(), threads).map(Self::Whisper);
+                return whisper::native::Whisper::load(&found, language.as_deref(), threads)
+                    .map(Self::Whisper);
                 #[cfg(not(feature = "whisper"))]
                 Err(ModelError::Failed { reason: "this build has no whisper".to_owned() })
             }

@@ -172,7 +172,11 @@ pub fn this_program() -> PathBuf {
 ///
 /// # Errors
 /// [`EngineError`].
-pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
+pub async fn run(
+    request: Request,
+    recording: File,
+    progress: Arc<Progress>,
+) -> Result<Transcript, EngineError> {
     let directory = request.pieces.clone();
     let done = run_child(request, recording, progress).await;
     if done.is_err() {
@@ -181,13 +185,18 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
     done
 }
 
-async fn run_child(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
+async fn run_child(
+    request: Request,
+    recording: File,
+    progress: Arc<Progress>,
+) -> Result<Transcript, EngineError> {
     let kills = MemoryKills::begin();
     let mut child = start_child(&request, recording).map_err(EngineError::Start)?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(EngineError::Start(io::ErrorKind::BrokenPipe.into()));
     };
-    let (last, words) = tokio::join!(follow_child(stdout, &mut child, &progress), last_words(stderr));
+    let (last, words) =
+        tokio::join!(follow_child(stdout, &mut child, &progress), last_words(stderr));
     let last = last?;
     let status = timeout(ENDS_WITHIN, child.wait()).await.ok().and_then(Result::ok);
     let is_silent = matches!(last, Some(ChildLine::Loading | ChildLine::Progress { .. }) | None);
@@ -195,11 +204,15 @@ async fn run_child(request: Request, recording: File, progress: Arc<Progress>) -
         return Err(EngineError::NoMemory);
     }
     match last {
-        Some(ChildLine::Done { remarks, .. }) => Ok(Transcript { remarks, ..read_transcript(&request)? }),
+        Some(ChildLine::Done { remarks, .. }) => {
+            Ok(Transcript { remarks, ..read_transcript(&request)? })
+        }
         Some(ChildLine::Failed { kind, error }) => Err(child_failure(kind, &error, &request)),
         Some(ChildLine::Loading) => {
             let how = how_it_died(status, &words);
-            Err(EngineError::Model { reason: format!("the engine died while it loaded its model: {how}") })
+            Err(EngineError::Model {
+                reason: format!("the engine died while it loaded its model: {how}"),
+            })
         }
         Some(ChildLine::Progress { .. }) | None => Err(crash_error(status, &words, &request)),
     }
@@ -281,14 +294,18 @@ pub(super) async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
 }
 
 fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
-    let (mut found, end) = pieces::read_pieces(&request.pieces)
-        .map_err(|error| EngineError::Disk { reason: format!("cannot read what is finished: {error}") })?;
+    let (mut found, end) = pieces::read_pieces(&request.pieces).map_err(|error| {
+        EngineError::Disk { reason: format!("cannot read what is finished: {error}") }
+    })?;
     found.retain(|piece| !piece.text.is_empty());
     found.sort_by_key(|piece| (piece.start, piece.end));
     let segments = found.into_iter().map(|piece| Segment {
         start: Some(sample_seconds(piece.start)),
         end: Some(sample_seconds(piece.end)),
-        speaker: piece.side.map(|side| side.speaker()).or_else(|| Some(format!("Speaker {}", piece.speaker?))),
+        speaker: piece
+            .side
+            .map(|side| side.speaker())
+            .or_else(|| Some(format!("Speaker {}", piece.speaker?))),
         text: piece.text,
     });
     let duration = Duration::from_secs_f64(sample_seconds(end.samples));
@@ -300,7 +317,9 @@ fn child_failure(kind: FailureKind, reason: &str, request: &Request) -> EngineEr
     match kind {
         FailureKind::Undecodable => EngineError::Undecodable { reason },
         FailureKind::NoSound => EngineError::NoSound,
-        FailureKind::TooLong => EngineError::TooLong { max: request.length_max.unwrap_or_default() },
+        FailureKind::TooLong => {
+            EngineError::TooLong { max: request.length_max.unwrap_or_default() }
+        }
         FailureKind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
         FailureKind::Language => EngineError::Language { reason },
         FailureKind::Model => EngineError::Model { reason },
@@ -320,7 +339,9 @@ fn crash_error(status: Option<ExitStatus>, words: &str, request: &Request) -> En
 
 fn how_it_died(status: Option<ExitStatus>, words: &str) -> String {
     let how = match status {
-        Some(status) => status.signal().map_or_else(|| status.to_string(), |signal| format!("signal {signal}")),
+        Some(status) => {
+            status.signal().map_or_else(|| status.to_string(), |signal| format!("signal {signal}"))
+        }
         None => "it did not end".to_owned(),
     };
     let words = text::one_line(words, 300);

@@ -73,7 +73,10 @@ struct OpenPiece {
 
 impl std::fmt::Debug for SpeechListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("frames", &self.frames).field("done", &self.done.len()).finish_non_exhaustive()
+        f.debug_struct("Listener")
+            .field("frames", &self.frames)
+            .field("done", &self.done.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,14 +101,16 @@ impl SpeechListener {
         while !sound.is_empty() {
             let (part, later) = sound.split_at((FRAME - self.rest.len()).min(sound.len()));
             self.rest.extend_from_slice(part);
-            if let Some((part, later)) = other.and_then(|other| other.split_at_checked(part.len())) {
+            if let Some((part, later)) = other.and_then(|other| other.split_at_checked(part.len()))
+            {
                 self.others_power += sound_power(part);
                 other = Some(later);
             }
             sound = later;
             if self.rest.len() == FRAME {
                 let frame = std::mem::replace(&mut self.rest, Vec::with_capacity(FRAME));
-                let is_others = std::mem::take(&mut self.others_power) > sound_power(&frame) * LEAKED;
+                let is_others =
+                    std::mem::take(&mut self.others_power) > sound_power(&frame) * LEAKED;
                 let score = self.detector.predict_f32(&frame);
                 self.add_frame(frame, if is_others { 0.0 } else { score });
             }
@@ -180,9 +185,12 @@ impl OpenPiece {
     fn cut_quietest(&mut self) -> Self {
         let powers: Vec<f32> = self.sound.chunks_exact(FRAME).map(sound_power).collect();
         // Three frames together: a single one may fall into a closed lip.
-        let around = |at: &usize| powers[at - 1..=(at + 1).min(powers.len() - 1)].iter().sum::<f32>();
+        let around =
+            |at: &usize| powers[at - 1..=(at + 1).min(powers.len() - 1)].iter().sum::<f32>();
         let second_half = powers.len() / 2..powers.len();
-        let at = second_half.min_by(|a, b| around(a).total_cmp(&around(b))).expect("a piece that is cut has frames");
+        let at = second_half
+            .min_by(|a, b| around(a).total_cmp(&around(b)))
+            .expect("a piece that is cut has frames");
         let sound = self.sound.split_off(at * FRAME);
         let scores = self.scores.split_off(at);
         Self { first: self.first + at as u64, sound, scores }
@@ -227,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_piece_is_from_its_first_to_its_last_word() {
-        let piece = open(&[0.0, 0.0, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.0]).into_piece().expect("speech");
+        let piece =
+            open(&[0.0, 0.0, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.0]).into_piece().expect("speech");
         assert_eq!((piece.start, piece.end), (102 * 256, 108 * 256));
         assert_eq!(piece.sound.len(), 9 * FRAME, "what is around belongs to the sound");
     }

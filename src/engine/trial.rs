@@ -34,6 +34,7 @@ pub(crate) fn confine_for_trial() -> Trial {
 /// # Errors
 /// When it cannot be started, or is not understood.
 pub(crate) fn try_confinement() -> io::Result<Trial> {
-    let output = Command::new(this_program()).args(["engine-work", "--trial"]).env_clear().output()?;
+    let output =
+        Command::new(this_program()).args(["engine-work", "--trial"]).env_clear().output()?;
     Ok(serde_json::from_slice(&output.stdout)?)
 }

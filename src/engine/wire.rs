@@ -114,19 +114,24 @@ mod tests {
 
     #[test]
     fn lines_are_what_both_sides_expect() {
-        let failed = ChildLine::Failed { kind: FailureKind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
+        let failed = ChildLine::Failed {
+            kind: FailureKind::NeedsFfmpeg,
+            error: "needs ffmpeg for AMR".to_owned(),
+        };
         let lines = [
             ChildLine::Progress { done_ms: 5, total_ms: 0, busy_ms: 7 },
             ChildLine::Done { segments: 1, remarks: vec!["x".to_owned()] },
             failed,
         ];
-        let text: Vec<_> = lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
+        let text: Vec<_> =
+            lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
         insta::assert_snapshot!(text.join("\n"), @r#"
         {"progress":{"done_ms":5,"total_ms":0,"busy_ms":7}}
         {"done":{"segments":1,"remarks":["x"]}}
         {"failed":{"kind":"needs_ffmpeg","error":"needs ffmpeg for AMR"}}
         "#);
-        let again: Vec<ChildLine> = text.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
+        let again: Vec<ChildLine> =
+            text.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
         assert_eq!(again, lines);
     }
 }

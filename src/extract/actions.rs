@@ -13,7 +13,10 @@ use super::{
     procedure::is_procedure,
     sentences::Sentence,
     talk::TalkSentences,
-    tasks::{NO_ASSIGNMENTS, SpokenTask, TaskManner, find_tasks, is_adverb, is_bare, is_tasking, seeks_somebody},
+    tasks::{
+        NO_ASSIGNMENTS, SpokenTask, TaskManner, find_tasks, is_adverb, is_bare, is_tasking,
+        seeks_somebody,
+    },
     undertakings::find_undertaking,
     words::{Word, is_stop},
 };
@@ -45,9 +48,10 @@ pub(super) fn find_actions(talk: &TalkSentences, people: &People, today: Date) -
         {
             let due = find_due(&sentence.words, undertaking.start, today);
             let owner = owner.filter(|_| undertaking.own);
-            let is_again = found
-                .iter()
-                .any(|earlier| earlier.owner == owner && shares_most(&talk.all[earlier.first].words, &sentence.words));
+            let is_again = found.iter().any(|earlier| {
+                earlier.owner == owner
+                    && shares_most(&talk.all[earlier.first].words, &sentence.words)
+            });
             if !is_again {
                 found.push(FoundAction { first: at, last: at, owner, due });
             }
@@ -58,8 +62,11 @@ pub(super) fn find_actions(talk: &TalkSentences, people: &People, today: Date) -
             if !is_accepted(talk, at, &task, due) {
                 continue;
             }
-            let answered = answered_request(talk, at, &task, &found).filter(|_| task.manner != TaskManner::Named);
-            if let Some(earlier) = answered.filter(|earlier| is_same(&talk.all[found[*earlier].first], sentence)) {
+            let answered = answered_request(talk, at, &task, &found)
+                .filter(|_| task.manner != TaskManner::Named);
+            if let Some(earlier) =
+                answered.filter(|earlier| is_same(&talk.all[found[*earlier].first], sentence))
+            {
                 found[earlier].due = found[earlier].due.or(due);
                 found[earlier].owner = found[earlier].owner.take().or(owner.clone());
                 continue;
@@ -93,7 +100,9 @@ fn owner_of(
     match task.manner {
         TaskManner::Promise | TaskManner::Need => speaker,
         TaskManner::Offer if own => speaker,
-        TaskManner::Offer | TaskManner::Assigned | TaskManner::Duty | TaskManner::Named => task.named.clone(),
+        TaskManner::Offer | TaskManner::Assigned | TaskManner::Duty | TaskManner::Named => {
+            task.named.clone()
+        }
         TaskManner::Request => task.named.clone().or_else(|| likely_answerer(talk, at, people)),
     }
 }
@@ -107,12 +116,15 @@ fn owner_of_speaker(sentence: &Sentence, people: &People) -> Option<String> {
 fn is_accepted(talk: &TalkSentences, at: usize, task: &SpokenTask, due: Option<Date>) -> bool {
     let sentence = &talk.all[at];
     let alone = !talk.conversation;
-    let refused = talk.all.get(at + 1).is_some_and(|next| says_no(&next.words) && !next.ends_with_question());
+    let refused =
+        talk.all.get(at + 1).is_some_and(|next| says_no(&next.words) && !next.ends_with_question());
     let asks = sentence.ends_with_question();
     let counts = match task.manner {
         TaskManner::Promise => !asks && (!alone || due.is_some()) && !is_quoted(sentence, task),
         TaskManner::Offer => {
-            !asks && talk.conversation && (due.is_some() || is_for_later(&sentence.words) || is_joint(talk, at, task))
+            !asks
+                && talk.conversation
+                && (due.is_some() || is_for_later(&sentence.words) || is_joint(talk, at, task))
         }
         TaskManner::Assigned => !asks && assigns(talk, at, task),
         TaskManner::Need | TaskManner::Duty => !asks,
@@ -128,7 +140,9 @@ fn is_joint(talk: &TalkSentences, at: usize, task: &SpokenTask) -> bool {
     let [subject, verb, ..] = words else { return false };
     let needed = subject.norm == "we" && verb.is_any(&["need", "have", "must", "should"]);
     let offered = subject.norm == "i" && verb.norm == "can";
-    (needed || offered) && !is_fragment(&talk.all[at]) && find_assent(talk, at, Assent::Plain).is_some()
+    (needed || offered)
+        && !is_fragment(&talk.all[at])
+        && find_assent(talk, at, Assent::Plain).is_some()
 }
 
 /// The last part of a talk, in which tasks are given out.
@@ -162,7 +176,8 @@ fn outlives_meeting(talk: &TalkSentences, at: usize, task: &SpokenTask, due: Opt
     if talk.speeches {
         return due.is_some() && task.named.is_some();
     }
-    let is_plain = !matches!(task.manner, TaskManner::Named | TaskManner::Duty) && task.named.is_none();
+    let is_plain =
+        !matches!(task.manner, TaskManner::Named | TaskManner::Duty) && task.named.is_none();
     due.is_some() || ((!is_plain || has_object(words, task)) && !is_procedure(&words[task.start..]))
 }
 
@@ -181,7 +196,13 @@ fn is_quoted(sentence: &Sentence, task: &SpokenTask) -> bool {
 }
 
 /// Gives the task or the question shortly before to the speaker of "I'll do that".
-fn take_on(talk: &TalkSentences, at: usize, owner: Option<String>, today: Date, found: &mut Vec<FoundAction>) {
+fn take_on(
+    talk: &TalkSentences,
+    at: usize,
+    owner: Option<String>,
+    today: Date,
+    found: &mut Vec<FoundAction>,
+) {
     let from = at.saturating_sub(ANSWERS_BACK);
     let due = find_due(&talk.all[at].words, 0, today);
     if let Some(action) = found.iter_mut().rev().find(|action| action.last >= from) {
@@ -198,12 +219,18 @@ fn take_on(talk: &TalkSentences, at: usize, owner: Option<String>, today: Date, 
 }
 
 /// Returns the request that this sentence answers.
-fn answered_request(talk: &TalkSentences, at: usize, task: &SpokenTask, found: &[FoundAction]) -> Option<usize> {
+fn answered_request(
+    talk: &TalkSentences,
+    at: usize,
+    task: &SpokenTask,
+    found: &[FoundAction],
+) -> Option<usize> {
     let (number, last) = found.iter().enumerate().next_back()?;
     let near = last.last < at && at - last.last <= ANSWERS_BACK;
-    let by_same = talk.all[at].speaker.is_some() && talk.all[at].speaker == talk.all[last.first].speaker;
-    let has_agreed =
-        says_yes(&talk.all[at].words) || (last.last + 1..at).any(|between| says_yes(&talk.all[between].words));
+    let by_same =
+        talk.all[at].speaker.is_some() && talk.all[at].speaker == talk.all[last.first].speaker;
+    let has_agreed = says_yes(&talk.all[at].words)
+        || (last.last + 1..at).any(|between| says_yes(&talk.all[between].words));
     (near && !by_same && has_agreed && task.manner == TaskManner::Promise).then_some(number)
 }
 
@@ -222,13 +249,15 @@ fn likely_answerer(talk: &TalkSentences, at: usize, people: &People) -> Option<S
         .map(|(_, next)| next)
         .find(|next| next.is_by_another(sentence));
     let yes = next.filter(|next| says_yes(&next.words));
-    yes.or_else(|| next.filter(|_| talk.speaker_count() == 2)).and_then(|next| owner_of_speaker(next, people))
+    yes.or_else(|| next.filter(|_| talk.speaker_count() == 2))
+        .and_then(|next| owner_of_speaker(next, people))
 }
 
 /// Returns a date that is added in the next sentence: "By Friday, please."
 fn due_behind(talk: &TalkSentences, at: usize, today: Date) -> Option<Date> {
     const ADDED_WORDS_MAX: usize = 6;
     let next = talk.all.get(at + 1).filter(|next| next.words.len() <= ADDED_WORDS_MAX)?;
-    let leads = next.words.iter().take(3).any(|word| word.is_any(&["by", "before", "until", "till"]));
+    let leads =
+        next.words.iter().take(3).any(|word| word.is_any(&["by", "before", "until", "till"]));
     if leads { find_due(&next.words, 0, today) } else { None }
 }

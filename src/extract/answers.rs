@@ -61,7 +61,17 @@ pub(super) fn says_no(words: &[Word]) -> bool {
         "we can not",
     ];
     begins_with(words, &NO)
-        && !begins_with(words, &["no problem", "no objection", "no worries", "nope fine", "no fine", "no that is fine"])
+        && !begins_with(
+            words,
+            &[
+                "no problem",
+                "no objection",
+                "no worries",
+                "nope fine",
+                "no fine",
+                "no that is fine",
+            ],
+        )
 }
 
 /// The strength of the assent that a proposal needs.
@@ -115,32 +125,45 @@ pub(super) fn find_assent(talk: &TalkSentences, at: usize, wanted: Assent) -> Op
 pub(super) fn assent_before(talk: &TalkSentences, at: usize) -> Option<usize> {
     let conclusion = &talk.all[at];
     let concludes = begins_with_okay(&conclusion.words[..conclusion.words.len().min(1)])
-        || conclusion.words.first().is_some_and(|word| word.is_any(&["so", "right", "then", "good"]));
+        || conclusion
+            .words
+            .first()
+            .is_some_and(|word| word.is_any(&["so", "right", "then", "good"]));
     if !concludes || conclusion.speaker.is_none() {
         return None;
     }
     let from = at.saturating_sub(SENTENCES_MAX);
-    (from..at).rev().take_while(|place| talk.turns[*place] + TURNS_MAX >= talk.turns[at]).find(|place| {
-        let before = &talk.all[*place];
-        before.is_by_another(conclusion) && is_assent(&before.words, Assent::Plain) && !before.ends_with_question()
-    })
+    (from..at).rev().take_while(|place| talk.turns[*place] + TURNS_MAX >= talk.turns[at]).find(
+        |place| {
+            let before = &talk.all[*place];
+            before.is_by_another(conclusion)
+                && is_assent(&before.words, Assent::Plain)
+                && !before.ends_with_question()
+        },
+    )
 }
 
 /// Returns whether an assent goes on as a question or as an objection: "Okay. Why is that?"
 fn is_challenged(talk: &TalkSentences, at: usize) -> bool {
     let own = talk.all.get(at + 1).filter(|_| talk.turns.get(at + 1) == Some(&talk.turns[at]));
     own.is_some_and(|next| {
-        begins_with(&next.words, &["why", "how", "but", "what", "if"]) || says_no(&next.words) || is_doubt(&next.words)
+        begins_with(&next.words, &["why", "how", "but", "what", "if"])
+            || says_no(&next.words)
+            || is_doubt(&next.words)
     })
 }
 
 fn is_doubt(words: &[Word]) -> bool {
-    begins_with(words, &["if", "maybe", "but", "why", "i do not know", "it depends", "that depends", "not"])
+    begins_with(
+        words,
+        &["if", "maybe", "but", "why", "i do not know", "it depends", "that depends", "not"],
+    )
 }
 
 fn is_assent(words: &[Word], wanted: Assent) -> bool {
     static GLAD_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(GLAD, &[]));
-    let doubted = words.iter().take(8).any(|word| word.is_any(&["but", "not", "if", "except", "although"]));
+    let doubted =
+        words.iter().take(8).any(|word| word.is_any(&["but", "not", "if", "except", "although"]));
     let okay = begins_with_okay(words) && wanted == Assent::Any;
     !doubted && (okay || begins_with(words, &AGREES) || GLAD_ONES.is_in(words))
 }
@@ -149,7 +172,8 @@ fn is_assent(words: &[Word], wanted: Assent) -> bool {
 fn begins_with_okay(words: &[Word]) -> bool {
     const OKAY_WORDS_MAX: usize = 4;
     let spoken = words.iter().filter(|word| !word.is_any(&["um", "uh", "oh", "well", "so"]));
-    words.len() <= OKAY_WORDS_MAX && spoken.clone().next().is_some_and(|word| word.is_any(&["okay", "kay", "alright"]))
+    words.len() <= OKAY_WORDS_MAX
+        && spoken.clone().next().is_some_and(|word| word.is_any(&["okay", "kay", "alright"]))
 }
 
 /// Beginnings of a sentence that agrees. "Right" and "mm-hmm" only say that somebody listens.
@@ -213,8 +237,14 @@ mod tests {
     fn another_speaker_agrees_within_three_turns() {
         let first = ("Ann", "We will buy the small press.");
         assert_eq!(agreed(&[first, ("Bo", "Yeah, good idea.")], Assent::Plain), Some(1));
-        assert_eq!(agreed(&[first, ("Bo", "Mm-hmm."), ("Cy", "That sounds good.")], Assent::Plain), Some(2));
-        assert_eq!(agreed(&[first, ("Ann", "It is cheap."), ("Bo", "Sure.")], Assent::Plain), Some(2));
+        assert_eq!(
+            agreed(&[first, ("Bo", "Mm-hmm."), ("Cy", "That sounds good.")], Assent::Plain),
+            Some(2)
+        );
+        assert_eq!(
+            agreed(&[first, ("Ann", "It is cheap."), ("Bo", "Sure.")], Assent::Plain),
+            Some(2)
+        );
         let late = [first, ("Bo", "Hm."), ("Cy", "Hm."), ("Bo", "Hm."), ("Cy", "Yes.")];
         assert_eq!(agreed(&late, Assent::Any), None);
     }
@@ -230,17 +260,29 @@ mod tests {
     fn nobody_agrees_with_himself_or_with_a_doubt() {
         let first = ("Ann", "We will buy the small press.");
         assert_eq!(agreed(&[first, ("Ann", "Yes.")], Assent::Any), None);
-        for answer in ["No, wait.", "If we can.", "Yeah, but not now.", "Okay. Why is that?", "Mm-hmm.", "Sure?"] {
+        for answer in [
+            "No, wait.",
+            "If we can.",
+            "Yeah, but not now.",
+            "Okay. Why is that?",
+            "Mm-hmm.",
+            "Sure?",
+        ] {
             assert_eq!(agreed(&[first, ("Bo", answer)], Assent::Any), None, "{answer}");
         }
-        let changed = [first, ("Bo", "The door of the old shed was open again this morning."), ("Cy", "Yes.")];
+        let changed = [
+            first,
+            ("Bo", "The door of the old shed was open again this morning."),
+            ("Cy", "Yes."),
+        ];
         assert_eq!(agreed(&changed, Assent::Any), None);
     }
 
     #[test]
     fn a_conclusion_follows_its_assent() {
         let conclusion = |last: &str| {
-            let lines = [("Ann", "The small press is cheap."), ("Bo", "Yeah, good idea."), ("Ann", last)];
+            let lines =
+                [("Ann", "The small press is cheap."), ("Bo", "Yeah, good idea."), ("Ann", last)];
             let segments: Vec<Segment> = lines
                 .iter()
                 .map(|(speaker, text)| Segment {

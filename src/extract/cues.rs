@@ -41,11 +41,16 @@ impl CuePhrases {
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty())
-            .map(|line| line.split_whitespace().map(|place| self::parse_slot(place, classes)).collect())
+            .map(|line| {
+                line.split_whitespace().map(|place| self::parse_slot(place, classes)).collect()
+            })
             .collect();
         let mut by_first: HashMap<&'static str, Vec<usize>> = HashMap::new();
         for (number, phrase) in phrases.iter().enumerate() {
-            debug_assert!(!phrase[0].either.is_empty() && !phrase[0].optional, "a phrase begins with a word");
+            debug_assert!(
+                !phrase[0].either.is_empty() && !phrase[0].optional,
+                "a phrase begins with a word"
+            );
             for word in &phrase[0].either {
                 by_first.entry(word).or_default().push(number);
             }
@@ -54,7 +59,10 @@ impl CuePhrases {
     }
 
     /// Returns every place of a phrase, in order; at one place the longest.
-    pub(super) fn find_hits<'a>(&'a self, words: &'a [Word]) -> impl Iterator<Item = PhraseHit> + 'a {
+    pub(super) fn find_hits<'a>(
+        &'a self,
+        words: &'a [Word],
+    ) -> impl Iterator<Item = PhraseHit> + 'a {
         (0..words.len()).filter_map(|start| self.hit_at(words, start))
     }
 
@@ -62,7 +70,11 @@ impl CuePhrases {
     pub(super) fn hit_at(&self, words: &[Word], start: usize) -> Option<PhraseHit> {
         let candidates = self.by_first.get(words[start].norm.as_str())?;
         let ends = candidates.iter().filter_map(|phrase| {
-            match_end(&self.phrases[*phrase], words, start).map(|end| PhraseHit { start, end, phrase: *phrase })
+            match_end(&self.phrases[*phrase], words, start).map(|end| PhraseHit {
+                start,
+                end,
+                phrase: *phrase,
+            })
         });
         // Of two that are as long, the one written first.
         ends.reduce(|best, hit| if hit.end > best.end { hit } else { best })
@@ -92,7 +104,9 @@ fn parse_slot(text: &'static str, classes: &[WordClass]) -> PhraseSlot {
 fn match_end(phrase: &[PhraseSlot], words: &[Word], at: usize) -> Option<usize> {
     let Some((place, rest)) = phrase.split_first() else { return Some(at) };
     let fits = words.get(at).is_some_and(|word| {
-        place.class.map_or_else(|| place.either.contains(&word.norm.as_str()), |class| class(&word.norm))
+        place
+            .class
+            .map_or_else(|| place.either.contains(&word.norm.as_str()), |class| class(&word.norm))
     });
     let present = if fits { match_end(rest, words, at + 1) } else { None };
     present.or_else(|| if place.optional { match_end(rest, words, at) } else { None })
@@ -109,8 +123,12 @@ mod tests {
              i will just? @task",
             &[("task", |word| word == "send")],
         );
-        let found =
-            |text: &str| phrases.find_hits(&split_words(text)).map(|hit| (hit.start, hit.end)).collect::<Vec<_>>();
+        let found = |text: &str| {
+            phrases
+                .find_hits(&split_words(text))
+                .map(|hit| (hit.start, hit.end))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(found("So we've agreed to it, and I'll just send it"), [(1, 5), (7, 11)]);
         assert_eq!(found("we decided"), [(0, 2)]);
         assert_eq!(found("we have not decided, I will just go"), []);

@@ -113,7 +113,8 @@ pub(super) fn find_decisions(talk: &TalkSentences, taken: &HashSet<usize>) -> Ve
         } else {
             agreed_proposal(talk, at)
         };
-        let fresh = decision.filter(|decision| found.last().is_none_or(|last| last.last < decision.first));
+        let fresh =
+            decision.filter(|decision| found.last().is_none_or(|last| last.last < decision.first));
         found.extend(fresh);
     }
     found
@@ -121,14 +122,19 @@ pub(super) fn find_decisions(talk: &TalkSentences, taken: &HashSet<usize>) -> Ve
 
 /// Returns whether the sentence at `at` states a decision in so many words.
 fn is_stated_decision(talk: &TalkSentences, at: usize) -> bool {
-    static STRONG_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(STRONG, &CLASSES));
-    static DECLARED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(DECLARED, &CLASSES));
+    static STRONG_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(STRONG, &CLASSES));
+    static DECLARED_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(DECLARED, &CLASSES));
     let sentence = &talk.all[at];
     let words = &sentence.words;
     // In a speech "that is settled" is a figure of speech.
-    let mut strong = STRONG_ONES.find_hits(words).filter(|hit| !(talk.speeches && words[hit.start].norm == "that"));
+    let mut strong = STRONG_ONES
+        .find_hits(words)
+        .filter(|hit| !(talk.speeches && words[hit.start].norm == "that"));
     let is_strong = strong.any(|hit| is_firm(words, &hit)) && !is_of_old(words);
-    let is_declared = talk.speeches && DECLARED_ONES.find_hits(words).any(|hit| is_firm(words, &hit));
+    let is_declared =
+        talk.speeches && DECLARED_ONES.find_hits(words).any(|hit| is_firm(words, &hit));
     let is_labelled = is_labelled(words);
     let quotable = words.len() >= WORDS_MIN
         && !breaks_off(sentence)
@@ -140,14 +146,17 @@ fn is_stated_decision(talk: &TalkSentences, at: usize) -> bool {
 
 /// Returns whether a sentence begins as "Decision: …".
 fn is_labelled(words: &[Word]) -> bool {
-    words.first().is_some_and(|word| word.is_any(&["decision", "decided", "resolved"]) && word.breaks)
+    words
+        .first()
+        .is_some_and(|word| word.is_any(&["decision", "decided", "resolved"]) && word.breaks)
 }
 
 /// Returns the decision that is proposed in the sentence at `at`, where another person agrees or
 /// the subject ends.
 fn agreed_proposal(talk: &TalkSentences, at: usize) -> Option<FoundDecision> {
     static WEAK_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(WEAK, &CLASSES));
-    static LEADING_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(LEADING_ON, &CLASSES));
+    static LEADING_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(LEADING_ON, &CLASSES));
     let sentence = &talk.all[at];
     let words = &sentence.words;
     if !talk.conversation || talk.speeches || breaks_off(sentence) {
@@ -163,7 +172,9 @@ fn agreed_proposal(talk: &TalkSentences, at: usize) -> Option<FoundDecision> {
         return whole.then_some(FoundDecision { first, last: at, assent: Some(assent) });
     }
     let weak = WEAK_ONES.find_hits(words).any(|hit| {
-        is_firm(words, &hit) && LEADING_ONES.hit_at(words, hit.start).is_none() && !is_procedure(&words[hit.start..])
+        is_firm(words, &hit)
+            && LEADING_ONES.hit_at(words, hit.start).is_none()
+            && !is_procedure(&words[hit.start..])
     });
     if !weak || !is_whole(sentence) || sentence.ends_with_question() {
         return None;
@@ -225,7 +236,9 @@ fn is_stated(words: &[Word], start: usize) -> bool {
     let own = words[start].norm == "that";
     let before = start.checked_sub(1).map(|before| &words[before]);
     let open = before.is_some_and(|before| {
-        before.is_any(&["if", "when", "once", "until", "whether", "think", "not", "before", "after", "know"])
+        before.is_any(&[
+            "if", "when", "once", "until", "whether", "think", "not", "before", "after", "know",
+        ])
     });
     if own { !open } else { is_meant(words, start) }
 }
@@ -240,33 +253,47 @@ const PLAIN_WORDS_MIN: usize = 6;
 /// about it".
 fn is_followed_by_doubt(words: &[Word], end: usize) -> bool {
     let rest = &words[end..words.len().min(end + 3)];
-    rest.iter()
-        .any(|word| word.is_any(&["whether", "if", "open", "pending", "up", "difficult", "hard", "yours", "theirs"]))
+    rest.iter().any(|word| {
+        word.is_any(&[
+            "whether",
+            "if",
+            "open",
+            "pending",
+            "up",
+            "difficult",
+            "hard",
+            "yours",
+            "theirs",
+        ])
+    })
 }
 
 /// Returns whether the sentence has the form "Smaller size it is, then."
 fn is_so_be_it(words: &[Word]) -> bool {
-    let end = words.iter().rposition(|word| !word.is_any(&["then", "okay", "so"])).map_or(0, |at| at + 1);
+    let end =
+        words.iter().rposition(|word| !word.is_any(&["then", "okay", "so"])).map_or(0, |at| at + 1);
     let words = &words[..end];
     let short = (3..=8).contains(&words.len());
     let asks = words.first().is_some_and(|word| {
         word.is_any(&[
-            "what", "who", "where", "how", "whatever", "which", "as", "that", "like", "if", "no", "yes", "yeah",
+            "what", "who", "where", "how", "whatever", "which", "as", "that", "like", "if", "no",
+            "yes", "yeah",
         ])
     });
     short
         && !asks
         && words.ends_with_norms(&["it", "is"])
-        && !words[..words.len() - 2]
-            .iter()
-            .any(|word| word.breaks || word.is_any(&["what", "how", "that", "think", "know", "guess", "where"]))
+        && !words[..words.len() - 2].iter().any(|word| {
+            word.breaks || word.is_any(&["what", "how", "that", "think", "know", "guess", "where"])
+        })
 }
 
 /// Returns whether the decision is not taken back at once; asked as a question it needs a yes.
 fn is_upheld(talk: &TalkSentences, at: usize) -> bool {
     let next = talk.all.get(at + 1);
-    let refused = next
-        .is_some_and(|next| !talk.all[at].ends_with_question() && says_no(&next.words) && !next.ends_with_question());
+    let refused = next.is_some_and(|next| {
+        !talk.all[at].ends_with_question() && says_no(&next.words) && !next.ends_with_question()
+    });
     if talk.all[at].ends_with_question() {
         talk.sentences_after(at, 2, 10.0).any(|(_, next)| says_yes(&next.words))
     } else {
@@ -281,6 +308,9 @@ trait EndsWithNorms {
 impl EndsWithNorms for [Word] {
     fn ends_with_norms(&self, norms: &[&str]) -> bool {
         self.len() >= norms.len()
-            && self[self.len() - norms.len()..].iter().zip(norms).all(|(word, norm)| word.norm == *norm)
+            && self[self.len() - norms.len()..]
+                .iter()
+                .zip(norms)
+                .all(|(word, norm)| word.norm == *norm)
     }
 }

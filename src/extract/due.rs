@@ -40,8 +40,9 @@ pub(super) fn find_due(words: &[Word], from: usize, today: Date) -> Option<Date>
     found.retain(|found| !words[from.min(found.start)..found.start].iter().any(is_report));
     let mut of_task = found.iter().filter(|found| found.start >= from).peekable();
     let first = of_task.peek().copied();
-    let limit =
-        of_task.find(|found| found.start > 0 && words[found.start - 1].is_any(&["by", "before", "until", "till"]));
+    let limit = of_task.find(|found| {
+        found.start > 0 && words[found.start - 1].is_any(&["by", "before", "until", "till"])
+    });
     // "On Monday we saw it, and I'll …": a day before the task counts only at the begin of its own
     // clause.
     let leading = found.iter().rev().find(|found| {
@@ -62,7 +63,12 @@ fn find_dates(words: &[Word], today: Date) -> Vec<SpokenDate> {
         match date {
             Some((date, length)) => {
                 let relative = RELATIVE.iter().any(|reader| reader(&words[at..], today).is_some());
-                found.extend(date.map(|date| SpokenDate { date, start: at, end: at + length, relative }));
+                found.extend(date.map(|date| SpokenDate {
+                    date,
+                    start: at,
+                    end: at + length,
+                    relative,
+                }));
                 at += length;
             }
             None => at += 1,
@@ -110,12 +116,15 @@ const CALENDAR: [DateReader; 3] = [weekday_date, month_and_day, day_of_month];
 
 fn starts_with_phrase(words: &[Word], phrase: &str) -> bool {
     let mut words = words.iter();
-    phrase.split(' ').all(|want| words.next().is_some_and(|word| want.split('|').any(|want| want == word.norm)))
+    phrase
+        .split(' ')
+        .all(|want| words.next().is_some_and(|word| want.split('|').any(|want| want == word.norm)))
 }
 
 /// Reads times without a certain day.
 fn vague_time(words: &[Word], _: Date) -> DateReading {
-    if starts_with_phrase(words, "early|mid|middle|sometime|beginning|start|later next|this|in|of") {
+    if starts_with_phrase(words, "early|mid|middle|sometime|beginning|start|later next|this|in|of")
+    {
         let length = words.iter().take(5).take_while(|word| !word.breaks).count().min(4);
         return Some((None, length.max(2)));
     }
@@ -139,15 +148,17 @@ fn end_of(words: &[Word], today: Date) -> DateReading {
         "day" | "business" | "today" => return Some(after_day(words, at + 1, today)),
         "week" => (friday_of_week(if next { week_later(today, 1)? } else { today }), at + 1),
         "month" => {
-            let month = if next { today.first_of_month().checked_add(1.month()).ok()? } else { today };
+            let month =
+                if next { today.first_of_month().checked_add(1.month()).ok()? } else { today };
             (Some(month.last_of_month()), at + 1)
         }
         "year" => (Date::new(today.year() + i16::from(next), 12, 31).ok(), at + 1),
         "tomorrow" => (today.tomorrow().ok(), at + 1),
         name => match (month_number(name), weekday_named(name)) {
-            (Some(month), _) => {
-                (in_future(today, |year| Date::new(year, month, 1).ok().map(Date::last_of_month)), at + 1)
-            }
+            (Some(month), _) => (
+                in_future(today, |year| Date::new(year, month, 1).ok().map(Date::last_of_month)),
+                at + 1,
+            ),
             (None, Some(day)) => (next_weekday(today, day), at + 1),
             (None, None) => return None,
         },
@@ -159,7 +170,9 @@ fn end_of(words: &[Word], today: Date) -> DateReading {
 fn after_day(words: &[Word], at: usize, today: Date) -> (Option<Date>, usize) {
     let skip = at + usize::from(words.get(at).is_some_and(|word| word.norm == "on"));
     let rest = words.get(skip..).unwrap_or_default();
-    let named = relative_day(rest, today).or_else(|| weekday_date(rest, today)).or_else(|| month_and_day(rest, today));
+    let named = relative_day(rest, today)
+        .or_else(|| weekday_date(rest, today))
+        .or_else(|| month_and_day(rest, today));
     named.map_or((Some(today), at), |(date, length)| (date, skip + length))
 }
 
@@ -185,14 +198,19 @@ fn in_time(words: &[Word], today: Date) -> DateReading {
 
 /// Reads small numbers as they are spoken or written.
 fn small_number(words: &[Word]) -> Option<(i64, usize)> {
-    const NUMBERS: [&str; 13] =
-        ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+    const NUMBERS: [&str; 13] = [
+        "", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "eleven", "twelve",
+    ];
     let word = words.first()?;
     let couple = if starts_with_phrase(words, "a couple of") { Some((2, 3)) } else { None };
     if couple.is_some() {
         return couple;
     }
-    let spoken = NUMBERS.iter().position(|name| *name == word.norm).and_then(|number| i64::try_from(number).ok());
+    let spoken = NUMBERS
+        .iter()
+        .position(|name| *name == word.norm)
+        .and_then(|number| i64::try_from(number).ok());
     let number = spoken
         .or_else(|| word.norm.parse().ok().filter(|number| (1..=365).contains(number)))
         .or_else(|| word.is_any(&["a", "an"]).then_some(1));
@@ -222,8 +240,12 @@ fn relative_day(words: &[Word], today: Date) -> DateReading {
     let found = table.into_iter().find(|(phrase, _, _)| starts_with_phrase(words, phrase));
     found.map(|(phrase, date, length)| {
         // "Next week Tuesday", "tomorrow Tuesday": the day says it better.
-        let named = words.get(length).and_then(|word| weekday_named(&word.norm)).filter(|_| phrase == "next week");
-        let date = named.map_or(date, |day| week_later(today, 1).and_then(|date| in_week(date, day)));
+        let named = words
+            .get(length)
+            .and_then(|word| weekday_named(&word.norm))
+            .filter(|_| phrase == "next week");
+        let date =
+            named.map_or(date, |day| week_later(today, 1).and_then(|date| in_week(date, day)));
         (date, length + usize::from(named.is_some()))
     })
 }
@@ -233,9 +255,14 @@ fn weekday_date(words: &[Word], today: Date) -> DateReading {
     let next = starts_with_phrase(words, "next");
     let lead = usize::from(next || starts_with_phrase(words, "this|coming"));
     let day = weekday_named(&words.get(lead)?.norm)?;
-    let date = if next { week_later(today, 1).and_then(|date| in_week(date, day)) } else { next_weekday(today, day) };
-    let part =
-        words.get(lead + 1).is_some_and(|word| word.is_any(&["morning", "afternoon", "evening", "night", "noon"]));
+    let date = if next {
+        week_later(today, 1).and_then(|date| in_week(date, day))
+    } else {
+        next_weekday(today, day)
+    };
+    let part = words
+        .get(lead + 1)
+        .is_some_and(|word| word.is_any(&["morning", "afternoon", "evening", "night", "noon"]));
     let late = words.get(lead + 1).is_some_and(|word| word.norm == "week");
     let date = if late { date.and_then(|date| week_later(date, 1)) } else { date };
     Some((date, lead + 1 + usize::from(part || late)))
@@ -244,17 +271,21 @@ fn weekday_date(words: &[Word], today: Date) -> DateReading {
 /// "December 3rd", "December the third", "the third of December", "3 December", with or without a
 /// year.
 fn month_and_day(words: &[Word], today: Date) -> DateReading {
-    let (month, day, mut length) = if let Some(month) = words.first().and_then(|word| month_number(&word.norm)) {
-        let at = skip_word(words, 1, "the");
-        let (day, used) = day_number(words.get(at..)?)?;
-        (month, day, at + used)
-    } else {
-        let at = skip_word(words, 0, "the");
-        let (day, used) = day_number(words.get(at..)?)?;
-        let at = skip_word(words, at + used, "of");
-        (month_number(&words.get(at)?.norm)?, day, at + 1)
-    };
-    let year = words.get(length).and_then(|word| word.norm.parse().ok()).filter(|year| (2000..2200).contains(year));
+    let (month, day, mut length) =
+        if let Some(month) = words.first().and_then(|word| month_number(&word.norm)) {
+            let at = skip_word(words, 1, "the");
+            let (day, used) = day_number(words.get(at..)?)?;
+            (month, day, at + used)
+        } else {
+            let at = skip_word(words, 0, "the");
+            let (day, used) = day_number(words.get(at..)?)?;
+            let at = skip_word(words, at + used, "of");
+            (month_number(&words.get(at)?.norm)?, day, at + 1)
+        };
+    let year = words
+        .get(length)
+        .and_then(|word| word.norm.parse().ok())
+        .filter(|year| (2000..2200).contains(year));
     length += usize::from(year.is_some());
     let date = match year {
         Some(year) => Date::new(year, month, day).ok(),
@@ -279,16 +310,18 @@ fn day_of_month(words: &[Word], today: Date) -> DateReading {
         || last.norm.ends_with("st")
         || last.norm.ends_with("nd")
         || last.norm.ends_with("rd");
-    let first_of = words
-        .get(used + 1)
-        .is_some_and(|word| word.is_any(&["of", "thing", "one", "time", "draft", "version", "item", "week"]));
+    let first_of = words.get(used + 1).is_some_and(|word| {
+        word.is_any(&["of", "thing", "one", "time", "draft", "version", "item", "week"])
+    });
     // "The second" is more often a second thing; only what ends its clause is a day.
     let small = day <= 10 && !last.breaks;
     if !ordinal || first_of || small {
         return None;
     }
     let this = today.first_of_month().with().day(day).build().ok().filter(|date| *date > today);
-    let date = this.or_else(|| today.first_of_month().checked_add(1.month()).ok()?.with().day(day).build().ok());
+    let date = this.or_else(|| {
+        today.first_of_month().checked_add(1.month()).ok()?.with().day(day).build().ok()
+    });
     Some((date, 1 + used))
 }
 
@@ -316,21 +349,29 @@ fn day_number(words: &[Word]) -> Option<(i8, usize)> {
         "nineteenth",
         "twentieth",
     ];
-    let unit = |word: &str| SPOKEN.iter().position(|name| *name == word).and_then(|at| i8::try_from(at + 1).ok());
+    let unit = |word: &str| {
+        SPOKEN.iter().position(|name| *name == word).and_then(|at| i8::try_from(at + 1).ok())
+    };
     let word = words.first()?.norm.as_str();
     let tens = |word: &str| match word {
         "twenty" => Some(20),
         "thirty" => Some(30),
         _ => None,
     };
-    let joined = word.split_once('-').and_then(|(ten, one)| Some(tens(ten)? + unit(one).filter(|one| *one < 10)?));
+    let joined = word
+        .split_once('-')
+        .and_then(|(ten, one)| Some(tens(ten)? + unit(one).filter(|one| *one < 10)?));
     let apart = || Some(tens(word)? + unit(&words.get(1)?.norm).filter(|one| *one < 10)?);
     let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let suffix = &word[digits.len()..];
-    let written = || ["", "st", "nd", "rd", "th"].contains(&suffix).then(|| digits.parse::<i8>().ok()).flatten();
+    let written = || {
+        ["", "st", "nd", "rd", "th"].contains(&suffix).then(|| digits.parse::<i8>().ok()).flatten()
+    };
     let one = |day: i8| (day, 1);
-    let found = joined.map(one).or_else(|| apart().map(|day| (day, 2))).or_else(|| unit(word).map(one));
-    let found = found.or_else(|| (word == "thirtieth").then_some((30, 1))).or_else(|| written().map(one));
+    let found =
+        joined.map(one).or_else(|| apart().map(|day| (day, 2))).or_else(|| unit(word).map(one));
+    let found =
+        found.or_else(|| (word == "thirtieth").then_some((30, 1))).or_else(|| written().map(one));
     found.filter(|(day, _)| (1..=31).contains(day))
 }
 
@@ -376,18 +417,23 @@ fn week_later(date: Date, weeks: i64) -> Option<Date> {
 
 /// Returns the given day of the week of `date`; weeks begin on Monday.
 fn in_week(date: Date, day: Weekday) -> Option<Date> {
-    let by = i64::from(day.to_monday_zero_offset()) - i64::from(date.weekday().to_monday_zero_offset());
+    let by =
+        i64::from(day.to_monday_zero_offset()) - i64::from(date.weekday().to_monday_zero_offset());
     date.checked_add(by.days()).ok()
 }
 
 /// Returns the last working day of the week of `date`; on a weekend that of the next one.
 fn friday_of_week(date: Date) -> Option<Date> {
-    in_week(date, Weekday::Friday).filter(|friday| *friday >= date).or_else(|| next_weekday(date, Weekday::Friday))
+    in_week(date, Weekday::Friday)
+        .filter(|friday| *friday >= date)
+        .or_else(|| next_weekday(date, Weekday::Friday))
 }
 
 /// Returns the date of this year, or of the next one when it is past.
 fn in_future(today: Date, of_year: impl Fn(i16) -> Option<Date>) -> Option<Date> {
-    of_year(today.year()).filter(|date| *date >= today).or_else(|| of_year(today.year().checked_add(1)?))
+    of_year(today.year())
+        .filter(|date| *date >= today)
+        .or_else(|| of_year(today.year().checked_add(1)?))
 }
 
 #[cfg(test)]
@@ -398,7 +444,9 @@ mod tests {
 
     /// Counted from Wednesday, 18 November 2026.
     fn by(text: &str) -> String {
-        find_due(&split_words(text), 0, date(2026, 11, 18)).map(|date| date.to_string()).unwrap_or_default()
+        find_due(&split_words(text), 0, date(2026, 11, 18))
+            .map(|date| date.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -475,7 +523,9 @@ mod tests {
                 "tomorrow next week in 12 months end of next month end of the year by Friday next Monday the 31st",
                 "December 3rd in ten weeks",
             ] {
-                assert!(find_due(&split_words(text), 0, today).is_none_or(|date| date <= Date::MAX));
+                assert!(
+                    find_due(&split_words(text), 0, today).is_none_or(|date| date <= Date::MAX)
+                );
             }
         }
     }

@@ -8,7 +8,8 @@ use super::{
 };
 
 /// Sounds that are no words.
-const FILLERS: [&str; 14] = ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm", "mm", "mmm", "mhm", "uhm", "tsk", "huh"];
+const FILLERS: [&str; 14] =
+    ["um", "uh", "er", "erm", "ah", "eh", "hm", "hmm", "mm", "mmm", "mhm", "uhm", "tsk", "huh"];
 
 /// Returns whether a word is only a sound.
 pub(super) fn is_filler(norm: &str) -> bool {
@@ -27,8 +28,11 @@ pub(super) fn is_stutter(words: &[Word], at: usize) -> bool {
     if is_filler(&word.norm) {
         return true;
     }
-    let Some(next) = words[at + 1..].iter().find(|next| !is_filler(&next.norm)) else { return false };
-    let same = word.norm == next.norm && !word.is_any(&["very", "really", "no", "that", "had", "bye"]);
+    let Some(next) = words[at + 1..].iter().find(|next| !is_filler(&next.norm)) else {
+        return false;
+    };
+    let same =
+        word.norm == next.norm && !word.is_any(&["very", "really", "no", "that", "had", "bye"]);
     let cut = word.norm.len() < next.norm.len()
         && next.norm.starts_with(&word.norm)
         && (word.norm.len() == 1 || !is_whole(&word.norm))
@@ -103,9 +107,10 @@ const PRONOUNS: [&str; 10] = ["it", "that", "this", "they", "we", "you", "he", "
 
 /// Words with which no sentence ends: grammar that wants a word behind it, and titles of people.
 const LEANING: [&str; 40] = [
-    "a", "an", "the", "and", "or", "but", "because", "than", "my", "our", "their", "its", "your", "to", "of", "from",
-    "i", "we", "they", "he", "she", "if", "whether", "which", "while", "mr", "mrs", "ms", "dr", "prof", "hon", "st",
-    "with", "into", "very", "where", "these", "would", "could", "every",
+    "a", "an", "the", "and", "or", "but", "because", "than", "my", "our", "their", "its", "your",
+    "to", "of", "from", "i", "we", "they", "he", "she", "if", "whether", "which", "while", "mr",
+    "mrs", "ms", "dr", "prof", "hon", "st", "with", "into", "very", "where", "these", "would",
+    "could", "every",
 ];
 
 #[cfg(test)]

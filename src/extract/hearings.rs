@@ -116,9 +116,12 @@ fn closes_turn(talk: &TalkSentences, at: usize) -> bool {
 }
 
 fn demand_of(words: &[Word]) -> Option<Demand> {
-    static FIGURE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(FIGURE_DEMANDS, &CLASSES));
-    static OPINION_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OPINIONS, &CLASSES));
-    static WORD_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(WORD_DEMANDS, &CLASSES));
+    static FIGURE_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(FIGURE_DEMANDS, &CLASSES));
+    static OPINION_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(OPINIONS, &CLASSES));
+    static WORD_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(WORD_DEMANDS, &CLASSES));
     if OPINION_ONES.is_in(words) {
         return None;
     }
@@ -130,15 +133,16 @@ fn demand_of(words: &[Word]) -> Option<Demand> {
     let open = words[..hit.start].iter().any(|word| word.is_any(&OPEN_WORDS));
     // "Could the minister tell us what …?" does so too; "… tell us if …?" does not.
     let behind = &words[hit.end..];
-    let asks_to_tell =
-        behind.iter().any(|word| word.is_any(&TELLING)) && !behind.iter().any(|word| word.is_any(&["if", "whether"]));
+    let asks_to_tell = behind.iter().any(|word| word.is_any(&TELLING))
+        && !behind.iter().any(|word| word.is_any(&["if", "whether"]));
     (!open && !asks_to_tell).then_some(Demand::Word)
 }
 
 /// Words of questions that a yes does not answer.
 const OPEN_WORDS: [&str; 6] = ["why", "what", "how", "where", "which", "who"];
 /// Verbs of requests for a statement or an opinion.
-const TELLING: [&str; 7] = ["tell", "explain", "outline", "describe", "elaborate", "think", "believe"];
+const TELLING: [&str; 7] =
+    ["tell", "explain", "outline", "describe", "elaborate", "think", "believe"];
 
 /// Returns the sentences of the turn that answers, where another person has one.
 fn answer_to(talk: &TalkSentences, at: usize) -> Option<&[Sentence]> {
@@ -155,7 +159,8 @@ fn answer_to(talk: &TalkSentences, at: usize) -> Option<&[Sentence]> {
         let sentences = &talk.all[first..last];
         let by_another = sentences.first()?.is_by_another(asker);
         let words: usize = sentences.iter().map(|sentence| sentence.words.len()).sum();
-        let of_chair = words <= CHAIR_WORDS_MAX && sentences.iter().any(|sentence| is_procedure(&sentence.words));
+        let of_chair = words <= CHAIR_WORDS_MAX
+            && sentences.iter().any(|sentence| is_procedure(&sentence.words));
         if !by_another {
             return None;
         }
@@ -167,17 +172,19 @@ fn answer_to(talk: &TalkSentences, at: usize) -> Option<&[Sentence]> {
 }
 
 fn is_refused(answer: &[Sentence]) -> bool {
-    static REFUSAL_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(REFUSALS, &CLASSES));
+    static REFUSAL_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(REFUSALS, &CLASSES));
     answer.iter().any(|sentence| REFUSAL_ONES.is_in(&sentence.words))
 }
 
 /// Returns whether a sentence holds a number or a time.
 fn gives_figure(sentence: &Sentence) -> bool {
-    static TIMES: LazyLock<HashSet<&str>> = LazyLock::new(|| SPOKEN_FIGURES.split_whitespace().collect());
-    sentence
-        .words
-        .iter()
-        .any(|word| word.norm.chars().any(|character| character.is_ascii_digit()) || TIMES.contains(word.norm.as_str()))
+    static TIMES: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| SPOKEN_FIGURES.split_whitespace().collect());
+    sentence.words.iter().any(|word| {
+        word.norm.chars().any(|character| character.is_ascii_digit())
+            || TIMES.contains(word.norm.as_str())
+    })
 }
 
 /// Numbers and times as they are spoken. Not "one", which is more often a thing.
@@ -216,7 +223,8 @@ mod tests {
     /// Returns whether a question is evaded by an answer, in a hearing of many words.
     fn evaded(question: &str, answer: &str) -> bool {
         let long = "The bridges of this country are the work of many hands. ".repeat(5);
-        let lines = [("Ann", question), ("Bo", answer), ("Ann", &long), ("Bo", &long), ("Ann", &long)];
+        let lines =
+            [("Ann", question), ("Bo", answer), ("Ann", &long), ("Bo", &long), ("Ann", &long)];
         let segments: Vec<Segment> = lines
             .iter()
             .map(|(speaker, text)| Segment {
@@ -239,8 +247,14 @@ mod tests {
         ] {
             assert!(evaded(question, praise), "{question}");
         }
-        assert!(evaded("How much did the new bridge cost?", "I do not have that information for the 3 bridges."));
-        assert!(evaded("Will the minister open the bridge?", "I would be happy to reply in writing, not now."));
+        assert!(evaded(
+            "How much did the new bridge cost?",
+            "I do not have that information for the 3 bridges."
+        ));
+        assert!(evaded(
+            "Will the minister open the bridge?",
+            "I would be happy to reply in writing, not now."
+        ));
     }
 
     #[test]

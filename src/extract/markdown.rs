@@ -6,7 +6,8 @@ use super::{Action, AgreedDecision, Extract, Quote, Speech};
 use crate::text::{escape_markdown, format_clock};
 
 /// The line above every extract.
-const LABEL: &str = "*Automatic extract, no language model: every line is a quote from the transcript.*";
+const LABEL: &str =
+    "*Automatic extract, no language model: every line is a quote from the transcript.*";
 
 /// The line above an extract of another language.
 const LABEL_OTHER: &str = "*Automatic extract, no language model: every line is a quote from the transcript. Not English: no \
@@ -36,7 +37,11 @@ impl Extract {
             ("Decisions", self.decisions.iter().map(decision_line).collect(), Some(NO_DECISION)),
             ("Action items", self.actions.iter().map(action_line).collect(), Some(NO_ACTION)),
             ("Open questions", self.questions.iter().map(quote_line).collect(), Some(NO_QUESTION)),
-            ("Topics", self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect(), None),
+            (
+                "Topics",
+                self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect(),
+                None,
+            ),
         ];
         let mut out = label.to_owned();
         for (heading, lines, none) in sections {
@@ -64,7 +69,11 @@ fn quote_line(quote: &Quote) -> String {
 /// The decision, and who agreed.
 fn decision_line(decision: &AgreedDecision) -> String {
     let proposal = quote_line(&decision.quote);
-    let assent = decision.assent.as_ref().map(|assent| format!("\n  > {}", quote_line(assent))).unwrap_or_default();
+    let assent = decision
+        .assent
+        .as_ref()
+        .map(|assent| format!("\n  > {}", quote_line(assent)))
+        .unwrap_or_default();
     proposal + &assent
 }
 
@@ -72,7 +81,12 @@ fn decision_line(decision: &AgreedDecision) -> String {
 fn action_line(action: &Action) -> String {
     let owner = action.owner.as_deref().map(|name| format!("**{}**:", escape_markdown(name)));
     let due = action.due.map(|date| format!("(due {date})"));
-    let task = join_parts([quote_time(&action.quote), owner, Some(escape_markdown(&action.quote.text)), due]);
+    let task = join_parts([
+        quote_time(&action.quote),
+        owner,
+        Some(escape_markdown(&action.quote.text)),
+        due,
+    ]);
     format!("[ ] {task}")
 }
 
@@ -81,7 +95,9 @@ fn quote_time(quote: &Quote) -> Option<String> {
 }
 
 fn join_parts(parts: [Option<String>; 4]) -> String {
-    at_begin(&parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+    at_begin(
+        &parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
+    )
 }
 
 /// Makes text that begins a line begin no list, heading, quote or table there.
@@ -90,5 +106,9 @@ fn at_begin(text: &str) -> String {
     if digits > 0 && text[digits..].starts_with(['.', ')']) {
         return format!("{}\\{}", &text[..digits], &text[digits..]);
     }
-    if text.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{text}") } else { text.to_owned() }
+    if text.starts_with(['#', '>', '-', '+', '=', '|']) {
+        format!("\\{text}")
+    } else {
+        text.to_owned()
+    }
 }

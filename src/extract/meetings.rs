@@ -79,7 +79,8 @@ type MeetingScores = BTreeMap<&'static str, ClassScore>;
 
 fn read_meetings() -> Vec<(String, LabelledMeeting)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/meetings");
-    let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| read_meeting(path)).collect()
 }
@@ -87,7 +88,8 @@ fn read_meetings() -> Vec<(String, LabelledMeeting)> {
 fn read_meeting(path: &Path) -> (String, LabelledMeeting) {
     let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
     let text = fs::read_to_string(path).unwrap();
-    let meeting = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let meeting =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     (name, meeting)
 }
 
@@ -96,7 +98,11 @@ fn read_meeting(path: &Path) -> (String, LabelledMeeting) {
 fn extract_meeting(meeting: &LabelledMeeting, bare: bool) -> Extract {
     let mut segments = Vec::with_capacity(meeting.said.len());
     for said in &meeting.said {
-        let text = if bare { said.text.replace([',', '.', '?', '!', ':', ';'], "") } else { said.text.clone() };
+        let text = if bare {
+            said.text.replace([',', '.', '?', '!', ':', ';'], "")
+        } else {
+            said.text.clone()
+        };
         let speaker = said.by.clone().filter(|_| !bare);
         segments.push(Segment { start: Some(said.from), end: Some(said.to), speaker, text });
     }
@@ -124,7 +130,13 @@ fn strip_punctuation(text: &str) -> String {
     text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != ' ', "")
 }
 
-fn score_quotes(quotes: &[&str], labels: &[&str], either: &[&str], story: &mut Vec<String>, kind: &str) -> ClassScore {
+fn score_quotes(
+    quotes: &[&str],
+    labels: &[&str],
+    either: &[&str],
+    story: &mut Vec<String>,
+    kind: &str,
+) -> ClassScore {
     let mut score = ClassScore::default();
     for quote in quotes {
         if labels.iter().any(|label| is_same_quote(quote, label)) {
@@ -134,7 +146,9 @@ fn score_quotes(quotes: &[&str], labels: &[&str], either: &[&str], story: &mut V
             story.push(format!("{kind}: wrong: {quote}"));
         }
     }
-    for label in labels.iter().filter(|label| !quotes.iter().any(|quote| is_same_quote(quote, label))) {
+    for label in
+        labels.iter().filter(|label| !quotes.iter().any(|quote| is_same_quote(quote, label)))
+    {
         score.missed += 1;
         story.push(format!("{kind}: missed: {label}"));
     }
@@ -162,29 +176,49 @@ fn score_attributes<T: PartialEq + std::fmt::Debug>(
     score
 }
 
-fn judge_meeting(meeting: &LabelledMeeting, extract: &Extract, story: &mut Vec<String>) -> MeetingScores {
-    let either: Vec<&str> = meeting.said.iter().flat_map(|said| &said.either).map(String::as_str).collect();
+fn judge_meeting(
+    meeting: &LabelledMeeting,
+    extract: &Extract,
+    story: &mut Vec<String>,
+) -> MeetingScores {
+    let either: Vec<&str> =
+        meeting.said.iter().flat_map(|said| &said.either).map(String::as_str).collect();
     let labelled = |pick: fn(&LabelledSegment) -> &Vec<String>| {
         meeting.said.iter().flat_map(pick).map(String::as_str).collect::<Vec<_>>()
     };
     let tasks: Vec<&LabelledTask> = meeting.said.iter().flat_map(|said| &said.actions).collect();
-    let decisions: Vec<&str> = extract.decisions.iter().map(|decision| decision.quote.text.as_str()).collect();
+    let decisions: Vec<&str> =
+        extract.decisions.iter().map(|decision| decision.quote.text.as_str()).collect();
     let questions: Vec<&str> = extract.questions.iter().map(|quote| quote.text.as_str()).collect();
-    let actions: Vec<&str> = extract.actions.iter().map(|action| action.quote.text.as_str()).collect();
+    let actions: Vec<&str> =
+        extract.actions.iter().map(|action| action.quote.text.as_str()).collect();
     let labels: Vec<&str> = tasks.iter().map(|task| task.quote.as_str()).collect();
     let pairs: Vec<_> = extract
         .actions
         .iter()
         .filter_map(|action| {
-            tasks.iter().find(|task| is_same_quote(&action.quote.text, &task.quote)).map(|task| (action, *task))
+            tasks
+                .iter()
+                .find(|task| is_same_quote(&action.quote.text, &task.quote))
+                .map(|task| (action, *task))
         })
         .collect();
-    let owners: Vec<_> = pairs.iter().map(|(action, task)| (action.owner.clone(), task.owner.clone())).collect();
-    let days: Vec<_> = pairs.iter().map(|(action, task)| (action.due, task.due.as_ref().map(local_date))).collect();
+    let owners: Vec<_> =
+        pairs.iter().map(|(action, task)| (action.owner.clone(), task.owner.clone())).collect();
+    let days: Vec<_> = pairs
+        .iter()
+        .map(|(action, task)| (action.due, task.due.as_ref().map(local_date)))
+        .collect();
     BTreeMap::from([
-        ("decisions", score_quotes(&decisions, &labelled(|said| &said.decisions), &either, story, "decision")),
+        (
+            "decisions",
+            score_quotes(&decisions, &labelled(|said| &said.decisions), &either, story, "decision"),
+        ),
         ("actions", score_quotes(&actions, &labels, &either, story, "action")),
-        ("questions", score_quotes(&questions, &labelled(|said| &said.questions), &either, story, "question")),
+        (
+            "questions",
+            score_quotes(&questions, &labelled(|said| &said.questions), &either, story, "question"),
+        ),
         ("owners", score_attributes(&owners, story, "owner")),
         ("days", score_attributes(&days, story, "day")),
     ])
@@ -214,7 +248,10 @@ fn what_is_found_in_labelled_meetings_is_right_and_most_of_what_is_there() {
     let halves = measure_meetings(false);
     for (class, held_out, precision, recall) in FLOORS {
         let score = halves[&held_out][class];
-        assert!(score.precision() >= precision && score.recall() >= recall, "{class}, held out: {held_out}: {score:?}");
+        assert!(
+            score.precision() >= precision && score.recall() >= recall,
+            "{class}, held out: {held_out}: {score:?}"
+        );
     }
 }
 
@@ -230,7 +267,9 @@ fn without_speakers_and_punctuation_little_is_wrong() {
 
 #[test]
 fn a_lecture_and_a_story_hold_no_decision_and_no_task() {
-    for (name, meeting) in read_meetings().iter().filter(|(name, _)| ["lecture", "radio"].contains(&name.as_str())) {
+    for (name, meeting) in
+        read_meetings().iter().filter(|(name, _)| ["lecture", "radio"].contains(&name.as_str()))
+    {
         for bare in [false, true] {
             let extract = extract_meeting(meeting, bare);
             let sizes = [extract.decisions.len(), extract.actions.len(), extract.questions.len()];
@@ -252,7 +291,11 @@ fn measure_meetings(bare: bool) -> BTreeMap<bool, MeetingScores> {
         if name == shown || (shown == "all" && !meeting.held_out) {
             let title = &extract.title;
             let story = story.join("\n");
-            println!("\n==== {name} ({}): {title:?}\n{}\n\n{story}", meeting.manner, extract.markdown());
+            println!(
+                "\n==== {name} ({}): {title:?}\n{}\n\n{story}",
+                meeting.manner,
+                extract.markdown()
+            );
         }
         for (class, score) in scores {
             halves.entry(meeting.held_out).or_default().entry(class).or_default().add(score);

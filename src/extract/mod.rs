@@ -153,7 +153,11 @@ pub(crate) fn extract(talk: &Talk<'_>) -> Extract {
     if sentences.iter().all(|sentence| sentence.words.is_empty()) {
         return empty_extract(Speech::None);
     }
-    if language::is_english(&sentences) { extract_english(talk, sentences) } else { extract_other(&sentences) }
+    if language::is_english(&sentences) {
+        extract_english(talk, sentences)
+    } else {
+        extract_other(&sentences)
+    }
 }
 
 fn empty_extract(speech: Speech) -> Extract {
@@ -177,11 +181,16 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
     let people = People::new(talk.attendees, &sentences);
     let sentences = TalkSentences::new(sentences);
     let all = &sentences.all;
-    let actions: Vec<_> =
-        actions::find_actions(&sentences, &people, talk.recorded.date()).into_iter().take(EACH_MAX).collect();
-    let in_actions: HashSet<usize> = actions.iter().flat_map(|action| action.first..=action.last).collect();
-    let decisions: Vec<_> = decisions::find_decisions(&sentences, &in_actions).into_iter().take(EACH_MAX).collect();
-    let decided: HashSet<usize> = decisions.iter().flat_map(|found| found.first..=found.last).collect();
+    let actions: Vec<_> = actions::find_actions(&sentences, &people, talk.recorded.date())
+        .into_iter()
+        .take(EACH_MAX)
+        .collect();
+    let in_actions: HashSet<usize> =
+        actions.iter().flat_map(|action| action.first..=action.last).collect();
+    let decisions: Vec<_> =
+        decisions::find_decisions(&sentences, &in_actions).into_iter().take(EACH_MAX).collect();
+    let decided: HashSet<usize> =
+        decisions.iter().flat_map(|found| found.first..=found.last).collect();
     let is_taken = |at| in_actions.contains(&at) || decided.contains(&at);
     // Among speeches a request is a question.
     let questions: Vec<_> = questions::find_questions(&sentences, &|at| {
@@ -190,8 +199,10 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
     .into_iter()
     .take(EACH_MAX)
     .collect();
-    let asked: HashSet<usize> = questions.iter().flat_map(|found| found.first..=found.last).collect();
-    let summary = rank::summary_sentences(all, true, SUMMARY_MAX, &|at| is_taken(at) || asked.contains(&at));
+    let asked: HashSet<usize> =
+        questions.iter().flat_map(|found| found.first..=found.last).collect();
+    let summary =
+        rank::summary_sentences(all, true, SUMMARY_MAX, &|at| is_taken(at) || asked.contains(&at));
     Extract {
         speech: Speech::English,
         title: topics::find_title(all, &people),
@@ -203,7 +214,10 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
                 assent: found.assent.map(|at| quote_sentences(all, at, at)),
             })
             .collect(),
-        questions: questions.into_iter().map(|found| quote_speaker(all, found.first, found.last)).collect(),
+        questions: questions
+            .into_iter()
+            .map(|found| quote_speaker(all, found.first, found.last))
+            .collect(),
         topics: topics::find_topics(all, &people),
         actions: actions
             .into_iter()
@@ -229,7 +243,11 @@ mod tests {
     }
 
     fn of(segments: &[Segment]) -> Extract {
-        let attendee = |name: &str| Attendee { name: name.to_owned(), email: "x@example.com".to_owned(), role: None };
+        let attendee = |name: &str| Attendee {
+            name: name.to_owned(),
+            email: "x@example.com".to_owned(),
+            role: None,
+        };
         let attendees = [attendee("Ann Lee"), attendee("Bo Chen")];
         let recorded = date(2026, 11, 18).at(9, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
         extract(&Talk { segments, attendees: &attendees, recorded })
@@ -279,8 +297,16 @@ mod tests {
     #[test]
     fn another_language_gives_a_summary_and_says_so() {
         let found = of(&[
-            said(0.0, 5.0, "Wir haben gestern beschlossen, dass die Lieferung erst im Januar kommt."),
-            said(6.0, 9.0, "Die Lieferung kommt aus Hamburg und wird im Januar vom Lager in Kiel abgeholt."),
+            said(
+                0.0,
+                5.0,
+                "Wir haben gestern beschlossen, dass die Lieferung erst im Januar kommt.",
+            ),
+            said(
+                6.0,
+                9.0,
+                "Die Lieferung kommt aus Hamburg und wird im Januar vom Lager in Kiel abgeholt.",
+            ),
         ]);
         assert_eq!(found.speech, Speech::Other);
         assert!(found.decisions.is_empty() && found.actions.is_empty() && found.topics.is_empty());
@@ -301,8 +327,9 @@ mod tests {
 
     fn in_answered_conversation(text: &str, answer: &str) -> Extract {
         let fillers = ["Hello.", "Hi Bo.", "Fine.", "Right.", "The weather is nice over here."];
-        let fillers =
-            (0_u8..).zip(fillers).map(|(at, filler)| said(f64::from(at) * 3.0, f64::from(at) * 3.0 + 1.0, filler));
+        let fillers = (0_u8..)
+            .zip(fillers)
+            .map(|(at, filler)| said(f64::from(at) * 3.0, f64::from(at) * 3.0 + 1.0, filler));
         let sentence = [said(40.0, 45.0, text), said(46.0, 47.0, answer)];
         of(&fillers.chain(sentence).collect::<Vec<_>>())
     }
@@ -378,7 +405,11 @@ mod tests {
             ("Bo'll write to them.", "Bo Chen", ""),
             ("Chen is going to book the room.", "Bo Chen", ""),
             ("Anne, please sign it by the end of the month.", "Ann Lee", "2026-11-30"),
-            ("Ann Lee needs to check the contract before the third of December.", "Ann Lee", "2026-12-03"),
+            (
+                "Ann Lee needs to check the contract before the third of December.",
+                "Ann Lee",
+                "2026-12-03",
+            ),
             ("Action item for Ann, order new chairs.", "Ann Lee", ""),
             ("I'll send it in two weeks.", "", "2026-12-02"),
             ("The report needs to be done by next Tuesday.", "", "2026-11-24"),
@@ -388,17 +419,29 @@ mod tests {
             ("Could you please send us the slides?", "", ""),
             ("So tomorrow I'll call the bank.", "", "2026-11-19"),
             ("I'll be putting the plans into the garden folder.", "", ""),
-            ("For our Sales Manager, you're gonna be thinking about the prices.", "Sales Manager", ""),
+            (
+                "For our Sales Manager, you're gonna be thinking about the prices.",
+                "Sales Manager",
+                "",
+            ),
             ("And the garden designer to work on the paths.", "Garden Designer", ""),
             ("For the next meeting we need to check the price of the paint.", "", ""),
             ("For the next meeting you're going to be preparing the paint.", "", ""),
             ("I'll write to the people who were covered before March 15.", "", ""),
-            ("I have a question, but first, Bo, would you mind closing the ticket today?", "Bo Chen", "2026-11-18"),
+            (
+                "I have a question, but first, Bo, would you mind closing the ticket today?",
+                "Bo Chen",
+                "2026-11-18",
+            ),
         ] {
             let found = in_conversation(text).actions;
             let [action] = found.as_slice() else { panic!("{text}: {found:?}") };
             let day = action.due.map(|day| day.to_string()).unwrap_or_default();
-            assert_eq!((action.owner.as_deref().unwrap_or_default(), day.as_str()), (owner, due), "{text}");
+            assert_eq!(
+                (action.owner.as_deref().unwrap_or_default(), day.as_str()),
+                (owner, due),
+                "{text}"
+            );
         }
     }
 
@@ -496,20 +539,32 @@ mod tests {
 
     #[test]
     fn that_is_quoted_with_what_it_means() {
-        let lines = ["Hello.", "Hi Bo.", "We paint the door blue and the window white.", "Shall we do that?", "Yes."];
+        let lines = [
+            "Hello.",
+            "Hi Bo.",
+            "We paint the door blue and the window white.",
+            "Shall we do that?",
+            "Yes.",
+        ];
         let speakers = ["Bo", "Ann", "Bo", "Bo", "Ann"];
         let segments: Vec<Segment> = lines
             .iter()
             .zip(speakers)
-            .map(|(text, speaker)| Segment { speaker: Some(speaker.to_owned()), ..said(1.0, 2.0, text) })
+            .map(|(text, speaker)| Segment {
+                speaker: Some(speaker.to_owned()),
+                ..said(1.0, 2.0, text)
+            })
             .collect();
-        let quotes: Vec<String> = of(&segments).decisions.into_iter().map(|decision| decision.quote.text).collect();
+        let quotes: Vec<String> =
+            of(&segments).decisions.into_iter().map(|decision| decision.quote.text).collect();
         assert_eq!(quotes, ["We paint the door blue and the window white. Shall we do that?"]);
     }
 
     #[test]
     fn fillers_count_for_nothing_and_are_not_quoted() {
-        let found = in_conversation("Um, so we uh we decided to to paint the door of the shed blue.").decisions;
+        let found =
+            in_conversation("Um, so we uh we decided to to paint the door of the shed blue.")
+                .decisions;
         assert_eq!(found[0].quote.text, "so … we decided … to paint the door of the shed blue.");
     }
 
@@ -518,7 +573,12 @@ mod tests {
         let lines = "Mm-hmm. Mr. Chair, the paint is dry. Uh-huh. Madam Chair, the shed needs paint. Mm-hmm. The key of the shed \
             is lost. Yup. Mr. Chair, the paint of the shed and the key. Uh-huh. The key, 'cause the paint is wet.";
         let found = of(&[said(0.0, 60.0, lines)]);
-        assert!(["paint", "shed", "key"].iter().all(|topic| found.topics.contains(&(*topic).to_owned())), "{found:?}");
+        assert!(
+            ["paint", "shed", "key"]
+                .iter()
+                .all(|topic| found.topics.contains(&(*topic).to_owned())),
+            "{found:?}"
+        );
         assert_eq!(found.topics.len(), 3, "{:?}", found.topics);
     }
 
@@ -549,10 +609,13 @@ mod tests {
     fn long(words: usize) -> Vec<Segment> {
         let mut chance = 1_u64;
         let mut next = |below: u64| {
-            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (chance >> 33) % below
         };
-        let grammar = ["the", "and", "we", "to", "of", "is", "that", "it", "you", "have", "for", "this"];
+        let grammar =
+            ["the", "and", "we", "to", "of", "is", "that", "it", "you", "have", "for", "this"];
         let mut segments = Vec::new();
         let mut count = 0_usize;
         while count < words {
@@ -564,7 +627,12 @@ mod tests {
                     return grammar[usize::try_from(next(12)).unwrap()].to_owned();
                 }
                 let far = next(4_000) + 1;
-                next(far).to_string().bytes().map(|digit| char::from(digit - b'0' + b'k')).collect::<String>() + "ab"
+                next(far)
+                    .to_string()
+                    .bytes()
+                    .map(|digit| char::from(digit - b'0' + b'k'))
+                    .collect::<String>()
+                    + "ab"
             };
             let mut text: Vec<String> = (0..length).map(|_| one(&mut next)).collect();
             if next(40) == 0 {

@@ -82,9 +82,9 @@ impl People {
         let speakers = sentences.iter().filter_map(|sentence| sentence.speaker.as_deref());
         for name in attendees.iter().map(|attendee| attendee.name.as_str()).chain(speakers) {
             let name = text::strip_to_line(name);
-            let known = people
-                .iter()
-                .any(|person| person.name == name || person.parts.iter().any(|part| *part == name.to_lowercase()));
+            let known = people.iter().any(|person| {
+                person.name == name || person.parts.iter().any(|part| *part == name.to_lowercase())
+            });
             if !known && !is_label(&name) && people.len() < PEOPLE_MAX {
                 people.extend(KnownPerson::new(name));
             }
@@ -96,7 +96,8 @@ impl People {
     /// Returns the full name of the person that a speaker's label means.
     pub(super) fn speaker_name(&self, label: &str) -> Option<String> {
         let lower = label.to_lowercase();
-        let found = self.people.iter().find(|person| person.name == label || person.parts.contains(&lower));
+        let found =
+            self.people.iter().find(|person| person.name == label || person.parts.contains(&lower));
         found.map(|person| person.name.clone())
     }
 
@@ -106,7 +107,11 @@ impl People {
         if NEVER_NAMES.contains(&norm) {
             return None;
         }
-        let exact: Vec<_> = self.people.iter().filter(|person| person.parts.iter().any(|part| part == norm)).collect();
+        let exact: Vec<_> = self
+            .people
+            .iter()
+            .filter(|person| person.parts.iter().any(|part| part == norm))
+            .collect();
         match exact.as_slice() {
             // A name that is also a word (Will, Mark, Grace) is one where it has a capital.
             [one] if word.capital || !super::words::is_stop(norm) => return Some(one.name.clone()),
@@ -117,8 +122,9 @@ impl People {
         if !word.capital {
             return None;
         }
-        self.closest_name(norm)
-            .or_else(|| self.addressed.iter().any(|name| name == norm).then(|| capitalise_first(norm)))
+        self.closest_name(norm).or_else(|| {
+            self.addressed.iter().any(|name| name == norm).then(|| capitalise_first(norm))
+        })
     }
 
     /// Returns the only person whose first name begins, is spelled or sounds like that.
@@ -129,9 +135,11 @@ impl People {
         let sound = name_sound(norm);
         let mut found = self.people.iter().filter(|person| {
             let first = &person.parts[0];
-            let short =
-                norm.len() >= 3 && first.len() >= 3 && (first.starts_with(norm) || norm.starts_with(first.as_str()));
-            let near = first.len() >= 5 && norm.len() >= 4 && strsim::osa_distance(first, norm) <= 1;
+            let short = norm.len() >= 3
+                && first.len() >= 3
+                && (first.starts_with(norm) || norm.starts_with(first.as_str()));
+            let near =
+                first.len() >= 5 && norm.len() >= 4 && strsim::osa_distance(first, norm) <= 1;
             short || near || person.sound == sound
         });
         found.next().filter(|_| found.next().is_none()).map(|person| person.name.clone())
@@ -154,7 +162,9 @@ impl KnownPerson {
 fn is_label(name: &str) -> bool {
     let lower = name.to_lowercase();
     let kinds = ["speaker", "spk", "unknown", "channel", "participant", "person", "voice"];
-    name.is_empty() || kinds.iter().any(|kind| lower.starts_with(kind)) || !name.chars().any(char::is_alphabetic)
+    name.is_empty()
+        || kinds.iter().any(|kind| lower.starts_with(kind))
+        || !name.chars().any(char::is_alphabetic)
 }
 
 /// The most names that are kept of people who are not on any list.
@@ -166,13 +176,21 @@ fn addressed_names(sentences: &[Sentence]) -> Vec<String> {
     for sentence in sentences {
         for (at, word) in sentence.words.iter().enumerate() {
             let next = sentence.words.get(at + 1);
-            let asked =
-                word.breaks && next.is_some_and(|next| next.is_any(&["can", "could", "would", "please", "you"]));
+            let asked = word.breaks
+                && next
+                    .is_some_and(|next| next.is_any(&["can", "could", "would", "please", "you"]));
             let before = at.checked_sub(1).map(|before| &sentence.words[before]);
-            let greeted =
-                before.is_some_and(|before| before.is_any(&["thanks", "hi", "hey", "hello", "morning"])) && word.breaks;
-            let name = word.capital && !NEVER_NAMES.contains(&word.norm.as_str()) && !super::words::is_stop(&word.norm);
-            if (asked || greeted) && name && names.len() < ADDRESSED_MAX && !names.contains(&word.norm) {
+            let greeted = before
+                .is_some_and(|before| before.is_any(&["thanks", "hi", "hey", "hello", "morning"]))
+                && word.breaks;
+            let name = word.capital
+                && !NEVER_NAMES.contains(&word.norm.as_str())
+                && !super::words::is_stop(&word.norm);
+            if (asked || greeted)
+                && name
+                && names.len() < ADDRESSED_MAX
+                && !names.contains(&word.norm)
+            {
                 names.push(word.norm.clone());
             }
         }
@@ -226,7 +244,11 @@ fn name_sound(name: &str) -> String {
     }
     let letters: Vec<char> = letters.chars().collect();
     // An e at the end is silent, unless it is all there is.
-    let end = if letters.len() > 2 && letters.ends_with(&['e']) { letters.len() - 1 } else { letters.len() };
+    let end = if letters.len() > 2 && letters.ends_with(&['e']) {
+        letters.len() - 1
+    } else {
+        letters.len()
+    };
     let mut sound = String::new();
     for (at, letter) in letters[..end].iter().enumerate() {
         let outer = at == 0 || at + 1 == end;
@@ -242,8 +264,10 @@ mod tests {
     use super::{super::words::split_words, *};
 
     fn people() -> People {
-        let people = ["Ann Lee", "Bo Chen", "Benjamin Moor", "Sean Murphy", "Marta Silva", "Will Hart"];
-        let attendee = |name: &&str| Attendee { name: (*name).to_owned(), email: String::new(), role: None };
+        let people =
+            ["Ann Lee", "Bo Chen", "Benjamin Moor", "Sean Murphy", "Marta Silva", "Will Hart"];
+        let attendee =
+            |name: &&str| Attendee { name: (*name).to_owned(), email: String::new(), role: None };
         People::new(&people.iter().map(attendee).collect::<Vec<_>>(), &[])
     }
 
@@ -278,8 +302,14 @@ mod tests {
 
     #[test]
     fn of_two_with_one_name_the_spoken_name_is_kept() {
-        let two =
-            ["Ann Lee", "Ann Park"].map(|name| Attendee { name: name.to_owned(), email: String::new(), role: None });
-        assert_eq!(People::new(&two, &[]).person_named(&split_words("Ann")[0]).as_deref(), Some("Ann"));
+        let two = ["Ann Lee", "Ann Park"].map(|name| Attendee {
+            name: name.to_owned(),
+            email: String::new(),
+            role: None,
+        });
+        assert_eq!(
+            People::new(&two, &[]).person_named(&split_words("Ann")[0]).as_deref(),
+            Some("Ann")
+        );
     }
 }

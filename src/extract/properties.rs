@@ -15,11 +15,15 @@ fn check_quotes(segments: &[Segment], attendees: &[Attendee]) -> String {
         check_words(&quote.text, &said);
         let counted = quote.text.chars().filter(|character| *character != '…').count();
         assert!(counted <= QUOTE_CHARS_MAX, "{:?}", quote.text);
-        let same = |segment: &Segment| segment.start.map(f64::to_bits) == quote.at.map(f64::to_bits);
+        let same =
+            |segment: &Segment| segment.start.map(f64::to_bits) == quote.at.map(f64::to_bits);
         assert!(segments.iter().any(same), "{:?} is no time of a segment", quote.at);
     }
     let lengths = [found.decisions.len(), found.actions.len(), found.questions.len()];
-    assert!(found.summary.len() <= SUMMARY_MAX && lengths.iter().all(|length| *length <= EACH_MAX), "{lengths:?}");
+    assert!(
+        found.summary.len() <= SUMMARY_MAX && lengths.iter().all(|length| *length <= EACH_MAX),
+        "{lengths:?}"
+    );
     assert!(found.topics.is_empty() || (3..=8).contains(&found.topics.len()), "{:?}", found.topics);
     let markdown = found.markdown();
     assert_eq!(markdown, extract(&talk).markdown(), "the same every time");
@@ -31,7 +35,9 @@ fn check_quotes(segments: &[Segment], attendees: &[Attendee]) -> String {
 fn check_words(quote: &str, transcript: &str) {
     let mut rest = transcript;
     for part in quote.split('…').map(str::trim).filter(|part| !part.is_empty()) {
-        let Some(at) = rest.find(part) else { panic!("{part:?} of {quote:?} is not in {transcript:?}") };
+        let Some(at) = rest.find(part) else {
+            panic!("{part:?} of {quote:?} is not in {transcript:?}")
+        };
         rest = &rest[at + part.len()..];
     }
 }
@@ -52,7 +58,10 @@ fn whole_transcript(segments: &[Segment]) -> String {
 
 fn all_quotes(found: &Extract) -> impl Iterator<Item = &Quote> {
     let actions = found.actions.iter().map(|action| &action.quote);
-    let decisions = found.decisions.iter().flat_map(|decision| [&decision.quote].into_iter().chain(&decision.assent));
+    let decisions = found
+        .decisions
+        .iter()
+        .flat_map(|decision| [&decision.quote].into_iter().chain(&decision.assent));
     found.summary.iter().chain(decisions).chain(&found.questions).chain(actions)
 }
 
@@ -156,8 +165,7 @@ mod tests {
     }
 
     fn segment() -> impl Strategy<Value = Segment> {
-        let time =
-            prop_oneof![3 => (0.0..20_000.0).prop_map(Some), 1 => Just(None), 1 => prop::num::f64::ANY.prop_map(Some)];
+        let time = prop_oneof![3 => (0.0..20_000.0).prop_map(Some), 1 => Just(None), 1 => prop::num::f64::ANY.prop_map(Some)];
         let speaker = prop_oneof![
             Just(None),
             word().prop_map(Some),
@@ -196,7 +204,8 @@ mod tests {
         reason = "the parser's enum, not ours: what is not named must not be there"
     )]
     fn check_harmless(markdown: &str) {
-        const HEADINGS: [&str; 5] = ["Summary", "Decisions", "Action items", "Open questions", "Topics"];
+        const HEADINGS: [&str; 5] =
+            ["Summary", "Decisions", "Action items", "Open questions", "Topics"];
         // The dialect in which notes are read.
         let options = Options::ENABLE_TABLES
             | Options::ENABLE_STRIKETHROUGH
@@ -214,7 +223,9 @@ mod tests {
                 }
                 Event::TaskListMarker(false) if section == "Action items" => {}
                 Event::Start(Tag::BlockQuote(_)) | Event::SoftBreak if section == "Decisions" => {}
-                Event::Start(Tag::Paragraph | Tag::Item | Tag::List(None) | Tag::Emphasis | Tag::Strong)
+                Event::Start(
+                    Tag::Paragraph | Tag::Item | Tag::List(None) | Tag::Emphasis | Tag::Strong,
+                )
                 | Event::End(_)
                 | Event::Text(_) => {}
                 other => panic!("{other:?} in {markdown:?}"),

@@ -60,7 +60,8 @@ const POINTED: &str = "
     we will do that|this|it then";
 
 static ASKED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(ASKED, &CLASSES));
-static SUGGESTED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(SUGGESTED, &CLASSES));
+static SUGGESTED_ONES: LazyLock<CuePhrases> =
+    LazyLock::new(|| CuePhrases::parse(SUGGESTED, &CLASSES));
 static POINTED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(POINTED, &CLASSES));
 
 /// Content words behind a proposal, below which it leans on what was said before.
@@ -89,7 +90,8 @@ fn first_meant(phrases: &CuePhrases, words: &[Word]) -> Option<PhraseHit> {
 
 /// Returns whether a proposal ends with "go" and means a way: "shall we go straight to the price?"
 fn only_goes(words: &[Word], end: usize) -> bool {
-    words[end - 1].norm == "go" && !words.get(end).is_some_and(|word| word.is_any(&["with", "for", "ahead"]))
+    words[end - 1].norm == "go"
+        && !words.get(end).is_some_and(|word| word.is_any(&["with", "for", "ahead"]))
 }
 
 #[cfg(test)]

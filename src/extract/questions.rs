@@ -153,11 +153,15 @@ pub(super) struct FoundQuestion {
 
 /// Returns the questions of a talk that stay open, in order, each once. `taken` tells of sentences
 /// that are shown elsewhere or ask for a task.
-pub(super) fn find_questions(talk: &TalkSentences, taken: &dyn Fn(usize) -> bool) -> Vec<FoundQuestion> {
+pub(super) fn find_questions(
+    talk: &TalkSentences,
+    taken: &dyn Fn(usize) -> bool,
+) -> Vec<FoundQuestion> {
     let mut found: Vec<FoundQuestion> = Vec::new();
     for at in (0..talk.all.len()).filter(|at| !taken(*at)) {
         let question = open_question(talk, at).filter(|question| {
-            let again = found.iter().any(|earlier| is_asked_again(talk, earlier.last, question.last));
+            let again =
+                found.iter().any(|earlier| is_asked_again(talk, earlier.last, question.last));
             found.last().is_none_or(|last| last.last < question.first) && !again
         });
         found.extend(question);
@@ -168,8 +172,11 @@ pub(super) fn find_questions(talk: &TalkSentences, taken: &dyn Fn(usize) -> bool
 /// Returns the question that the sentence at `at` leaves open.
 fn open_question(talk: &TalkSentences, at: usize) -> Option<FoundQuestion> {
     let sentence = &talk.all[at];
-    let asked = is_question(talk, sentence) && !is_procedure(&sentence.words) && stays_open(talk, at);
-    let evaded = (sentence.ends_with_question() || talk.speeches) && is_question(talk, sentence) && is_evaded(talk, at);
+    let asked =
+        is_question(talk, sentence) && !is_procedure(&sentence.words) && stays_open(talk, at);
+    let evaded = (sentence.ends_with_question() || talk.speeches)
+        && is_question(talk, sentence)
+        && is_evaded(talk, at);
     if evaded || (!breaks_off(sentence) && (asked || is_stated_open(talk, sentence))) {
         return Some(FoundQuestion { first: at, last: at });
     }
@@ -213,22 +220,27 @@ const LEANS_BACK: usize = 3;
 fn put_off_from(talk: &TalkSentences, at: usize) -> Option<usize> {
     let before = (at.saturating_sub(LEANS_BACK)..=at).rev();
     let mut own = before.filter(|place| !talk.all[at].is_by_another(&talk.all[*place]));
-    own.find(|place| !is_fragment(&talk.all[*place]) && count_content(&talk.all[*place].words) >= CONTENT_MIN)
+    own.find(|place| {
+        !is_fragment(&talk.all[*place]) && count_content(&talk.all[*place].words) >= CONTENT_MIN
+    })
 }
 
 fn is_stated_open(talk: &TalkSentences, sentence: &Sentence) -> bool {
     static OPEN_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OPEN, &[]));
     let words = &sentence.words;
-    let is_reported = words.iter().any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
-    let goes_on = words.iter().any(|word| word.norm == "but") && words.first().is_some_and(|word| word.norm != "but");
+    let is_reported = words
+        .iter()
+        .any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
+    let goes_on = words.iter().any(|word| word.norm == "but")
+        && words.first().is_some_and(|word| word.norm != "but");
     // "One question is still open" is said before the question.
     !is_reported
         && !goes_on
         && count_content(words) > 0
         && !is_narrated(talk, words)
-        && OPEN_ONES
-            .find_hits(words)
-            .any(|hit| (words.len() - hit.end >= 2 || hit.start >= 3) && !is_restart(&words[hit.end..]))
+        && OPEN_ONES.find_hits(words).any(|hit| {
+            (words.len() - hit.end >= 2 || hit.start >= 3) && !is_restart(&words[hit.end..])
+        })
 }
 
 /// Returns whether the speaker begins again here: "it's unclear whether, I mean, …".
@@ -240,7 +252,9 @@ fn is_restart(words: &[Word]) -> bool {
 /// so.
 fn is_narrated(talk: &TalkSentences, words: &[Word]) -> bool {
     let own = words.iter().any(|word| word.is_any(&["i", "we", "our", "us", "my"]));
-    !talk.conversation && !own && !words.iter().any(|word| word.is_any(&["unclear", "open", "still"]))
+    !talk.conversation
+        && !own
+        && !words.iter().any(|word| word.is_any(&["unclear", "open", "still"]))
 }
 
 fn is_question(talk: &TalkSentences, sentence: &Sentence) -> bool {
@@ -257,8 +271,8 @@ fn is_question(talk: &TalkSentences, sentence: &Sentence) -> bool {
 /// Returns whether it begins as a question does: "who is", "do we", "can they".
 fn is_inverted(words: &[Word]) -> bool {
     const AUXILIARY: [&str; 22] = [
-        "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have",
-        "shall", "about", "exactly", "long", "many", "much", "happens", "if",
+        "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should",
+        "has", "have", "shall", "about", "exactly", "long", "many", "much", "happens", "if",
     ];
     const SUBJECT: [&str; 22] = [
         "i",
@@ -284,10 +298,12 @@ fn is_inverted(words: &[Word]) -> bool {
         "any",
         "people",
     ];
-    const LEADERS: [&str; 10] = ["so", "and", "but", "okay", "um", "uh", "well", "then", "now", "oh"];
+    const LEADERS: [&str; 10] =
+        ["so", "and", "but", "okay", "um", "uh", "well", "then", "now", "oh"];
     let rest = &words[words.iter().take_while(|word| word.is_any(&LEADERS)).count()..];
     let [first, second, ..] = rest else { return false };
-    let asks_for = first.is_any(&["who", "what", "when", "where", "why", "how", "which"]) && second.is_any(&AUXILIARY);
+    let asks_for = first.is_any(&["who", "what", "when", "where", "why", "how", "which"])
+        && second.is_any(&AUXILIARY);
     let inverted = AUXILIARY[..15].contains(&first.norm.as_str()) && second.is_any(&SUBJECT);
     asks_for || inverted
 }
@@ -345,7 +361,10 @@ mod tests {
             .collect();
         let talk = TalkSentences::new(split_sentences(&segments));
         let texts = |found: FoundQuestion| {
-            talk.all[found.first..=found.last].iter().map(|sentence| sentence.text.as_str()).collect::<Vec<_>>()
+            talk.all[found.first..=found.last]
+                .iter()
+                .map(|sentence| sentence.text.as_str())
+                .collect::<Vec<_>>()
         };
         find_questions(&talk, &|_| false).into_iter().map(|found| texts(found).join(" ")).collect()
     }
@@ -375,19 +394,26 @@ mod tests {
     fn an_answer_that_knows_late_does_not_leave_a_question_open() {
         let question = "Do you want to paint the door or the window?";
         assert_eq!(open(&[question, "Well, I'm not sure."]), [question]);
-        let answer = "A bit of both, the door first and then the window, and we need to find out the price.";
+        let answer =
+            "A bit of both, the door first and then the window, and we need to find out the price.";
         assert_eq!(open(&[question, answer]), Vec::<String>::new());
     }
 
     #[test]
     fn what_is_put_off_is_quoted_with_what_it_is() {
-        let lines = ["The door of the shed might be green or blue. That's something we can discuss.", "Okay."];
+        let lines = [
+            "The door of the shed might be green or blue. That's something we can discuss.",
+            "Okay.",
+        ];
         assert_eq!(open(&lines), [lines[0]]);
     }
 
     #[test]
     fn a_question_that_is_asked_again_is_shown_once() {
         let question = "Who has the key of the garden shed?";
-        assert_eq!(open(&[question, "No idea.", "Who has the key of the shed?", "No idea."]), [question]);
+        assert_eq!(
+            open(&[question, "No idea.", "Who has the key of the shed?", "No idea."]),
+            [question]
+        );
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn quote_sentences(sentences: &[Sentence], first: usize, last: usize)
 
 /// Quotes some sentences without what others say between them; a mark stands for that.
 pub(super) fn quote_speaker(sentences: &[Sentence], first: usize, last: usize) -> Quote {
-    let texts = sentences[first..=last]
-        .iter()
-        .map(|sentence| if sentence.is_by_another(&sentences[first]) { LEFT_OUT } else { sentence.text.as_str() });
+    let texts = sentences[first..=last].iter().map(|sentence| {
+        if sentence.is_by_another(&sentences[first]) { LEFT_OUT } else { sentence.text.as_str() }
+    });
     quote_texts(&sentences[first], texts)
 }
 
@@ -41,7 +41,8 @@ fn clean_words(text: &str) -> String {
     let mut begin = 0;
     for piece in text.split(' ') {
         let end = begin + piece.len();
-        let mut own = (0..words.len()).filter(|at| (begin..end).contains(&words[*at].range.start)).peekable();
+        let mut own =
+            (0..words.len()).filter(|at| (begin..end).contains(&words[*at].range.start)).peekable();
         let is_dropped = own.peek().is_some() && own.all(|at| is_stutter(&words, at));
         let piece = if is_dropped { LEFT_OUT } else { piece };
         let is_mark = piece == LEFT_OUT && kept.last().is_none_or(|last| *last == LEFT_OUT);

@@ -30,7 +30,8 @@ pub(super) fn summary_sentences(
     taken: &dyn Fn(usize) -> bool,
 ) -> Vec<usize> {
     let mut stems = StemNumbers::new(english);
-    let bags: Vec<Vec<u32>> = sentences.iter().map(|sentence| stems.stem_numbers(&sentence.text)).collect();
+    let bags: Vec<Vec<u32>> =
+        sentences.iter().map(|sentence| stems.stem_numbers(&sentence.text)).collect();
     let candidates = find_candidates(sentences, &bags);
     let ranks = rank_candidates(&candidates, &bags);
     let total = sentences.len();
@@ -64,7 +65,10 @@ struct StemNumbers {
 
 impl StemNumbers {
     fn new(english: bool) -> Self {
-        Self { stemmer: english.then(|| Stemmer::create(Algorithm::English)), numbers: HashMap::new() }
+        Self {
+            stemmer: english.then(|| Stemmer::create(Algorithm::English)),
+            numbers: HashMap::new(),
+        }
     }
 
     /// Returns the content words of a sentence as numbers, each once, in order.
@@ -91,8 +95,9 @@ const STEMS_MIN: usize = 3;
 
 /// Returns the sentences that are compared, in order.
 fn find_candidates(sentences: &[Sentence], bags: &[Vec<u32>]) -> Vec<usize> {
-    let fit: Vec<usize> =
-        (0..sentences.len()).filter(|at| bags[*at].len() >= STEMS_MIN && has_substance(&sentences[*at])).collect();
+    let fit: Vec<usize> = (0..sentences.len())
+        .filter(|at| bags[*at].len() >= STEMS_MIN && has_substance(&sentences[*at]))
+        .collect();
     if fit.len() <= COMPARED_MAX {
         return fit;
     }
@@ -102,7 +107,8 @@ fn find_candidates(sentences: &[Sentence], bags: &[Vec<u32>]) -> Vec<usize> {
     }
     (0..COMPARED_MAX)
         .filter_map(|number| {
-            let stretch = number * fit.len() / COMPARED_MAX..(number + 1) * fit.len() / COMPARED_MAX;
+            let stretch =
+                number * fit.len() / COMPARED_MAX..(number + 1) * fit.len() / COMPARED_MAX;
             fit[stretch].iter().copied().max_by_key(|at| {
                 let bag = &bags[*at];
                 let richness = bag.iter().map(|stem| often[stem]).sum::<usize>() / bag.len();
@@ -115,8 +121,8 @@ fn find_candidates(sentences: &[Sentence], bags: &[Vec<u32>]) -> Vec<usize> {
 /// Returns whether a sentence is long enough for a summary, and neither a question nor small talk.
 fn has_substance(sentence: &Sentence) -> bool {
     // Where words are not set apart, the sentence counts by its letters.
-    let is_long =
-        sentence.words.len() >= WORDS_MIN || sentence.text.chars().count() >= 4 * WORDS_MIN && sentence.words.len() < 3;
+    let is_long = sentence.words.len() >= WORDS_MIN
+        || sentence.text.chars().count() >= 4 * WORDS_MIN && sentence.words.len() < 3;
     is_long && !sentence.ends_with_question() && !is_small_talk(sentence)
 }
 
@@ -152,13 +158,15 @@ fn is_small_talk(sentence: &Sentence) -> bool {
 
 fn rank_candidates(candidates: &[usize], bags: &[Vec<u32>]) -> Vec<f64> {
     let edges = shared_stems(candidates, bags);
-    let out: Vec<f64> = edges.iter().map(|row| row.iter().map(|(_, weight)| weight).sum()).collect();
+    let out: Vec<f64> =
+        edges.iter().map(|row| row.iter().map(|(_, weight)| weight).sum()).collect();
     let mut ranks = vec![1.0; candidates.len()];
     for _ in 0..ROUNDS {
         ranks = edges
             .iter()
             .map(|row| {
-                let passed: f64 = row.iter().map(|(to, weight)| weight / out[*to] * ranks[*to]).sum();
+                let passed: f64 =
+                    row.iter().map(|(to, weight)| weight / out[*to] * ranks[*to]).sum();
                 1.0 - DAMPING + DAMPING * passed
             })
             .collect();
@@ -173,7 +181,8 @@ fn shared_stems(candidates: &[usize], bags: &[Vec<u32>]) -> Vec<Vec<(usize, f64)
             let shared = count_common(&bags[*one], &bags[*other]);
             if shared > 0 {
                 let weight = count_as_float(shared)
-                    / ((count_as_float(bags[*one].len()) + 1.0).ln() + (count_as_float(bags[*other].len()) + 1.0).ln());
+                    / ((count_as_float(bags[*one].len()) + 1.0).ln()
+                        + (count_as_float(bags[*other].len()) + 1.0).ln());
                 edges[a].push((b, weight));
                 edges[b].push((a, weight));
             }
@@ -215,8 +224,8 @@ fn count_as_float(number: usize) -> f64 {
 /// not.
 fn prior_weight(sentence: &Sentence, at: usize, total: usize) -> f64 {
     const LEANING: [&str; 16] = [
-        "it", "that", "this", "he", "she", "they", "which", "because", "yeah", "yes", "no", "i mean", "like",
-        "you know", "those", "these",
+        "it", "that", "this", "he", "she", "they", "which", "because", "yeah", "yes", "no",
+        "i mean", "like", "you know", "those", "these",
     ];
     let place = super::language::share_of(at, total);
     let edge = if (0.02..0.12).contains(&place) || place > 0.9 { 1.15 } else { 1.0 };

@@ -44,7 +44,8 @@ fn is_department(norm: &str) -> bool {
 }
 
 /// Verbs of work that is given out, beside those that are tasks by themselves.
-const DUTIES: [&str; 8] = ["think", "focus", "concentrate", "look", "consider", "try", "continue", "come"];
+const DUTIES: [&str; 8] =
+    ["think", "focus", "concentrate", "look", "consider", "try", "continue", "come"];
 
 fn is_duty(norm: &str) -> bool {
     DUTIES.contains(&norm) || is_task(norm)
@@ -83,13 +84,17 @@ const SPOKEN_TO: &str = "
 
 /// Returns the tasks of roles in a sentence.
 pub(super) fn find_role_tasks(words: &[Word]) -> Vec<RoleTask> {
-    static ROLE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(BEHIND_ROLE, &CLASSES));
-    static SPOKEN_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(SPOKEN_TO, &CLASSES));
+    static ROLE_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(BEHIND_ROLE, &CLASSES));
+    static SPOKEN_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(SPOKEN_TO, &CLASSES));
     let mut found: Vec<RoleTask> = Vec::new();
     for start in 1..words.len() {
         let role = start - 1;
         let named = is_role(&words[role].norm);
-        let called = named || is_department(&words[role].norm) || (words[role].breaks && has_two_capitals(words, role));
+        let called = named
+            || is_department(&words[role].norm)
+            || (words[role].breaks && has_two_capitals(words, role));
         let assigned = ROLE_ONES.hit_at(words, start).filter(|_| named && !words[role].breaks);
         let hit = assigned.or_else(|| SPOKEN_ONES.hit_at(words, start).filter(|_| called));
         let Some(hit) = hit.filter(|_| is_meant(words, role)) else { continue };
@@ -99,7 +104,11 @@ pub(super) fn find_role_tasks(words: &[Word]) -> Vec<RoleTask> {
 }
 
 fn has_two_capitals(words: &[Word], at: usize) -> bool {
-    at > 0 && words[at].capital && words[at - 1].capital && !is_stop(&words[at].norm) && !is_stop(&words[at - 1].norm)
+    at > 0
+        && words[at].capital
+        && words[at - 1].capital
+        && !is_stop(&words[at].norm)
+        && !is_stop(&words[at - 1].norm)
 }
 
 /// Words of the name of a role at most: "user interface designer".
@@ -142,7 +151,10 @@ mod tests {
             ("Marketing, you're going to be looking at the brochure", "Marketing"),
             ("Our legal team will check the contract", "Legal Team"),
             ("The treasurer has to pay the bill", "Treasurer"),
-            ("So you will have as the Chief Gardener, you will have to plan the beds", "Chief Gardener"),
+            (
+                "So you will have as the Chief Gardener, you will have to plan the beds",
+                "Chief Gardener",
+            ),
         ] {
             assert_eq!(roles(text), [role], "{text}");
         }
@@ -150,8 +162,9 @@ mod tests {
 
     #[test]
     fn several_roles_have_theirs_in_one_sentence() {
-        let found =
-            roles("Garden Designer going to be preparing the paths, and marketing you're going to write the brochure");
+        let found = roles(
+            "Garden Designer going to be preparing the paths, and marketing you're going to write the brochure",
+        );
         assert_eq!(found, ["Garden Designer", "Marketing"]);
     }
 

@@ -83,8 +83,12 @@ pub(super) fn split_sentences(segments: &[Segment]) -> Vec<Sentence> {
     for segment in segments {
         let line = text::strip_to_line(&segment.text);
         let Some(first) = line.chars().next() else { continue };
-        let speaker = segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
-        let near = open.until.zip(segment.start).is_some_and(|(end, start)| start - end <= GOES_ON_SECONDS);
+        let speaker =
+            segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
+        let near = open
+            .until
+            .zip(segment.start)
+            .is_some_and(|(end, start)| start - end <= GOES_ON_SECONDS);
         let goes_on = first.is_lowercase() || ends_with_title(&open.text);
         if !(near && goes_on && speaker == open.speaker) {
             open.close_sentence(&mut sentences);
@@ -118,8 +122,9 @@ fn gather_words(
 
 /// Words that end with a full stop and no sentence, without it.
 const ABBREVIATIONS: [&str; 28] = [
-    "mr", "mrs", "ms", "hon", "rev", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx", "inc", "ltd", "co",
-    "corp", "dept", "fig", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "gen", "sr",
+    "mr", "mrs", "ms", "hon", "rev", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "approx",
+    "inc", "ltd", "co", "corp", "dept", "fig", "jan", "feb", "aug", "sept", "oct", "nov", "dec",
+    "gen", "sr",
 ];
 
 /// Titles before names: the recogniser's segment may end with one, its sentence does not.
@@ -148,9 +153,13 @@ fn ends_sentence(word: &str, next: Option<&str>) -> bool {
 }
 
 fn is_abbreviated(bare: &str, before_number: bool, before_capital: bool) -> bool {
-    let stem = bare.trim_end_matches('.').trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let stem = bare
+        .trim_end_matches('.')
+        .trim_start_matches(|c: char| !c.is_alphanumeric())
+        .to_lowercase();
     let meridiem = ["a.m", "p.m"].contains(&stem.as_str());
-    let letters = stem.split('.').all(|part| part.chars().count() == 1) && stem.chars().any(char::is_alphabetic);
+    let letters = stem.split('.').all(|part| part.chars().count() == 1)
+        && stem.chars().any(char::is_alphabetic);
     // A letter alone is an initial, but for "I" and "a" at an end.
     let initials = letters && (stem.contains('.') || !["i", "a"].contains(&stem.as_str()));
     (meridiem && !before_capital)
@@ -214,6 +223,10 @@ mod tests {
     #[test]
     fn speech_without_any_full_stop_is_cut() {
         let endless = "word ".repeat(1_000);
-        assert!(split_sentences(&[line(0.0, 9.0, &endless)]).iter().all(|sentence| sentence.words.len() <= WORDS_MAX));
+        assert!(
+            split_sentences(&[line(0.0, 9.0, &endless)])
+                .iter()
+                .all(|sentence| sentence.words.len() <= WORDS_MAX)
+        );
     }
 }

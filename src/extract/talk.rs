@@ -61,8 +61,12 @@ fn speaks_to_chair(words: &[Word]) -> bool {
 impl TalkSentences {
     pub(super) fn new(all: Vec<Sentence>) -> Self {
         let short = all.iter().filter(|sentence| sentence.words.len() <= SHORT_WORDS).count();
-        let marked = all.iter().filter(|sentence| sentence.text.ends_with(['.', '?', '!', '…', '"', '”'])).count();
-        let speakers: HashSet<&str> = all.iter().filter_map(|sentence| sentence.speaker.as_deref()).collect();
+        let marked = all
+            .iter()
+            .filter(|sentence| sentence.text.ends_with(['.', '?', '!', '…', '"', '”']))
+            .count();
+        let speakers: HashSet<&str> =
+            all.iter().filter_map(|sentence| sentence.speaker.as_deref()).collect();
         let speakers = speakers.len();
         let conversation = speakers > 1 || share_of(short, all.len()) >= SHORT_SHARE_MIN;
         let punctuated = share_of(marked, all.len()) >= MARKED_SHARE_MIN;
@@ -87,8 +91,9 @@ impl TalkSentences {
     ) -> impl Iterator<Item = (usize, &Sentence)> {
         let end = self.all[at].until;
         let following = self.all.iter().enumerate().skip(at + 1).take(count);
-        following
-            .take_while(move |(_, sentence)| end.zip(sentence.at).is_none_or(|(end, begin)| begin - end <= seconds))
+        following.take_while(move |(_, sentence)| {
+            end.zip(sentence.at).is_none_or(|(end, begin)| begin - end <= seconds)
+        })
     }
 }
 
@@ -97,7 +102,8 @@ fn number_turns(all: &[Sentence]) -> Vec<usize> {
     let mut turn = 0;
     let mut turns = Vec::with_capacity(all.len());
     for (at, sentence) in all.iter().enumerate() {
-        let goes_on = at > 0 && sentence.speaker.is_some() && sentence.speaker == all[at - 1].speaker;
+        let goes_on =
+            at > 0 && sentence.speaker.is_some() && sentence.speaker == all[at - 1].speaker;
         turn += usize::from(at > 0 && !goes_on);
         turns.push(turn);
     }
@@ -116,7 +122,8 @@ fn median_turn(all: &[Sentence], turns: &[usize]) -> usize {
 
 /// Returns whether a sentence begins with one of these, behind "well", "oh" and their like.
 pub(super) fn begins_with(words: &[Word], starts: &[&str]) -> bool {
-    const LEADERS: [&str; 12] = ["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but", "mm"];
+    const LEADERS: [&str; 12] =
+        ["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but", "mm"];
     let skipped = words.iter().take_while(|word| word.is_any(&LEADERS)).count();
     let rest = &words[skipped..];
     starts.iter().any(|start| {
@@ -191,12 +198,15 @@ const UNREAL: [&str; 58] = [
 ///
 /// A condition or a report reaches over commas, the rest only to the end of its clause.
 pub(super) fn is_meant(words: &[Word], start: usize) -> bool {
-    const FAR: [&str; 12] =
-        ["if", "unless", "said", "says", "told", "asked", "imagine", "suppose", "wrote", "whether", "goes", "replied"];
+    const FAR: [&str; 12] = [
+        "if", "unless", "said", "says", "told", "asked", "imagine", "suppose", "wrote", "whether",
+        "goes", "replied",
+    ];
     let before = &words[..start];
     let clause = before.iter().rposition(|word| word.breaks).map_or(0, |at| at + 1);
     // "If it rains we stay, so let's take a tent": a conclusion stands by itself.
-    let concluded = (1..before.len()).rev().find(|at| before[*at].norm == "so" && before[at - 1].breaks);
+    let concluded =
+        (1..before.len()).rev().find(|at| before[*at].norm == "so" && before[at - 1].breaks);
     !has_marker(before, concluded.unwrap_or(0), &FAR) && !has_marker(before, clause, &UNREAL)
 }
 
@@ -205,7 +215,8 @@ fn has_marker(words: &[Word], from: usize, markers: &[&str]) -> bool {
     (from..words.len()).any(|at| {
         // "You said you need it, so please send it" reports nothing.
         let before = words[from.min(at)..at].iter().rev().find(|word| word.norm != "have");
-        let reports_nothing = words[at].norm == "said" && before.is_some_and(|word| word.is_any(&["i", "you", "we"]));
+        let reports_nothing =
+            words[at].norm == "said" && before.is_some_and(|word| word.is_any(&["i", "you", "we"]));
         words[at].is_any(markers) && !reports_nothing
     })
 }
@@ -215,10 +226,12 @@ pub(super) fn is_of_old(words: &[Word]) -> bool {
     let last = words.windows(2).any(|pair| {
         pair[0].norm == "last"
             && pair[1].is_any(&[
-                "year", "week", "month", "time", "summer", "spring", "winter", "autumn", "fall", "quarter", "night",
+                "year", "week", "month", "time", "summer", "spring", "winter", "autumn", "fall",
+                "quarter", "night",
             ])
     });
-    let then = words.iter().any(|word| word.is_any(&["ago", "yesterday", "originally", "formerly"]));
+    let then =
+        words.iter().any(|word| word.is_any(&["ago", "yesterday", "originally", "formerly"]));
     let named = words.windows(3).any(|three| {
         let is_past_century = three.iter().any(|word| word.is_any(&["nineteen", "century"]));
         is_past_century
@@ -247,7 +260,11 @@ mod tests {
 
     /// Returns a talk of so many people, each with the same words.
     fn round(people: usize, words: &str) -> TalkSentences {
-        talk(&(0..people).map(|number| (format!("Voice {number}"), words.to_owned())).collect::<Vec<_>>())
+        talk(
+            &(0..people)
+                .map(|number| (format!("Voice {number}"), words.to_owned()))
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -280,7 +297,8 @@ mod tests {
     #[test]
     fn sentences_of_one_speaker_in_a_row_are_a_turn() {
         let lines = [("Ann", "Yes. No."), ("Bo", "Yes."), ("Bo", "No."), ("Ann", "Yes.")];
-        let lines: Vec<_> = lines.map(|(speaker, text)| (speaker.to_owned(), text.to_owned())).into();
+        let lines: Vec<_> =
+            lines.map(|(speaker, text)| (speaker.to_owned(), text.to_owned())).into();
         assert_eq!(talk(&lines).turns, [0, 0, 1, 1, 2]);
     }
 }

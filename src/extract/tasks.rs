@@ -61,7 +61,8 @@ pub(super) fn is_task(word: &str) -> bool {
 
 pub(super) fn is_tasking(word: &str) -> bool {
     let Some(stem) = word.strip_suffix("ing") else { return false };
-    let doubled = stem.len() > 2 && stem.as_bytes()[stem.len() - 1] == stem.as_bytes()[stem.len() - 2];
+    let doubled =
+        stem.len() > 2 && stem.as_bytes()[stem.len() - 1] == stem.as_bytes()[stem.len() - 2];
     is_task(stem)
         || is_task(&format!("{stem}e"))
         || (doubled && stem.is_char_boundary(stem.len() - 1) && is_task(&stem[..stem.len() - 1]))
@@ -112,7 +113,8 @@ const ASSIGNMENTS: &str = "
     you will have|need to @adv? @task";
 
 /// Verbs of those phrases that assign nothing: "you'll get an answer".
-pub(super) const NO_ASSIGNMENTS: [&str; 8] = ["get", "find", "have", "meet", "read", "remember", "receive", "make"];
+pub(super) const NO_ASSIGNMENTS: [&str; 8] =
+    ["get", "find", "have", "meet", "read", "remember", "receive", "make"];
 
 const NEEDS: &str = "
     i need|have to @adv? @task
@@ -267,13 +269,15 @@ const TASKS_ALL_THE_SAME: &str = "
 
 static PROMISE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(PROMISES, &CLASSES));
 static OFFER_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OFFERS, &CLASSES));
-static ASSIGNMENT_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(ASSIGNMENTS, &CLASSES));
+static ASSIGNMENT_ONES: LazyLock<CuePhrases> =
+    LazyLock::new(|| CuePhrases::parse(ASSIGNMENTS, &CLASSES));
 static NEED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NEEDS, &CLASSES));
 static REQUEST_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(REQUESTS, &CLASSES));
 static NAMED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NAMED, &CLASSES));
 static DUTY_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(DUTIES, &CLASSES));
 static NO_TASK_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NO_TASKS, &CLASSES));
-static SAME_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(TASKS_ALL_THE_SAME, &CLASSES));
+static SAME_ONES: LazyLock<CuePhrases> =
+    LazyLock::new(|| CuePhrases::parse(TASKS_ALL_THE_SAME, &CLASSES));
 
 /// Returns the tasks of a sentence, the surest manner first: those with a name, then the rest.
 pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
@@ -289,7 +293,9 @@ pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
             (TaskManner::Assigned, &ASSIGNMENT_ONES),
         ];
         let first = manners.into_iter().find_map(|(manner, phrases)| {
-            let hit = phrases.find_hits(words).find(|hit| is_meant(words, hit.start) && is_real(words, hit.end - 1))?;
+            let hit = phrases
+                .find_hits(words)
+                .find(|hit| is_meant(words, hit.start) && is_real(words, hit.end - 1))?;
             Some(SpokenTask { manner, start: hit.start, end: hit.end, named: None })
         });
         tasks.extend(first);
@@ -302,7 +308,9 @@ pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
 
 /// Returns whether a sentence asks somebody to do something.
 pub(super) fn asks_for_task(words: &[Word], people: &People) -> bool {
-    find_tasks(words, people).iter().any(|task| matches!(task.manner, TaskManner::Request | TaskManner::Named))
+    find_tasks(words, people)
+        .iter()
+        .any(|task| matches!(task.manner, TaskManner::Request | TaskManner::Named))
 }
 
 /// Returns whether the verb at `verb` begins a task, seen with the words that follow it.
@@ -320,11 +328,18 @@ fn named_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
     for at in 0..words.len().saturating_sub(1) {
         let Some(hit) = NAMED_ONES.hit_at(words, at + 1) else { continue };
         let Some(name) = people.person_named(&words[at]) else { continue };
-        let own = ["will", "should", "must", "is", "needs", "has"].contains(&words[at + 1].norm.as_str())
+        let own = ["will", "should", "must", "is", "needs", "has"]
+            .contains(&words[at + 1].norm.as_str())
             && !words[at].breaks;
-        let asked = words[at + 1].is_any(&["can", "could", "would", "will", "please", "you", "i", "if"]);
-        let meant = is_meant(words, at) && is_real(words, hit.end - 1) && (own || asked || !words[at].breaks);
-        if meant && tasks.len() < TASKS_MAX && !tasks.iter().any(|task| task.named.as_ref() == Some(&name)) {
+        let asked =
+            words[at + 1].is_any(&["can", "could", "would", "will", "please", "you", "i", "if"]);
+        let meant = is_meant(words, at)
+            && is_real(words, hit.end - 1)
+            && (own || asked || !words[at].breaks);
+        if meant
+            && tasks.len() < TASKS_MAX
+            && !tasks.iter().any(|task| task.named.as_ref() == Some(&name))
+        {
             let manner = TaskManner::Named;
             tasks.push(SpokenTask { manner, start: at + 1, end: hit.end, named: Some(name) });
         }
@@ -338,7 +353,12 @@ fn tasks_of_roles(words: &[Word], people: &People) -> Vec<SpokenTask> {
     found
         .map(|task| {
             let name = people.speaker_name(&task.role).unwrap_or(task.role);
-            SpokenTask { manner: TaskManner::Named, start: task.start, end: task.end, named: Some(name) }
+            SpokenTask {
+                manner: TaskManner::Named,
+                start: task.start,
+                end: task.end,
+                named: Some(name),
+            }
         })
         .collect()
 }
@@ -352,7 +372,9 @@ fn spoken_to(words: &[Word], task: &SpokenTask, people: &People) -> Option<Strin
     }
     let first = words.iter().take_while(|word| word.is_any(&LEADERS)).count();
     let called = (first..words.len().min(first + 2)).find(|at| {
-        words[*at].breaks || at + 1 == task.start || words.get(at + 1).is_some_and(|next| next.norm == "you")
+        words[*at].breaks
+            || at + 1 == task.start
+            || words.get(at + 1).is_some_and(|next| next.norm == "you")
     });
     let begin = called.and_then(|at| people.person_named(&words[at]));
     begin.or_else(|| called_at_end(words, people)).or_else(|| {

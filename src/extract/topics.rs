@@ -36,21 +36,30 @@ struct TopicPhrase {
 
 /// Returns the topics, the weightiest first.
 pub(super) fn find_topics(sentences: &[Sentence], people: &People) -> Vec<String> {
-    weightiest_phrases(sentences, people).into_iter().take(TOPICS_MAX).map(|(name, _)| name).collect()
+    weightiest_phrases(sentences, people)
+        .into_iter()
+        .take(TOPICS_MAX)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn weightiest_phrases(sentences: &[Sentence], people: &People) -> Vec<(String, usize)> {
     let phrases = count_phrases(sentences, people);
     let mut order: Vec<(&String, &TopicPhrase)> = phrases
         .iter()
-        .filter(|(_, phrase)| phrase.times >= if phrase.words == 1 { TIMES_ALONE_MIN } else { TIMES_MIN })
+        .filter(|(_, phrase)| {
+            phrase.times >= if phrase.words == 1 { TIMES_ALONE_MIN } else { TIMES_MIN }
+        })
         .collect();
     // A longer phrase says more: two words weigh as if they came half as often again.
-    order.sort_by(|a, b| (b.1.times * (b.1.words + 1)).cmp(&(a.1.times * (a.1.words + 1))).then(a.0.cmp(b.0)));
+    order.sort_by(|a, b| {
+        (b.1.times * (b.1.words + 1)).cmp(&(a.1.times * (a.1.words + 1))).then(a.0.cmp(b.0))
+    });
     let mut chosen: Vec<(&str, String, usize)> = Vec::new();
     for (stems, phrase) in order {
-        let is_shown =
-            chosen.iter().any(|(other, _, _)| other.split(' ').any(|stem| stems.split(' ').any(|own| own == stem)));
+        let is_shown = chosen.iter().any(|(other, _, _)| {
+            other.split(' ').any(|stem| stems.split(' ').any(|own| own == stem))
+        });
         if chosen.len() < TOPICS_MAX && !is_shown {
             chosen.push((stems, usual_spelling(phrase), phrase.times));
         }
@@ -77,7 +86,8 @@ fn count_phrases(sentences: &[Sentence], people: &People) -> BTreeMap<String, To
         for run in noun_runs(&sentence.words, people) {
             for length in 1..=WORDS_MAX.min(run.len()) {
                 for words in run.windows(length) {
-                    let stems: Vec<_> = words.iter().map(|word| stemmer.stem(&word.norm).into_owned()).collect();
+                    let stems: Vec<_> =
+                        words.iter().map(|word| stemmer.stem(&word.norm).into_owned()).collect();
                     let key = stems.join(" ");
                     if phrases.len() >= PHRASES_MAX && !phrases.contains_key(&key) {
                         continue;
@@ -178,11 +188,12 @@ const TITLE_TIMES_MIN: usize = 8;
 
 /// Returns a title, when the talk gives one.
 pub(super) fn find_title(sentences: &[Sentence], people: &People) -> Option<String> {
-    static INTRODUCED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(INTRODUCED, &[]));
+    static INTRODUCED_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(INTRODUCED, &[]));
     let introduced = sentences.iter().take(INTRODUCTION).find_map(|sentence| {
         let hit = INTRODUCED_ONES.find_hits(&sentence.words).next()?;
-        let meeting =
-            sentence.words[hit.start].is_any(&["welcome", "this"]) && sentence.words[hit.end - 1].norm != "about";
+        let meeting = sentence.words[hit.start].is_any(&["welcome", "this"])
+            && sentence.words[hit.end - 1].norm != "about";
         named_behind(sentence, hit.end, meeting)
     });
     introduced.or_else(|| of_topics(sentences, people))
@@ -196,10 +207,14 @@ fn named_behind(sentence: &Sentence, from: usize, meeting: bool) -> Option<Strin
         let kind = rest.iter().take(TITLE_WORDS_MAX).position(|word| word.is_any(&KINDS));
         kind.map(|at| at + 1).filter(|length| *length > 1)?
     } else {
-        let end = rest.iter().position(|word| word.breaks || word.is_any(&["and", "but", "because"]))?;
+        let end =
+            rest.iter().position(|word| word.breaks || word.is_any(&["and", "but", "because"]))?;
         end + usize::from(rest[end].breaks)
     };
-    if length == 0 || length > TITLE_WORDS_MAX || rest[..length].iter().all(|word| is_stop(&word.norm)) {
+    if length == 0
+        || length > TITLE_WORDS_MAX
+        || rest[..length].iter().all(|word| is_stop(&word.norm))
+    {
         return None;
     }
     Some(capitalise_first(&sentence.text[rest[0].range.start..rest[length - 1].range.end]))

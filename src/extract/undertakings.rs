@@ -28,8 +28,13 @@ fn is_asker(norm: &str) -> bool {
     .contains(&norm)
 }
 
-const CLASSES: [WordClass; 5] =
-    [("task", is_task), ("tasking", is_tasking), ("adv", is_adverb), ("asker", is_asker), ("any", |_| true)];
+const CLASSES: [WordClass; 5] = [
+    ("task", is_task),
+    ("tasking", is_tasking),
+    ("adv", is_adverb),
+    ("asker", is_asker),
+    ("any", |_| true),
+];
 
 /// Phrases that owe somebody an answer.
 const ANSWERS: &str = "
@@ -78,9 +83,12 @@ pub(super) struct Undertaking {
 
 /// Returns the undertaking of the sentence at `at`.
 pub(super) fn find_undertaking(talk: &TalkSentences, at: usize) -> Option<Undertaking> {
-    static ANSWER_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(ANSWERS, &CLASSES));
-    static REQUEST_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(REQUESTS, &CLASSES));
-    static PROMISE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(PROMISES, &CLASSES));
+    static ANSWER_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(ANSWERS, &CLASSES));
+    static REQUEST_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(REQUESTS, &CLASSES));
+    static PROMISE_ONES: LazyLock<CuePhrases> =
+        LazyLock::new(|| CuePhrases::parse(PROMISES, &CLASSES));
     static TIME_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(TIMES, &CLASSES));
     let sentence = &talk.all[at];
     let words = &sentence.words;
@@ -93,11 +101,13 @@ pub(super) fn find_undertaking(talk: &TalkSentences, at: usize) -> Option<Undert
     if sentence.ends_with_question() {
         return None;
     }
-    let first_meant =
-        |phrases: &CuePhrases| phrases.find_hits(words).find(|hit| is_meant(words, hit.start)).map(|hit| hit.start);
+    let first_meant = |phrases: &CuePhrases| {
+        phrases.find_hits(words).find(|hit| is_meant(words, hit.start)).map(|hit| hit.start)
+    };
     first_meant(&ANSWER_ONES)
         .or_else(|| {
-            first_meant(&PROMISE_ONES).filter(|start| TIME_ONES.is_in(&words[*start..]) || grants(words, *start))
+            first_meant(&PROMISE_ONES)
+                .filter(|start| TIME_ONES.is_in(&words[*start..]) || grants(words, *start))
         })
         .map(|start| Undertaking { start, own: true })
 }

@@ -38,9 +38,11 @@ pub(super) fn split_words(text: &str) -> Vec<Word> {
             }
             continue;
         }
-        let lead = piece.len() - piece.trim_start_matches(|character: char| !character.is_alphanumeric()).len();
+        let lead = piece.len()
+            - piece.trim_start_matches(|character: char| !character.is_alphanumeric()).len();
         let start = begin + lead;
-        let breaks = piece[lead + bare.len()..].contains([',', ';', ':', '.', '!', '?', '–', '—', '…', ')']);
+        let breaks =
+            piece[lead + bare.len()..].contains([',', ';', ':', '.', '!', '?', '–', '—', '…', ')']);
         push_word(&mut words, bare, start, breaks);
     }
     if let Some(last) = words.last_mut() {

@@ -47,7 +47,8 @@ impl Answer {
         Self {
             status,
             date,
-            retry_after: printable_header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, now)),
+            retry_after: printable_header(headers, RETRY_AFTER)
+                .and_then(|value| retry_after(&value, now)),
             location: printable_header(headers, LOCATION).map(|value| without_query(&value)),
             content_type: printable_header(headers, CONTENT_TYPE),
             body,
@@ -90,7 +91,9 @@ mod tests {
 
     /// The date so many seconds from now, as the header has it.
     fn dated(seconds: i64) -> String {
-        (now() + jiff::SignedDuration::from_secs(seconds)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        (now() + jiff::SignedDuration::from_secs(seconds))
+            .strftime("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string()
     }
 
     proptest! {
@@ -134,7 +137,10 @@ mod tests {
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         assert_eq!(retry_after(" 120 ", now()), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 22 Nov 2026 08:01:30 GMT", now()), Some(Duration::from_secs(90)));
+        assert_eq!(
+            retry_after("Sun, 22 Nov 2026 08:01:30 GMT", now()),
+            Some(Duration::from_secs(90))
+        );
     }
 
     #[test]
@@ -156,7 +162,11 @@ mod tests {
             Answer::new(503, &headers, Bytes::new()).retry_after
         };
         assert_eq!(wait(Some("Sun, 22 Nov 2020 08:00:00 GMT")), Some(Duration::from_secs(90)));
-        assert_eq!(wait(Some("today")), Some(Duration::ZERO), "by our own clock, which is years ahead");
+        assert_eq!(
+            wait(Some("today")),
+            Some(Duration::ZERO),
+            "by our own clock, which is years ahead"
+        );
         assert_eq!(wait(None), Some(Duration::ZERO));
     }
 

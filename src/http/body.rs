@@ -75,8 +75,11 @@ impl MultipartFrame {
         }
         let name = quote_parameter(name);
         let mime = quote_parameter(mime);
-        write!(head, "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n")
-            .expect(TAKES);
+        write!(
+            head,
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n"
+        )
+        .expect(TAKES);
         write!(head, "Content-Type: {mime}\r\n\r\n").expect(TAKES);
         Self {
             head: head.into(),
@@ -181,7 +184,10 @@ fn read_file(meant: &ExpectedFile, to_socket: &mpsc::Sender<BodyPiece>) {
 /// Hands all chunks of the file to the socket, and a copy of the handle of each to a thread that
 /// hashes them: hashing takes as long as reading and writing together. Returns whether everything
 /// was handed over; `false` means that the receiver is gone.
-fn read_chunks(meant: &ExpectedFile, to_socket: &mpsc::Sender<BodyPiece>) -> Result<bool, BodyFault> {
+fn read_chunks(
+    meant: &ExpectedFile,
+    to_socket: &mpsc::Sender<BodyPiece>,
+) -> Result<bool, BodyFault> {
     if meant.content.is_none() {
         return send_chunks(meant, to_socket, None);
     }
@@ -193,7 +199,8 @@ fn read_chunks(meant: &ExpectedFile, to_socket: &mpsc::Sender<BodyPiece>) -> Res
             .map_err(|error| BodyFault::Unreadable(format!("no thread to hash it: {error}")))?;
         let is_sent = send_chunks(meant, to_socket, Some(&to_hasher));
         drop(to_hasher);
-        let hash = hasher.join().map_err(|_| BodyFault::Unreadable("hashing it ended early".into()))?;
+        let hash =
+            hasher.join().map_err(|_| BodyFault::Unreadable("hashing it ended early".into()))?;
         let is_sent = is_sent?;
         if is_sent && !meant.is_content(&hash) { Err(BodyFault::Changed) } else { Ok(is_sent) }
     })
@@ -252,7 +259,12 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_header() {
-        let frame = MultipartFrame::new("B", &[("session_id", "7")], "a\"\r\nX-Evil: 1\r\n\r\n.wav", "audio/wav");
+        let frame = MultipartFrame::new(
+            "B",
+            &[("session_id", "7")],
+            "a\"\r\nX-Evil: 1\r\n\r\n.wav",
+            "audio/wav",
+        );
         insta::assert_snapshot!(String::from_utf8_lossy(&frame.head).replace("\r\n", "⏎\n"), @r#"
         --B⏎
         Content-Disposition: form-data; name="session_id"⏎

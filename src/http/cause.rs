@@ -35,6 +35,8 @@ pub(super) fn error_chain(error: reqwest::Error) -> String {
 fn tls_hint(cause: &str) -> Option<String> {
     certificate::cure(cause, "base_url").or_else(|| {
         let is_plain_http = cause.contains("corrupt message");
-        is_plain_http.then(|| "the server does not speak TLS: should base_url begin with http://?".to_owned())
+        is_plain_http.then(|| {
+            "the server does not speak TLS: should base_url begin with http://?".to_owned()
+        })
     })
 }

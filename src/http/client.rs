@@ -72,7 +72,10 @@ pub(crate) struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("origin", &self.origin()).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("origin", &self.origin())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,7 +203,8 @@ impl Client {
     /// # Errors
     /// When `base` is not an address of a web server, or TLS cannot start.
     pub(crate) fn new(base: &Url, limits: CallLimits) -> Result<Self, BuildError> {
-        let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
+        let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https"))
+        else {
             return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
         };
         let inner = plain_client(config::is_loopback(host))?;
@@ -231,8 +235,11 @@ impl Client {
     /// When a segment is empty, `.` or `..`, or becomes so without its control characters, which
     /// are dropped from an address: it would name another place.
     pub(crate) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
-        let unfit = |message: &str| TransportError { message: message.into(), begun: false, sent: false };
-        if path.iter().any(|segment| matches!(*segment, "" | "." | "..") || segment.contains(char::is_control)) {
+        let unfit =
+            |message: &str| TransportError { message: message.into(), begun: false, sent: false };
+        if path.iter().any(|segment| {
+            matches!(*segment, "" | "." | "..") || segment.contains(char::is_control)
+        }) {
             return Err(unfit("an id that cannot stand in an address"));
         }
         let mut url = self.base.clone();
@@ -269,7 +276,10 @@ impl Client {
         request.limit.unwrap_or(self.limits.request)
     }
 
-    pub(super) fn prepare_call(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {
+    pub(super) fn prepare_call(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<reqwest::RequestBuilder, TransportError> {
         let mut url = self.url(&request.path, &request.query)?;
         if request.slash {
             // It is encoded already, and stays as it is.
@@ -283,7 +293,9 @@ impl Client {
             prepared = prepared.header(header, secret_header(key.expose_secret(), "the key")?);
         }
         if let Some(body) = &request.body {
-            prepared = prepared.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
+            prepared = prepared
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body.clone());
         }
         Ok(prepared.header(reqwest::header::ACCEPT, "application/json"))
     }
@@ -295,9 +307,12 @@ impl Client {
         bytes_max: usize,
     ) -> Result<Answer, TransportError> {
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| self.transport_error(error))?
+        {
             if body.len() + chunk.len() > bytes_max {
-                let message = format!("the answer of `{}` is longer than {bytes_max} bytes", self.origin());
+                let message =
+                    format!("the answer of `{}` is longer than {bytes_max} bytes", self.origin());
                 return Err(TransportError { message, begun: true, sent: true });
             }
             body.extend_from_slice(&chunk);
@@ -322,11 +337,17 @@ pub(super) fn plain_client(on_this_machine: bool) -> Result<reqwest::Client, Bui
 }
 
 /// Returns such a client whose hosts `resolver` looks up.
-pub(super) fn plain_client_by(on_this_machine: bool, resolver: PublicHosts) -> Result<reqwest::Client, BuildError> {
+pub(super) fn plain_client_by(
+    on_this_machine: bool,
+    resolver: PublicHosts,
+) -> Result<reqwest::Client, BuildError> {
     build(on_this_machine, reqwest::Client::builder().dns_resolver(std::sync::Arc::new(resolver)))
 }
 
-fn build(on_this_machine: bool, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+fn build(
+    on_this_machine: bool,
+    builder: reqwest::ClientBuilder,
+) -> Result<reqwest::Client, BuildError> {
     let builder = builder
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())

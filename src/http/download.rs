@@ -47,7 +47,11 @@ impl Elsewhere {
     pub async fn fetch(&self, url: &Url) -> Result<Fetched, FetchError> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let limits = self.limits();
-        let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
+        let late = || TransportError {
+            message: format!("no answer from `{host}`"),
+            begun: true,
+            sent: true,
+        };
         let asked = tokio::time::timeout(limits.request, self.prepare_get(url).await?.send());
         let response = asked.await.map_err(|_| late())?.map_err(|error| unreached(&host, error))?;
         if response.status().as_u16() != 200 {
@@ -77,7 +81,10 @@ impl Download {
         let piece = piece.map_err(|error| transport_error(&self.host, error))?;
         let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
         if piece.is_some() && !self.pace.is_fast_enough(bytes, Instant::now()) {
-            let message = format!("`{}` sends too slowly: under {PACE_BYTES_MIN} bytes in {PACE_SPAN:?}", self.host);
+            let message = format!(
+                "`{}` sends too slowly: under {PACE_BYTES_MIN} bytes in {PACE_SPAN:?}",
+                self.host
+            );
             return Err(TransportError { message, begun: true, sent: true });
         }
         Ok(piece)
@@ -136,7 +143,11 @@ fn unreached(host: &str, error: reqwest::Error) -> FetchError {
 fn transport_error(host: &str, error: reqwest::Error) -> TransportError {
     let begun = !(error.is_connect() || error.is_builder());
     let phase = if begun { "no whole file from" } else { "cannot reach" };
-    TransportError { message: format!("{phase} `{host}`: {}", cause::error_chain(error)), begun, sent: begun }
+    TransportError {
+        message: format!("{phase} `{host}`: {}", cause::error_chain(error)),
+        begun,
+        sent: begun,
+    }
 }
 
 #[cfg(test)]
@@ -199,10 +210,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_not_followed_and_a_refusal_is_read() {
-        let (moved, server) = fetch("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n").await;
+        let (moved, server) =
+            fetch("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n").await;
         assert!(moved.expect_err("moved").message.starts_with("302"));
         assert_eq!(server.seen().len(), 1);
-        let (gone, _server) = fetch("HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nexpired").await;
+        let (gone, _server) =
+            fetch("HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nexpired").await;
         assert!(gone.expect_err("gone").message.contains("expired"));
     }
 

@@ -47,7 +47,8 @@ impl Elsewhere {
     /// When TLS cannot start.
     pub fn new(base: &Url, limits: CallLimits) -> Result<Self, BuildError> {
         let hosts = PublicHosts::for_service(base);
-        let inner = plain_client_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
+        let inner =
+            plain_client_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
         Ok(Self { inner, limits, hosts, in_the_clear: base.scheme() == "http" })
     }
 
@@ -55,7 +56,10 @@ impl Elsewhere {
     ///
     /// # Errors
     /// When it is on this machine or in a network of one's own, and the service is not.
-    pub(super) async fn prepare_get(&self, url: &Url) -> Result<reqwest::RequestBuilder, FetchError> {
+    pub(super) async fn prepare_get(
+        &self,
+        url: &Url,
+    ) -> Result<reqwest::RequestBuilder, FetchError> {
         self.hosts.admit_host(url).await?;
         Ok(self.inner.get(url.clone()))
     }
@@ -80,7 +84,9 @@ impl Elsewhere {
     /// When no whole answer came within the limits of time and size, or the address is one that is not fetched.
     pub async fn get(&self, url: &Url, bytes_max: usize) -> Result<Answer, FetchError> {
         let host = url.host_str().unwrap_or_default();
-        let failed = |message: String| FetchError::Transport(TransportError { message, begun: true, sent: true });
+        let failed = |message: String| {
+            FetchError::Transport(TransportError { message, begun: true, sent: true })
+        };
         let lost = |error: reqwest::Error| match RefusedAddress::in_causes_of(&error) {
             Some(refused) => refused.clone().into(),
             None => failed(format!("no answer from `{host}`: {}", cause::error_chain(error))),
@@ -90,7 +96,9 @@ impl Elsewhere {
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > bytes_max {
-                    return Err(failed(format!("the answer of `{host}` is longer than {bytes_max} bytes")));
+                    return Err(failed(format!(
+                        "the answer of `{host}` is longer than {bytes_max} bytes"
+                    )));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -112,22 +120,36 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_this_machine_is_refused_and_no_failure_of_the_way_there() {
         let base = "https://8.8.8.8".parse().expect("a URL");
-        let client = Elsewhere::new(&base, CallLimits::new(Duration::from_secs(60))).expect("a client");
+        let client =
+            Elsewhere::new(&base, CallLimits::new(Duration::from_secs(60))).expect("a client");
         let url: Url = "https://127.0.0.1:1/talk.flac".parse().expect("a URL");
         let fetched = client.fetch(&url).await.expect_err("refused");
-        assert!(matches!(&fetched, FetchError::Address(why) if why.contains("`127.0.0.1`")), "{fetched:?}");
+        assert!(
+            matches!(&fetched, FetchError::Address(why) if why.contains("`127.0.0.1`")),
+            "{fetched:?}"
+        );
         assert_eq!(client.get(&url, 1).await.expect_err("refused"), fetched);
     }
 
     #[test]
     fn an_address_in_the_clear_is_fetched_only_where_the_service_itself_is_in_the_clear() {
         let fit = |base: &str, text: &str| {
-            let client = Elsewhere::new(&base.parse().expect("a URL"), CallLimits::new(Duration::from_secs(1)));
+            let client = Elsewhere::new(
+                &base.parse().expect("a URL"),
+                CallLimits::new(Duration::from_secs(1)),
+            );
             client.expect("a client").address(text).is_some()
         };
         assert!(fit("https://a.example", "https://store.example/x?sig=1"));
         assert!(fit("http://127.0.0.1:1", "http://127.0.0.1:2/x"));
-        for text in ["http://store.example/x", "file:///etc/passwd", "", "x", "https://u:p@store.example/", "data:,x"] {
+        for text in [
+            "http://store.example/x",
+            "file:///etc/passwd",
+            "",
+            "x",
+            "https://u:p@store.example/",
+            "data:,x",
+        ] {
             assert!(!fit("https://a.example", text), "{text}");
         }
     }

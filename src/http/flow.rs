@@ -171,6 +171,9 @@ mod tests {
         flow.chunk_wanted();
         assert_eq!(flow.wait_for_stall(LIMITS).await, UploadStall::File(LIMITS.stall));
         flow.mark_complete();
-        assert_eq!(flow.wait_for_stall(LIMITS).await, UploadStall::Answer(Duration::from_secs(140)));
+        assert_eq!(
+            flow.wait_for_stall(LIMITS).await,
+            UploadStall::Answer(Duration::from_secs(140))
+        );
     }
 }

@@ -37,7 +37,9 @@ impl SeenRequest {
 
     /// Returns the token.
     pub(crate) fn bearer(&self) -> &str {
-        self.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default()
+        self.header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .unwrap_or_default()
     }
 
     /// Returns the body as JSON.
@@ -65,7 +67,10 @@ impl LoopbackReply {
     fn bytes(&self) -> String {
         match self {
             Self::Body(status, body) => {
-                format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+                format!(
+                    "HTTP/1.1 {status} Said\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                )
             }
             Self::Raw(bytes) => bytes.clone(),
             Self::Hangup => String::new(),
@@ -88,7 +93,9 @@ impl Server {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let base = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
+        let base = format!("http://{}", listener.local_addr().expect("an address"))
+            .parse()
+            .expect("a URL");
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -152,7 +159,8 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>
 pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<SeenRequest> {
     let (head, mut body) = read_head(stream).await?;
     let seen = SeenRequest { head, body: vec![] };
-    let length: usize = seen.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+    let length: usize =
+        seen.header("content-length").map_or(0, |length| length.parse().expect("a length"));
     while body.len() < length {
         if stream.read_buf(&mut body).await.ok()? == 0 {
             return None;

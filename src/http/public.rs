@@ -28,7 +28,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         100 => (64..128).contains(&second),
         169 => second == 254,
         172 => (16..32).contains(&second),
-        192 => second == 168 || (second == 0 && (third == 0 || third == 2)) || (second == 88 && third == 99),
+        192 => {
+            second == 168
+                || (second == 0 && (third == 0 || third == 2))
+                || (second == 88 && third == 99)
+        }
         198 => (18..20).contains(&second) || (second == 51 && third == 100),
         203 => second == 0 && third == 113,
         _ => false,
@@ -37,7 +41,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within = |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    let within =
+        |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match address.segments() {
         // Mapped, compatible and translated addresses are the IPv4 addresses that they hold.
         [0, 0, 0, 0, 0, 0xffff, high, low]
@@ -70,13 +75,17 @@ impl PublicHosts {
     /// # Errors
     /// When its address is none of the public network, or too many hosts were named.
     pub(super) async fn admit_host(&self, url: &url::Url) -> Result<(), RefusedAddress> {
-        let Some(host) = url.host() else { return Err(RefusedAddress("it names no host".to_owned())) };
+        let Some(host) = url.host() else {
+            return Err(RefusedAddress("it names no host".to_owned()));
+        };
         let literal = match host {
             url::Host::Domain(name) => {
                 let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
                 let name = name.trim_end_matches('.').to_ascii_lowercase();
                 if named.len() >= HOSTS_MAX && !named.contains(&name) {
-                    return Err(RefusedAddress(format!("the service has named more than {HOSTS_MAX} hosts")));
+                    return Err(RefusedAddress(format!(
+                        "the service has named more than {HOSTS_MAX} hosts"
+                    )));
                 }
                 named.insert(name);
                 return Ok(());
@@ -103,16 +112,24 @@ impl PublicHosts {
         found.is_ok_and(|mut found| found.any(|address| !is_public(address.ip())))
     }
 
-    async fn look_up(self, host: String) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn look_up(
+        self,
+        host: String,
+    ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
         if !self.is_named(&host) {
             return Ok(found);
         }
-        let public: Vec<SocketAddr> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
+        let public: Vec<SocketAddr> =
+            found.iter().copied().filter(|address| is_public(address.ip())).collect();
         if !public.is_empty() {
             return Ok(public);
         }
-        if self.base_is_own().await { Ok(found) } else { Err(RefusedAddress::private(&host).into()) }
+        if self.base_is_own().await {
+            Ok(found)
+        } else {
+            Err(RefusedAddress::private(&host).into())
+        }
     }
 }
 
@@ -132,7 +149,9 @@ impl RefusedAddress {
     }
 
     /// Returns the refusal in which a failure to connect ended, if it did: a name is looked up only then.
-    pub(super) fn in_causes_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+    pub(super) fn in_causes_of<'a>(
+        error: &'a (dyn std::error::Error + 'static),
+    ) -> Option<&'a Self> {
         let causes = std::iter::successors(Some(error), |error| error.source());
         causes.into_iter().find_map(|error| error.downcast_ref())
     }
@@ -237,9 +256,16 @@ mod tests {
         let hosts = PublicHosts::for_service(&"https://8.8.8.8/".parse().expect("a URL"));
         let url: url::Url = "http://localhost:1/x".parse().expect("a URL");
         hosts.admit_host(&url).await.expect("a name may be public");
-        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(hosts)).build().expect("a client");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .dns_resolver(Arc::new(hosts))
+            .build()
+            .expect("a client");
         let error = client.get(url).send().await.expect_err("not connected");
-        assert_eq!(RefusedAddress::in_causes_of(&error), Some(&RefusedAddress::private("localhost")));
+        assert_eq!(
+            RefusedAddress::in_causes_of(&error),
+            Some(&RefusedAddress::private("localhost"))
+        );
         // A proxy of the environment is no host that a vendor named.
         let hosts = PublicHosts::for_service(&"https://8.8.8.8/".parse().expect("a URL"));
         assert!(hosts.look_up("localhost".to_owned()).await.is_ok());

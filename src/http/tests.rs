@@ -29,7 +29,8 @@ fn client(server: &Server, limits: CallLimits) -> Client {
 /// A file of `size` bytes that are not all the same, open for reading, with its place.
 fn recording(size: u64) -> (tempfile::NamedTempFile, File, Stamp) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
-    let begin: Vec<u8> = (0..size.min(100_000)).map(|n| u8::try_from(n % 251).expect("small")).collect();
+    let begin: Vec<u8> =
+        (0..size.min(100_000)).map(|n| u8::try_from(n % 251).expect("small")).collect();
     file.write_all(&begin).expect("written");
     file.as_file().set_len(size).expect("lengthened");
     let open = File::open(file.path()).expect("opened");
@@ -70,7 +71,10 @@ async fn drain(stream: &mut tokio::net::TcpStream, bytes: usize) -> usize {
 async fn ids_are_encoded_and_cannot_leave_their_place() {
     let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let client = client(&server, limits());
-    client.send(&Request::get(&["api", "a/../b?c#d%2e", "x"]).query("q", "a&b=c d")).await.expect("an answer");
+    client
+        .send(&Request::get(&["api", "a/../b?c#d%2e", "x"]).query("q", "a&b=c d"))
+        .await
+        .expect("an answer");
     assert_eq!(server.seen()[0].line(), "GET /api/a%2F..%2Fb%3Fc%23d%252e/x?q=a%26b%3Dc+d");
     for segment in ["", ".", ".."] {
         assert!(!client.send(&Request::get(&["api", segment])).await.expect_err("refused").sent);
@@ -104,7 +108,8 @@ async fn a_redirect_is_an_answer_and_its_target_never_hears_of_us() {
     let other = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let to = other.base.clone();
     let server = Server::start(move |_| {
-        let head = format!("HTTP/1.1 307 Moved\r\nLocation: {to}x?secret=1\r\nContent-Length: 0\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 307 Moved\r\nLocation: {to}x?secret=1\r\nContent-Length: 0\r\n\r\n");
         async { LoopbackReply::Raw(head) }
     })
     .await;
@@ -123,10 +128,25 @@ type BrokenAnswer = (&'static str, &'static str, &'static str, Option<&'static s
 async fn an_answer_that_breaks_the_rules_is_an_error_or_one_answer() {
     let rows: [BrokenAnswer; 8] = [
         ("shorter than it says", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "{}", None),
-        ("longer than it says", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "{}evil", Some("{}")),
-        ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n", "{}xx", None),
+        (
+            "longer than it says",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+            "{}evil",
+            Some("{}"),
+        ),
+        (
+            "two lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n",
+            "{}xx",
+            None,
+        ),
         ("a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n", "{}", None),
-        ("chunks that are none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "zz\r\n{}", None),
+        (
+            "chunks that are none",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "zz\r\n{}",
+            None,
+        ),
         (
             "a second answer",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
@@ -139,7 +159,12 @@ async fn an_answer_that_breaks_the_rules_is_an_error_or_one_answer() {
             "\u{1f}x",
             Some("\u{1f}x"),
         ),
-        ("a cookie", "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n", "{}", Some("{}")),
+        (
+            "a cookie",
+            "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n",
+            "{}",
+            Some("{}"),
+        ),
     ];
     for (what, head, body, expected) in rows {
         let heard: std::sync::Arc<std::sync::Mutex<String>> = std::sync::Arc::default();
@@ -169,7 +194,9 @@ async fn an_answer_that_breaks_the_rules_is_an_error_or_one_answer() {
 
 #[tokio::test]
 async fn heads_without_end_are_cut_off() {
-    for part in ["X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "a", "\r\n\r\nHTTP/1.1 103 Early Hints\r\n"] {
+    for part in
+        ["X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "a", "\r\n\r\nHTTP/1.1 103 Early Hints\r\n"]
+    {
         let server = Server::raw(async move |mut stream| {
             read_head(&mut stream).await;
             stream.write_all(b"HTTP/1.1 103 Early Hints\r\nX: ").await.ok();
@@ -186,7 +213,9 @@ async fn heads_without_end_are_cut_off() {
 #[tokio::test]
 async fn a_redirect_to_a_file_is_an_answer_without_one() {
     let server = Server::start(|_| {
-        let head = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n".to_owned();
+        let head =
+            "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"
+                .to_owned();
         async { LoopbackReply::Raw(head) }
     })
     .await;
@@ -202,7 +231,10 @@ async fn an_endless_answer_is_cut_off_at_its_cap() {
         while stream.write_all(&[b'['; 4096]).await.is_ok() {}
     })
     .await;
-    let error = client(&server, limits()).send(&Request::get(&["a"]).bytes_max(100_000)).await.expect_err("too long");
+    let error = client(&server, limits())
+        .send(&Request::get(&["a"]).bytes_max(100_000))
+        .await
+        .expect_err("too long");
     assert!(error.sent && error.message.contains("longer than 100000 bytes"), "{error}");
 }
 
@@ -224,7 +256,8 @@ async fn an_answer_that_drips_is_cut_off_in_time() {
 #[tokio::test]
 async fn a_service_that_is_not_there_was_sent_nothing_and_the_error_holds_no_secret() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    let base = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
+    let base =
+        format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
     drop(listener);
     let client = Client::new(&base, limits()).expect("a client");
     let token = SecretString::from("top-secret");
@@ -238,7 +271,8 @@ async fn a_service_that_is_not_there_was_sent_nothing_and_the_error_holds_no_sec
 #[tokio::test]
 async fn a_hangup_may_have_been_carried_out() {
     let server = Server::start(async |_| LoopbackReply::Hangup).await;
-    let error = client(&server, limits()).send(&Request::post(&["a"])).await.expect_err("no answer");
+    let error =
+        client(&server, limits()).send(&Request::post(&["a"])).await.expect_err("no answer");
     assert!(error.sent, "{error}");
 }
 
@@ -248,21 +282,31 @@ async fn an_upload_is_the_announced_bytes_and_no_others() {
     let (file, open, stamp) = recording(1_234_567);
     let progress = Arc::default();
     let request = Request::post(&["up"]).query("session_id", "a/b");
-    let answer = client(&server, limits()).upload(&request, body(open, stamp, &progress)).await.expect("an answer");
+    let answer = client(&server, limits())
+        .upload(&request, body(open, stamp, &progress))
+        .await
+        .expect("an answer");
     assert_eq!(answer.status, 201);
     assert_eq!(progress.read(), (1_234_567, 1_234_567));
     let seen = &server.seen()[0];
     assert_eq!(seen.line(), "POST /up?session_id=a%2Fb");
     assert_eq!(seen.header("transfer-encoding"), None);
     assert_eq!(seen.header("content-length"), Some(seen.body.len().to_string().as_str()));
-    let boundary = seen.header("content-type").and_then(|kind| kind.split_once("boundary=")).expect("a boundary").1;
+    let boundary = seen
+        .header("content-type")
+        .and_then(|kind| kind.split_once("boundary="))
+        .expect("a boundary")
+        .1;
     let head = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"session_id\"\r\n\r\na/b\r\n--{boundary}\r\n\
          Content-Disposition: form-data; name=\"file\"; filename=\"talk.wav\"\r\nContent-Type: audio/wav\r\n\r\n"
     );
-    let expected =
-        [head.as_bytes(), &std::fs::read(file.path()).expect("read"), format!("\r\n--{boundary}--\r\n").as_bytes()]
-            .concat();
+    let expected = [
+        head.as_bytes(),
+        &std::fs::read(file.path()).expect("read"),
+        format!("\r\n--{boundary}--\r\n").as_bytes(),
+    ]
+    .concat();
     assert!(seen.body == expected, "the body is another one");
 }
 
@@ -272,7 +316,10 @@ async fn an_upload_starts_at_the_start_wherever_the_file_stood() {
     let (_file, mut open, stamp) = recording(1000);
     std::io::Seek::seek(&mut open, std::io::SeekFrom::End(0)).expect("moved");
     let progress = Arc::default();
-    client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &progress)).await.expect("an answer");
+    client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &progress))
+        .await
+        .expect("an answer");
     assert_eq!(progress.read(), (1000, 1000));
 }
 
@@ -280,7 +327,9 @@ async fn an_upload_starts_at_the_start_wherever_the_file_stood() {
 async fn an_empty_file_is_sent_as_one() {
     let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (_file, open, stamp) = recording(0);
-    let answer = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let answer = client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     assert_eq!(answer.expect("an answer").status, 200);
 }
 
@@ -299,7 +348,8 @@ async fn two_uploads_of_one_open_file_take_no_bytes_from_each_other() {
     let content = std::fs::read(file.path()).expect("there");
     for seen in server.seen() {
         let begin = b"audio/wav\r\n\r\n";
-        let at = seen.body.windows(begin.len()).position(|window| window == begin).expect("a file") + begin.len();
+        let at = seen.body.windows(begin.len()).position(|window| window == begin).expect("a file")
+            + begin.len();
         assert!(seen.body[at..].starts_with(&content));
     }
 }
@@ -307,7 +357,10 @@ async fn two_uploads_of_one_open_file_take_no_bytes_from_each_other() {
 #[tokio::test]
 async fn a_call_may_have_a_limit_of_its_own() {
     let server = Server::raw(async |_stream| std::future::pending::<()>().await).await;
-    let error = client(&server, limits()).send(&Request::get(&["slow"]).within(SHORT)).await.expect_err("no answer");
+    let error = client(&server, limits())
+        .send(&Request::get(&["slow"]).within(SHORT))
+        .await
+        .expect_err("no answer");
     assert!(error.message.contains("within 300ms"), "{error}");
 }
 
@@ -316,7 +369,9 @@ async fn another_file_under_the_name_is_not_sent_at_all() {
     let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (_file, _, stamp) = recording(1000);
     let (_other, open, _) = recording(1000);
-    let result = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     assert_eq!(result.expect_err("another file"), UploadError::Changed);
     assert_eq!(server.seen().len(), 0);
 }
@@ -365,7 +420,10 @@ async fn a_file_that_grows_during_the_upload_is_never_sent_as_whole() {
     })
     .await;
     assert_eq!(error, UploadError::Changed);
-    assert!(u64::try_from(got).expect("small") <= BIG + 1000, "the closing boundary was not sent: {got}");
+    assert!(
+        u64::try_from(got).expect("small") <= BIG + 1000,
+        "the closing boundary was not sent: {got}"
+    );
 }
 
 #[tokio::test]
@@ -395,9 +453,13 @@ async fn a_stalled_server_is_given_up_and_little_was_read_ahead() {
     let (_file, open, stamp) = recording(8 * 1024 * 1024 * 1024);
     let progress = Arc::default();
     let limits = CallLimits { stall: SHORT, ..limits() };
-    let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &progress)).await;
+    let result =
+        client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &progress)).await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
-    assert!(!error.sent && error.message.contains("took no byte of the upload for 300ms"), "{error}");
+    assert!(
+        !error.sent && error.message.contains("took no byte of the upload for 300ms"),
+        "{error}"
+    );
     assert!(progress.read().0 < 64 * 1024 * 1024, "{:?}", progress.read());
 }
 
@@ -409,7 +471,9 @@ async fn a_server_that_takes_everything_and_says_nothing_is_given_up_as_uncertai
     .await;
     let (_file, open, stamp) = recording(1000);
     let limits = CallLimits { answer: SHORT, ..limits() };
-    let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits)
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
     assert!(error.sent && error.message.contains("after the last byte"), "{error}");
 }
@@ -418,8 +482,11 @@ async fn a_server_that_takes_everything_and_says_nothing_is_given_up_as_uncertai
 async fn a_slow_server_that_keeps_taking_is_never_given_up() {
     let server = Server::raw(async |mut stream| {
         let (head, rest) = read_head(&mut stream).await.expect("a request");
-        let length =
-            SeenRequest { head, body: vec![] }.header("content-length").expect("a length").parse().expect("a number");
+        let length = SeenRequest { head, body: vec![] }
+            .header("content-length")
+            .expect("a length")
+            .parse()
+            .expect("a number");
         let mut left: usize = length;
         left -= rest.len();
         // Much longer in all than the limit on standing still.
@@ -433,7 +500,9 @@ async fn a_slow_server_that_keeps_taking_is_never_given_up() {
     .await;
     let (_file, open, stamp) = recording(BIG);
     let limits = CallLimits { stall: SHORT * 2, ..limits() };
-    let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits)
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     assert_eq!(result.expect("an answer").status, 200);
 }
 
@@ -454,7 +523,9 @@ async fn an_early_refusal_is_heard_and_ends_the_upload() {
     })
     .await;
     let (_file, open, stamp) = recording(8 * 1024 * 1024 * 1024);
-    let result = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     assert_eq!(result.expect("an answer").status, 413);
     ended.notified().await;
 }
@@ -468,7 +539,9 @@ async fn success_before_the_whole_recording_was_sent_is_none() {
     })
     .await;
     let (_file, open, stamp) = recording(8 * 1024 * 1024 * 1024);
-    let result = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
     assert!(!error.sent && error.message.contains("before it had the whole recording"), "{error}");
 }
@@ -481,7 +554,9 @@ async fn a_reset_midway_was_not_sent_whole() {
     })
     .await;
     let (_file, open, stamp) = recording(BIG);
-    let result = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
+    let result = client(&server, limits())
+        .upload(&Request::post(&["up"]), body(open, stamp, &Arc::default()))
+        .await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
     assert!(!error.sent, "{error}");
 }

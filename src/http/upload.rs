@@ -53,14 +53,21 @@ impl Client {
     /// # Errors
     /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false
     /// when the service cannot have had the whole file.
-    pub(crate) async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
+    pub(crate) async fn upload(
+        &self,
+        request: &Request<'_>,
+        upload: FileBody<'_>,
+    ) -> Result<Answer, UploadError> {
         let FileBody { file, stamp, content, name, mime, fields, progress } = upload;
         let prepared = self.prepare_call(request)?;
         let boundary = random_boundary()?;
-        let checked = tokio::task::spawn_blocking(move || body::check_unchanged(&file, stamp).map(|()| file));
+        let checked =
+            tokio::task::spawn_blocking(move || body::check_unchanged(&file, stamp).map(|()| file));
         let checked = tokio::time::timeout(self.limits.stall, checked).await;
-        let checked = checked.map_err(|_| self.stall_error(UploadStall::File(self.limits.stall)))?;
-        let file = checked.map_err(|_| UploadError::Unreadable("looking at it ended early".into()))??;
+        let checked =
+            checked.map_err(|_| self.stall_error(UploadStall::File(self.limits.stall)))?;
+        let file =
+            checked.map_err(|_| UploadError::Unreadable("looking at it ended early".into()))??;
         let frame = MultipartFrame::new(&boundary, fields, name, mime);
         let prepared = prepared
             .header(CONTENT_TYPE, frame.content_type.clone())
@@ -68,9 +75,14 @@ impl Client {
         let flow = Arc::new(UploadFlow::new(progress, stamp.size));
         let (waiting, abandoned) = oneshot::channel();
         let content = content.map(str::to_owned);
-        let stream =
-            UploadBody::start_reading(ExpectedFile { file, stamp, content }, frame, Arc::clone(&flow), abandoned);
-        let sending = self.send_and_read(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
+        let stream = UploadBody::start_reading(
+            ExpectedFile { file, stamp, content },
+            frame,
+            Arc::clone(&flow),
+            abandoned,
+        );
+        let sending =
+            self.send_and_read(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
         let result = tokio::select! {
             result = sending => result,
             stall = flow.wait_for_stall(self.limits) => Err(self.stall_error(stall)),
@@ -89,16 +101,23 @@ impl Client {
             Some(fault) => UploadError::from(fault),
             None => TransportError { sent: flow.is_complete(), ..error }.into(),
         };
-        let response = prepared.send().await.map_err(|error| upload_error(self.transport_error(error)))?;
+        let response =
+            prepared.send().await.map_err(|error| upload_error(self.transport_error(error)))?;
         let early = !flow.is_complete();
         let limit = self.time_limit(request);
-        let Ok(answer) = tokio::time::timeout(limit, self.read_answer(response, request.bytes_max)).await else {
+        let Ok(answer) =
+            tokio::time::timeout(limit, self.read_answer(response, request.bytes_max)).await
+        else {
             let message = format!("the answer of `{}` did not end within {limit:?}", self.origin());
             return Err(upload_error(TransportError { message, begun: true, sent: true }));
         };
         let answer = answer.map_err(upload_error)?;
         if early && answer.is_success() {
-            let message = format!("`{}` answered {} before it had the whole recording", self.origin(), answer.status);
+            let message = format!(
+                "`{}` answered {} before it had the whole recording",
+                self.origin(),
+                answer.status
+            );
             return Err(TransportError { message, begun: true, sent: false }.into());
         }
         Ok(answer)
@@ -107,7 +126,9 @@ impl Client {
     fn stall_error(&self, stall: UploadStall) -> UploadError {
         let origin = self.origin();
         let (message, sent) = match stall {
-            UploadStall::Socket(limit) => (format!("`{origin}` took no byte of the upload for {limit:?}"), false),
+            UploadStall::Socket(limit) => {
+                (format!("`{origin}` took no byte of the upload for {limit:?}"), false)
+            }
             UploadStall::Answer(limit) => {
                 (format!("no answer from `{origin}` within {limit:?} after the last byte"), true)
             }
@@ -124,9 +145,12 @@ impl From<BodyFault> for UploadError {
         match fault {
             BodyFault::Changed => Self::Changed,
             BodyFault::Unreadable(reason) => Self::Unreadable(reason),
-            BodyFault::Abandoned => {
-                TransportError { message: BodyFault::Abandoned.to_string(), begun: true, sent: false }.into()
+            BodyFault::Abandoned => TransportError {
+                message: BodyFault::Abandoned.to_string(),
+                begun: true,
+                sent: false,
             }
+            .into(),
         }
     }
 }

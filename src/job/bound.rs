@@ -63,7 +63,11 @@ impl fmt::Display for Bound {
                 )
             }
             Self::Long { length: None, max } => {
-                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", format_duration(*max))
+                write!(
+                    f,
+                    "it is longer than {}, and its folder takes no more (`max_duration`)",
+                    format_duration(*max)
+                )
             }
             Self::Short { length, min } => write!(
                 f,

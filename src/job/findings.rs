@@ -27,7 +27,10 @@ impl Report {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.id.as_deref().unwrap_or_default().as_bytes()).update(b"\0").update(self.raw.as_bytes());
+        hasher
+            .update(self.id.as_deref().unwrap_or_default().as_bytes())
+            .update(b"\0")
+            .update(self.raw.as_bytes());
         hasher.finalize().to_hex()[..32].to_owned()
     }
 }
@@ -37,8 +40,16 @@ impl Report {
 #[must_use]
 pub(crate) fn spoken_words(text: &str) -> Option<&str> {
     /// The characters that open and close a mark.
-    const MARKS: [(char, char); 8] =
-        [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];
+    const MARKS: [(char, char); 8] = [
+        ('[', ']'),
+        ('(', ')'),
+        ('<', '>'),
+        ('*', '*'),
+        ('♪', '♪'),
+        ('♫', '♫'),
+        ('【', '】'),
+        ('（', '）'),
+    ];
     /// Characters of a mark: a sentence in brackets is longer.
     const MARK_MAX: usize = 40;
     let text = text.trim();

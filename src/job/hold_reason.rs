@@ -106,19 +106,25 @@ struct Rules {
 impl HoldReason {
     const fn hold_rules(self) -> Rules {
         let (blocks, ended_by, heals, urgency) = match self {
-            Self::Down | Self::Refused => (BlockedWork::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
+            Self::Down | Self::Refused => {
+                (BlockedWork::NewCallsProbed, EndedBy::Call, true, Urgency::Cause)
+            }
             Self::SignedOut => (BlockedWork::Stages, EndedBy::SignIn, false, Urgency::SignIn),
             Self::Forbidden => (BlockedWork::Stages, EndedBy::SignIn, true, Urgency::Person),
             Self::Reading => (BlockedWork::NewCalls, EndedBy::List, true, Urgency::Passing),
-            Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace | Self::Silent => {
-                (BlockedWork::Everything, EndedBy::Scan, true, Urgency::Cause)
-            }
+            Self::Absent
+            | Self::Unreadable
+            | Self::EmptyMountPoint
+            | Self::AnotherPlace
+            | Self::Silent => (BlockedWork::Everything, EndedBy::Scan, true, Urgency::Cause),
             Self::WatchLimit => (BlockedWork::Nothing, EndedBy::Scan, true, Urgency::Cause),
             Self::Paused => (BlockedWork::Stages, EndedBy::Person, false, Urgency::Person),
             Self::Notes => (BlockedWork::Deliveries, EndedBy::Delivery, true, Urgency::Cause),
             Self::Full => (BlockedWork::Everything, EndedBy::Delivery, true, Urgency::Cause),
             Self::Folder => (BlockedWork::Stages, EndedBy::Placing, true, Urgency::Passing),
-            Self::NotConfigured => (BlockedWork::Everything, EndedBy::Person, false, Urgency::Cause),
+            Self::NotConfigured => {
+                (BlockedWork::Everything, EndedBy::Person, false, Urgency::Cause)
+            }
         };
         Rules { blocks, ended_by, heals, urgency }
     }
@@ -144,7 +150,10 @@ impl HoldReason {
     #[must_use]
     pub const fn blocks_stages(self) -> bool {
         match self.hold_rules().blocks {
-            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed
+            | BlockedWork::NewCalls
+            | BlockedWork::Stages
+            | BlockedWork::Everything => true,
             BlockedWork::Deliveries | BlockedWork::Nothing => false,
         }
     }
@@ -163,9 +172,10 @@ impl HoldReason {
     pub const fn blocks_known_meetings(self) -> bool {
         match self.hold_rules().blocks {
             BlockedWork::Stages | BlockedWork::Everything => true,
-            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Deliveries | BlockedWork::Nothing => {
-                false
-            }
+            BlockedWork::NewCallsProbed
+            | BlockedWork::NewCalls
+            | BlockedWork::Deliveries
+            | BlockedWork::Nothing => false,
         }
     }
 
@@ -174,7 +184,10 @@ impl HoldReason {
     pub const fn blocks_deliveries(self) -> bool {
         match self.hold_rules().blocks {
             BlockedWork::Deliveries | BlockedWork::Everything => true,
-            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Nothing => false,
+            BlockedWork::NewCallsProbed
+            | BlockedWork::NewCalls
+            | BlockedWork::Stages
+            | BlockedWork::Nothing => false,
         }
     }
 
@@ -205,7 +218,11 @@ mod tests {
 
     #[test]
     fn a_person_is_needed_where_no_call_scan_or_delivery_ends_it() {
-        let by_person: Vec<_> = HoldReason::ALL.iter().filter(|reason| !reason.heals_itself()).collect();
-        assert_eq!(by_person, [&HoldReason::SignedOut, &HoldReason::Paused, &HoldReason::NotConfigured]);
+        let by_person: Vec<_> =
+            HoldReason::ALL.iter().filter(|reason| !reason.heals_itself()).collect();
+        assert_eq!(
+            by_person,
+            [&HoldReason::SignedOut, &HoldReason::Paused, &HoldReason::NotConfigured]
+        );
     }
 }

@@ -49,12 +49,18 @@ impl FromStr for Content {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let is_hex =
-            |hex: &str| hex.len() == HEX_LEN && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let is_hex = |hex: &str| {
+            hex.len() == HEX_LEN
+                && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
         if text.strip_prefix("b3-").is_some_and(is_hex) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ParseError { text: text.to_owned(), what: "content", expected: "`b3-` and 32 hex digits" })
+            Err(ParseError {
+                text: text.to_owned(),
+                what: "content",
+                expected: "`b3-` and 32 hex digits",
+            })
         }
     }
 }
@@ -90,7 +96,10 @@ impl Key {
     /// Returns the key that the last marker line of `description` names, if one does.
     #[must_use]
     pub fn from_description(description: &str) -> Option<Self> {
-        description.lines().rev().find_map(|line| line.trim().strip_prefix(MARKER)?.trim().parse().ok())
+        description
+            .lines()
+            .rev()
+            .find_map(|line| line.trim().strip_prefix(MARKER)?.trim().parse().ok())
     }
 }
 
@@ -130,7 +139,11 @@ mod tests {
     use super::*;
 
     fn key(folder: &str) -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: folder.into(), generation: 2 }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: folder.into(),
+            generation: 2,
+        }
     }
 
     #[test]
@@ -160,7 +173,11 @@ mod tests {
     #[test]
     fn a_key_has_one_spelling() {
         for generation in ["+1", "01", "1 ", "4294967296"] {
-            assert!(format!("b3-00000000000000000000000000000000.sales.{generation}").parse::<Key>().is_err());
+            assert!(
+                format!("b3-00000000000000000000000000000000.sales.{generation}")
+                    .parse::<Key>()
+                    .is_err()
+            );
         }
     }
 }

@@ -22,13 +22,19 @@ impl Policy {
     /// `jitter` lies in 0..1 and spreads the delay over 80 % to 120 % of its length.
     #[must_use]
     pub(crate) fn delay_after(&self, failures: u32, jitter: f64) -> Option<Duration> {
-        (failures < self.attempts).then(|| backoff_delay(self.delay, self.delay_max, failures, jitter))
+        (failures < self.attempts)
+            .then(|| backoff_delay(self.delay, self.delay_max, failures, jitter))
     }
 }
 
 /// Returns the delay after the `failures`-th failure in a row: `delay`, growing fivefold up to `delay_max`, with jitter.
 #[must_use]
-pub(crate) fn backoff_delay(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
+pub(crate) fn backoff_delay(
+    delay: Duration,
+    delay_max: Duration,
+    failures: u32,
+    jitter: f64,
+) -> Duration {
     let factor = GROWTH.saturating_pow(failures.saturating_sub(1));
     let plain = delay.saturating_mul(factor).min(delay_max);
     plain.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
@@ -60,7 +66,8 @@ mod tests {
         }
     }
 
-    const POLICY: Policy = Policy { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) };
+    const POLICY: Policy =
+        Policy { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) };
 
     #[test]
     fn three_attempts_mean_three_failures_in_all() {

@@ -57,7 +57,12 @@ mod tests {
     fn a_sound_has_one_spelling() {
         let sound = Sound::from_hash(&blake3::hash(b"packets"));
         assert_eq!(sound.to_string().parse::<Sound>().as_ref(), Ok(&sound));
-        for wrong in ["", "s1-", "b3-00000000000000000000000000000000", "s1-0000000000000000000000000000000G"] {
+        for wrong in [
+            "",
+            "s1-",
+            "b3-00000000000000000000000000000000",
+            "s1-0000000000000000000000000000000G",
+        ] {
             assert!(wrong.parse::<Sound>().expect_err(wrong).to_string().contains("32 hex digits"));
         }
     }

@@ -146,7 +146,8 @@ impl State {
             },
             Event::Advance => self.working_stage().map(Self::after_stage).ok_or_else(illegal),
             Event::Await => match self {
-                Self::Running { stage: Stage::Analyse } | Self::Waiting { on: Wait::Analysis, .. } => {
+                Self::Running { stage: Stage::Analyse }
+                | Self::Waiting { on: Wait::Analysis, .. } => {
                     Ok(Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis })
                 }
                 Self::Ready { .. }
@@ -186,9 +187,10 @@ impl State {
                 | Self::Failed
                 | Self::Cancelled
                 | Self::Ready { .. } => Ok(Self::Ready { stage: *from, due: *due }),
-                Self::Running { .. } | Self::Waiting { on: Wait::Analysis, .. } | Self::Done | Self::Skipped => {
-                    Err(illegal())
-                }
+                Self::Running { .. }
+                | Self::Waiting { on: Wait::Analysis, .. }
+                | Self::Done
+                | Self::Skipped => Err(illegal()),
             },
             Event::Reopen { due } => match self {
                 Self::Done => Ok(Self::Ready { stage: Stage::Analyse, due: *due }),
@@ -209,7 +211,9 @@ impl State {
                 | Self::Cancelled => Err(illegal()),
             },
             Event::Cancel => match self {
-                Self::Ready { .. } | Self::Running { .. } | Self::Waiting { .. } | Self::Failed => Ok(Self::Cancelled),
+                Self::Ready { .. } | Self::Running { .. } | Self::Waiting { .. } | Self::Failed => {
+                    Ok(Self::Cancelled)
+                }
                 Self::Done | Self::Skipped | Self::Cancelled => Err(illegal()),
             },
             Event::Recover { at } => match self {
@@ -228,7 +232,9 @@ impl State {
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         match self {
-            Self::Ready { stage, .. } | Self::Running { stage } | Self::Waiting { stage, .. } => Some(*stage),
+            Self::Ready { stage, .. } | Self::Running { stage } | Self::Waiting { stage, .. } => {
+                Some(*stage)
+            }
             Self::Done | Self::Failed | Self::Skipped | Self::Cancelled => None,
         }
     }
@@ -385,14 +391,28 @@ mod tests {
 
     /// Returns the next state by the table; `None` is a refusal.
     fn looked_up((kind, stage, _): Fact, event: &Event) -> Option<Fact> {
-        let mut rows = TABLE.lines().filter(|row| !row.trim().is_empty()).map(|row| row.split_whitespace());
+        let mut rows =
+            TABLE.lines().filter(|row| !row.trim().is_empty()).map(|row| row.split_whitespace());
         let (column, from, at) = columns(event);
-        let column = rows.next()?.position(|name| name == column).expect("a column for every event");
+        let column =
+            rows.next()?.position(|name| name == column).expect("a column for every event");
         let stage_name = stage.map_or("-", Stage::as_str);
-        let mut row = rows.find(|row| row.clone().take(2).eq([kind, stage_name])).expect("a row for every state");
+        let mut row = rows
+            .find(|row| row.clone().take(2).eq([kind, stage_name]))
+            .expect("a row for every state");
         let cell = row.nth(2 + column).expect("a cell for every column");
         let (to, named) = cell.split_once(':').unwrap_or((cell.trim_end_matches('='), ""));
-        let names = ["ready", "running", "analysis", "retry", "file", "done", "failed", "skipped", "cancelled"];
+        let names = [
+            "ready",
+            "running",
+            "analysis",
+            "retry",
+            "file",
+            "done",
+            "failed",
+            "skipped",
+            "cancelled",
+        ];
         let to = *names.iter().find(|name| **name == to)?;
         let stage = match to {
             "analysis" => Some(Stage::Analyse),
@@ -423,9 +443,20 @@ mod tests {
     #[test]
     fn every_pair_of_state_and_event_is_as_the_table_has_it() {
         let at = Timestamp::from_second(99).expect("in range");
-        let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel, Event::Skip];
+        let mut events = vec![
+            Event::Claim,
+            Event::Advance,
+            Event::Await,
+            Event::Fail,
+            Event::Cancel,
+            Event::Skip,
+        ];
         events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
-        events.extend([Event::Recover { at }, Event::Reopen { due: at }, Event::Redeliver { due: at }]);
+        events.extend([
+            Event::Recover { at },
+            Event::Reopen { due: at },
+            Event::Redeliver { due: at },
+        ]);
         events.extend(Stage::ALL.iter().map(|&from| Event::Retry { from, due: at }));
         events.extend(Stage::ALL.iter().map(|&from| Event::Resume { from, due: at }));
         for state in every_state() {

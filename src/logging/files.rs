@@ -93,7 +93,8 @@ fn open(directory: &Path, day: Date, keep: usize) -> io::Result<File> {
 /// Removes the oldest files; one that cannot be removed is in nobody's way.
 fn remove_old(dir: &Dir, keep: usize) {
     let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
-    let day_of = |name: &str| name.strip_prefix("minuted.")?.strip_suffix(".log")?.parse::<Date>().ok();
+    let day_of =
+        |name: &str| name.strip_prefix("minuted.")?.strip_suffix(".log")?.parse::<Date>().ok();
     let mut files: Vec<(Date, String)> = entries
         .flatten()
         .filter_map(|entry| {
@@ -128,7 +129,10 @@ mod tests {
         let traps: [&dyn Fn(); 3] = [
             &|| symlink(&secret, &name).expect("a link"),
             &|| fs::hard_link(&secret, &name).expect("a second name"),
-            &|| rustix::fs::mkfifoat(rustix::fs::CWD, &name, Mode::from_raw_mode(0o600)).expect("a FIFO"),
+            &|| {
+                rustix::fs::mkfifoat(rustix::fs::CWD, &name, Mode::from_raw_mode(0o600))
+                    .expect("a FIFO")
+            },
         ];
         for trap in traps {
             trap();
@@ -150,7 +154,10 @@ mod tests {
     #[test]
     fn a_new_file_has_its_mode_whatever_the_umask() {
         if !crate::alone::is_child() {
-            crate::alone::pass("logging::files::tests::a_new_file_has_its_mode_whatever_the_umask", &[]);
+            crate::alone::pass(
+                "logging::files::tests::a_new_file_has_its_mode_whatever_the_umask",
+                &[],
+            );
             return;
         }
         for umask in [0, 0o022, 0o077] {
@@ -158,7 +165,11 @@ mod tests {
             let place = tempfile::tempdir().expect("a directory");
             drop(DailyFiles::open(place.path(), 3).expect("opened"));
             let file = place.path().join(format!("minuted.{}.log", utc_today()));
-            assert_eq!(fs::metadata(file).expect("there").permissions().mode() & 0o7777, 0o640, "umask {umask:o}");
+            assert_eq!(
+                fs::metadata(file).expect("there").permissions().mode() & 0o7777,
+                0o640,
+                "umask {umask:o}"
+            );
         }
     }
 }

@@ -27,16 +27,27 @@ pub(super) struct Look {
 }
 
 /// Returns a layer that writes each event to `writer` as one line.
-pub(super) fn line_layer<S, W>(format: LogFormat, look: Look, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+pub(super) fn line_layer<S, W>(
+    format: LogFormat,
+    look: Look,
+    writer: W,
+) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // Told of a failed write, tracing-subscriber prints to standard error, and panics when that is what failed.
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false)
+        .log_internal_errors(false);
     match format {
-        LogFormat::Text => layer.fmt_fields(DefaultFields::new()).event_format(TextLine::new(look)).boxed(),
-        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine::new(look)).boxed(),
+        LogFormat::Text => {
+            layer.fmt_fields(DefaultFields::new()).event_format(TextLine::new(look)).boxed()
+        }
+        LogFormat::Json => {
+            layer.fmt_fields(JsonFields::new()).event_format(JsonLine::new(look)).boxed()
+        }
     }
 }
 
@@ -66,7 +77,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut body = String::new();
         self.choose_format(event).format_event(ctx, Writer::new(&mut body), event)?;
         let level = event.metadata().level();
@@ -93,7 +109,11 @@ struct JsonLine {
 
 impl JsonLine {
     fn new(look: Look) -> Self {
-        let inner = tracing_subscriber::fmt::format().json().flatten_event(true).with_span_list(false).with_timer(Utc);
+        let inner = tracing_subscriber::fmt::format()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_timer(Utc);
         Self { journal: look.journal, inner }
     }
 }
@@ -103,7 +123,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut body = String::new();
         self.inner.format_event(ctx, Writer::new(&mut body), event)?;
         if self.journal {
@@ -236,15 +261,17 @@ mod tests {
 
     #[test]
     fn whose_words_they_are_is_said_where_they_are_not_ours() {
-        let lines = logged(LogFormat::Text, PLAIN, || tracing::warn!(target: "hyper::client", "odd"));
+        let lines =
+            logged(LogFormat::Text, PLAIN, || tracing::warn!(target: "hyper::client", "odd"));
         assert_eq!(lines, " WARN hyper::client: odd\n");
     }
 
     #[test]
     fn the_time_is_utc_and_only_the_level_is_coloured() {
-        let line = logged(LogFormat::Text, Look { time: true, colour: true, journal: false }, || {
-            tracing::error!("sign in");
-        });
+        let line =
+            logged(LogFormat::Text, Look { time: true, colour: true, journal: false }, || {
+                tracing::error!("sign in");
+            });
         let (time, rest) = line.split_once(' ').expect("a time");
         assert!(time.ends_with('Z') && time.parse::<jiff::Timestamp>().is_ok(), "{time}");
         assert_eq!(rest, "\u{1b}[31mERROR\u{1b}[0m sign in\n");

@@ -137,12 +137,17 @@ impl OpenFiles {
     pub(crate) fn in_use(&self, root: &Dir, paths: &[&Path]) -> Vec<Option<InUse>> {
         let wanted: Vec<Option<SoughtFile>> = paths.iter().map(|path| wanted(root, path)).collect();
         let asked: Vec<SoughtFile> = wanted.iter().flatten().cloned().collect();
-        let mut answers = if asked.is_empty() { Vec::new() } else { self.writers.find(&asked) }.into_iter();
-        let answer = |(path, wanted): (&&Path, &Option<SoughtFile>)| match wanted.as_ref().and_then(|_| answers.next())
+        let mut answers =
+            if asked.is_empty() { Vec::new() } else { self.writers.find(&asked) }.into_iter();
+        let answer = |(path, wanted): (&&Path, &Option<SoughtFile>)| match wanted
+            .as_ref()
+            .and_then(|_| answers.next())
         {
             Some(Openness::Open(writer)) => Some(InUse::Process(writer)),
             Some(Openness::Closed) => None,
-            Some(Openness::Unknown) | None => self.written.get(&root.path().join(path)).map(InUse::Written),
+            Some(Openness::Unknown) | None => {
+                self.written.get(&root.path().join(path)).map(InUse::Written)
+            }
         };
         paths.iter().zip(&wanted).map(answer).collect()
     }
@@ -153,7 +158,9 @@ impl OpenFiles {
         let in_use = self.in_use(root, &[path]).pop().flatten()?;
         let quiet = match &in_use {
             InUse::Process(_) => Duration::ZERO,
-            InUse::Written(written) => now.duration_since(written.last).max(SignedDuration::ZERO).unsigned_abs(),
+            InUse::Written(written) => {
+                now.duration_since(written.last).max(SignedDuration::ZERO).unsigned_abs()
+            }
         };
         if !in_use.counts(quiet) {
             return None;
@@ -191,7 +198,9 @@ fn wanted(root: &Dir, path: &Path) -> Option<SoughtFile> {
 #[must_use]
 pub(crate) fn boot_id() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned());
+    let read = || {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+    };
     BOOT.get_or_init(read).as_deref().filter(|id| !id.is_empty())
 }
 
@@ -234,19 +243,30 @@ mod tests {
     #[test]
     fn a_process_outweighs_events_and_events_outweigh_not_knowing() {
         let open = Openness::Open(recorder());
-        let written = Some(InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain: true }));
+        let written =
+            Some(InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain: true }));
         assert_eq!(answer(&open, false), Some(InUse::Process(recorder())));
         assert_eq!(answer(&open, true), Some(InUse::Process(recorder())));
-        assert_eq!([answer(&Openness::Closed, true), answer(&Openness::Closed, false)], [None, None]);
-        assert_eq!([answer(&Openness::Unknown, true), answer(&Openness::Unknown, false)], [written, None]);
+        assert_eq!(
+            [answer(&Openness::Closed, true), answer(&Openness::Closed, false)],
+            [None, None]
+        );
+        assert_eq!(
+            [answer(&Openness::Unknown, true), answer(&Openness::Unknown, false)],
+            [written, None]
+        );
     }
 
     #[test]
     fn what_may_be_out_of_date_ends_after_a_quiet_hour_and_what_is_certain_does_not() {
-        let written = |is_certain| InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain });
+        let written =
+            |is_certain| InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain });
         let nearly = DOUBT_MAX.saturating_sub(Duration::from_secs(1));
         assert!(written(false).counts(nearly) && !written(false).counts(DOUBT_MAX));
-        assert!(written(true).counts(DOUBT_MAX * 1000) && InUse::Process(recorder()).counts(DOUBT_MAX * 1000));
+        assert!(
+            written(true).counts(DOUBT_MAX * 1000)
+                && InUse::Process(recorder()).counts(DOUBT_MAX * 1000)
+        );
     }
 
     #[test]
@@ -267,8 +287,10 @@ mod tests {
 
     #[test]
     fn evidence_is_told_in_words() {
-        let written = |is_certain| InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain });
-        let told = [InUse::Process(recorder()), written(true), written(false)].map(|in_use| in_use.to_string());
+        let written =
+            |is_certain| InUse::Written(UnclosedWrite { last: Timestamp::UNIX_EPOCH, is_certain });
+        let told = [InUse::Process(recorder()), written(true), written(false)]
+            .map(|in_use| in_use.to_string());
         insta::assert_snapshot!(told.join("\n"), @r"
         `recorder` (process 812) has it open
         it changed since its writer last closed it: it is still being written

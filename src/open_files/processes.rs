@@ -51,7 +51,11 @@ impl WriterSource for Processes {
         let mut search = ProcessSearch::new(files);
         let is_complete = self.search_processes(&mut search).unwrap_or(false) && self.sees_all();
         let absent = if is_complete { Openness::Closed } else { Openness::Unknown };
-        search.found.into_iter().map(|found| found.map_or_else(|| absent.clone(), Openness::Open)).collect()
+        search
+            .found
+            .into_iter()
+            .map(|found| found.map_or_else(|| absent.clone(), Openness::Open))
+            .collect()
     }
 }
 
@@ -96,7 +100,9 @@ impl Processes {
         let mut is_complete = true;
         for entry in fs::read_dir(&self.proc)? {
             let name = entry?.file_name();
-            let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
             match self.search_process(process, search) {
                 Ok(is_seen) => is_complete &= is_seen,
                 Err(error) if is_gone(&error) => {}
@@ -132,7 +138,12 @@ impl Processes {
 }
 
 /// Looks at one descriptor of a process whose directory is `dir`.
-fn search_descriptor(dir: &Path, number: &OsStr, process: u32, search: &mut ProcessSearch<'_>) -> io::Result<()> {
+fn search_descriptor(
+    dir: &Path,
+    number: &OsStr,
+    process: u32,
+    search: &mut ProcessSearch<'_>,
+) -> io::Result<()> {
     let link = dir.join("fd").join(number);
     let target = fs::read_link(&link)?;
     // Sockets, pipes and the like have names without a slash.
@@ -149,7 +160,10 @@ fn search_descriptor(dir: &Path, number: &OsStr, process: u32, search: &mut Proc
         return Ok(());
     }
     let stat = fs::metadata(&link)?;
-    search.take_match(stat.dev(), stat.ino(), || WritingProcess { program: program_name(dir), process });
+    search.take_match(stat.dev(), stat.ino(), || WritingProcess {
+        program: program_name(dir),
+        process,
+    });
     Ok(())
 }
 
@@ -172,7 +186,8 @@ fn is_kernel_server(dir: &Path) -> bool {
 
 /// Returns whether an error says that a process, or its descriptor, has gone meanwhile.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+    error.kind() == ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 #[cfg(test)]
@@ -244,7 +259,12 @@ mod tests {
             ("nonsense", Openness::Closed),
         ] {
             let proc = FakeProc::seeing_all();
-            proc.opens(812, 7, &path, &format!("pos:\t0\nflags:\t{flags}\nmnt_id:\t29\nino:\t{inode}\n"));
+            proc.opens(
+                812,
+                7,
+                &path,
+                &format!("pos:\t0\nflags:\t{flags}\nmnt_id:\t29\nino:\t{inode}\n"),
+            );
             assert_eq!(proc.find(&[wanted(&path)]), [expected], "{flags}");
         }
     }
@@ -285,16 +305,32 @@ mod tests {
         let contained = FakeProc::seeing_all();
         fs::remove_file(contained.0.path().join("self/ns/pid")).expect("removed");
         symlink("pid:[4026532190]", contained.0.path().join("self/ns/pid")).expect("linked");
-        assert_eq!(contained.find(&files), [Openness::Unknown], "a container does not show the host");
+        assert_eq!(
+            contained.find(&files),
+            [Openness::Unknown],
+            "a container does not show the host"
+        );
         let invisible = FakeProc::seeing_all();
         fs::remove_dir_all(invisible.0.path().join("1")).expect("removed");
-        assert_eq!(invisible.find(&files), [Openness::Unknown], "the first process is always there");
+        assert_eq!(
+            invisible.find(&files),
+            [Openness::Unknown],
+            "the first process is always there"
+        );
         let serving = FakeProc::seeing_all();
         serving.process(90, "nfsd");
-        assert_eq!(serving.find(&files), [Openness::Unknown], "a server in the kernel shows no files");
+        assert_eq!(
+            serving.find(&files),
+            [Openness::Unknown],
+            "a server in the kernel shows no files"
+        );
         let gone = FakeProc::seeing_all();
         fs::create_dir(gone.0.path().join("99")).expect("made");
-        assert_eq!(gone.find(&files), [Openness::Closed], "a process that ended meanwhile has nothing open");
+        assert_eq!(
+            gone.find(&files),
+            [Openness::Closed],
+            "a process that ended meanwhile has nothing open"
+        );
         let nothing = Processes { proc: "/nonexistent".into() };
         assert_eq!(nothing.find(&files), [Openness::Unknown]);
     }
@@ -306,7 +342,10 @@ mod tests {
         proc.opens(812, 7, &path, &format!("flags:\t01\nino:\t{inode}\n"));
         proc.process(812, "a\u{1b}[31m\nb");
         let found = proc.find(&[wanted(&path)]);
-        assert_eq!(found, [Openness::Open(WritingProcess { program: "a\\u{1b}[31m b".into(), process: 812 })]);
+        assert_eq!(
+            found,
+            [Openness::Open(WritingProcess { program: "a\\u{1b}[31m b".into(), process: 812 })]
+        );
     }
 
     #[test]
@@ -323,7 +362,9 @@ mod tests {
         let mut writer = File::options().append(true).open(&path).expect("opened");
         writer.write_all(b"z").expect("written");
         let found = Processes::default().find(&files);
-        let is_open = found.iter().map(|found| matches!(found, Openness::Open(by) if by.process == std::process::id()));
+        let is_open = found
+            .iter()
+            .map(|found| matches!(found, Openness::Open(by) if by.process == std::process::id()));
         assert_eq!(is_open.collect::<Vec<_>>(), [true, false, true], "by whatever name: {found:?}");
         drop((reader, writer));
     }

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn lost_events_put_in_doubt_what_lies_below_and_a_write_makes_it_certain_again() {
         let files = WrittenFiles::default();
-        let paths = ["/srv/sales/a.mp3", "/srv/sales/sub/b.mp3", "/srv/sales2/c.mp3"].map(Path::new);
+        let paths =
+            ["/srv/sales/a.mp3", "/srv/sales/sub/b.mp3", "/srv/sales2/c.mp3"].map(Path::new);
         for path in paths {
             files.write(path, at(1));
         }

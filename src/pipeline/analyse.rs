@@ -55,21 +55,37 @@ const REASON_CHARS_MAX: usize = 500;
 const SLOW_EVERY: Duration = Duration::from_secs(120);
 
 /// Looks at the results of a job once.
-pub(crate) async fn poll_results(context: &StageContext, job: &Job) -> Result<PollOutcome, Setback> {
+pub(crate) async fn poll_results(
+    context: &StageContext,
+    job: &Job,
+) -> Result<PollOutcome, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(decide(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
-pub(crate) async fn resume_analysis(context: &StageContext, job: &Job) -> Result<WantedResults, Setback> {
+pub(crate) async fn resume_analysis(
+    context: &StageContext,
+    job: &Job,
+) -> Result<WantedResults, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
-    Ok(analyses_to_repeat(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
+    Ok(analyses_to_repeat(
+        plan,
+        upload_begins(context),
+        &asked,
+        reports,
+        late,
+        visible_until(context),
+    ))
 }
 
 /// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
-pub(crate) async fn completed_reports(context: &StageContext, job: &Job) -> Result<Vec<Report>, Setback> {
+pub(crate) async fn completed_reports(
+    context: &StageContext,
+    job: &Job,
+) -> Result<Vec<Report>, Setback> {
     let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
     let (plan, reports, _) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
@@ -83,24 +99,34 @@ fn visible_until(context: &StageContext) -> Timestamp {
 }
 
 /// Reads the results; says too whether patience is at its end.
-async fn read_results<'a>(context: &StageContext, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
+async fn read_results<'a>(
+    context: &StageContext,
+    job: &'a Job,
+) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
     let (meeting, recording, since) = uploaded_recording(job)?;
     let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
     match Effect::CallLook.during_async(context.service.read_reports(meeting, recording)).await {
         Ok(reports) => {
-            if let Some(excess) = reports.iter().find_map(|report| oversize_error(&report.findings)) {
+            if let Some(excess) = reports.iter().find_map(|report| oversize_error(&report.findings))
+            {
                 let error = anyhow!("the service answered in an unexpected form: {excess}");
                 return Err(Setback::Own { from: Stage::Analyse, error });
             }
             Ok((job_plan(job)?, reports, late))
         }
-        Err(CallError::Refused { status: 404, .. }) => Err(missing_recording(context, job, meeting).await),
+        Err(CallError::Refused { status: 404, .. }) => {
+            Err(missing_recording(context, job, meeting).await)
+        }
         Err(error) => Err(analysis_setback(context, error).await),
     }
 }
 
 /// Asks for results: the intent is on disk before the call.
-pub(crate) async fn request_analyses(context: &StageContext, job: &Job, wanted: WantedResults) -> Result<(), Setback> {
+pub(crate) async fn request_analyses(
+    context: &StageContext,
+    job: &Job,
+    wanted: WantedResults,
+) -> Result<(), Setback> {
     let (meeting, recording, _) = uploaded_recording(job)?;
     let plan = job_plan(job)?;
     let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
@@ -120,7 +146,9 @@ pub(crate) async fn request_analyses(context: &StageContext, job: &Job, wanted: 
             recorded: job.date(),
             attendees: &plan.attendees,
         };
-        if let Err(error) = Effect::CallRequest.during_async(context.service.request_analyses(&request)).await {
+        if let Err(error) =
+            Effect::CallRequest.during_async(context.service.request_analyses(&request)).await
+        {
             if error.is_certain() {
                 context.queue.stages().abort_request(job, request.analyses.to_vec()).await?;
             }
@@ -186,8 +214,9 @@ pub(crate) fn decide(
         return PollOutcome::Ask(ask);
     }
     let wanted = || plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis));
-    let open: Vec<Analysis> =
-        wanted().filter(|analysis| !matches!(status(*analysis), Some(Status::Completed | Status::Failed))).collect();
+    let open: Vec<Analysis> = wanted()
+        .filter(|analysis| !matches!(status(*analysis), Some(Status::Completed | Status::Failed)))
+        .collect();
     if let Some(first) = open.first() {
         if !late {
             return PollOutcome::Pending;
@@ -230,7 +259,10 @@ pub(crate) fn analyses_to_repeat(
     };
     let analyses = plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis));
     let analyses = analyses.filter(|analysis| *analysis != Analysis::Transcription);
-    analyses.filter(|analysis| wanted(*analysis)).map(|analysis| (analysis, old.of_analysis(analysis))).collect()
+    analyses
+        .filter(|analysis| wanted(*analysis))
+        .map(|analysis| (analysis, old.of_analysis(analysis)))
+        .collect()
 }
 
 /// The analyses that the upload starts by itself.
@@ -280,12 +312,17 @@ fn to_ask(
     let mut ask = Vec::new();
     for analysis in plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis)) {
         let report = current.get(&analysis);
-        let terminal = report.filter(|report| matches!(report.status, Status::Completed | Status::Failed));
+        let terminal =
+            report.filter(|report| matches!(report.status, Status::Completed | Status::Failed));
         let wanted = match asked.get(&analysis) {
             // An answer that was lost: whether the request arrived shows in the list, after a moment.
             Some(asked) => !asked.answered && report.is_none() && asked.at <= visible,
             None if !begins.by_itself(analysis) => report.is_none(),
-            None => analysis == Analysis::MeetingNote && plan.instruction.is_some() && terminal.is_some(),
+            None => {
+                analysis == Analysis::MeetingNote
+                    && plan.instruction.is_some()
+                    && terminal.is_some()
+            }
         };
         if wanted {
             ask.push((analysis, old.of_analysis(analysis)));
@@ -300,7 +337,9 @@ struct OldReports(BTreeMap<Analysis, BTreeSet<String>>);
 
 impl OldReports {
     fn from_requests(asked: &AskedAnalyses, reports: &[Report]) -> Self {
-        let before = asked.iter().flat_map(|(analysis, asked)| asked.before.iter().map(|one| (*analysis, one.clone())));
+        let before = asked
+            .iter()
+            .flat_map(|(analysis, asked)| asked.before.iter().map(|one| (*analysis, one.clone())));
         let shown = reports.iter().map(|report| (report.analysis, report.fingerprint()));
         let mut old: BTreeMap<Analysis, BTreeSet<String>> = BTreeMap::new();
         for (analysis, fingerprint) in before.chain(shown) {
@@ -317,7 +356,11 @@ impl OldReports {
 /// Chooses the report of each analysis that counts: never one that was there before a request, then the one that is
 /// furthest, because a service may list a failed one beside its successor. Where none other came up to `visible`, a failed
 /// one of before is the answer: the service made it fail again in its place, with the same id and in the same words.
-fn current_reports(asked: &AskedAnalyses, reports: Vec<Report>, visible: Timestamp) -> HashMap<Analysis, Report> {
+fn current_reports(
+    asked: &AskedAnalyses,
+    reports: Vec<Report>,
+    visible: Timestamp,
+) -> HashMap<Analysis, Report> {
     let rank = |status| match status {
         Status::Failed => 0,
         Status::Pending => 1,
@@ -328,13 +371,16 @@ fn current_reports(asked: &AskedAnalyses, reports: Vec<Report>, visible: Timesta
     let mut failed_again: HashMap<Analysis, Report> = HashMap::new();
     for report in reports {
         let request = asked.get(&report.analysis);
-        if let Some(request) = request.filter(|asked| asked.before.contains(&report.fingerprint())) {
+        if let Some(request) = request.filter(|asked| asked.before.contains(&report.fingerprint()))
+        {
             if report.status == Status::Failed && request.answered && request.at < visible {
                 failed_again.insert(report.analysis, report);
             }
             continue;
         }
-        let better = current.get(&report.analysis).is_none_or(|there| rank(report.status) >= rank(there.status));
+        let better = current
+            .get(&report.analysis)
+            .is_none_or(|there| rank(report.status) >= rank(there.status));
         if better {
             current.insert(report.analysis, report);
         }
@@ -357,20 +403,27 @@ fn complete_reports(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Rep
 
 fn failure_message(what: &str, report: Option<&Report>) -> String {
     let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
-    format!("the service failed to make the {what}: {}", text::printable_answer(reason, REASON_CHARS_MAX))
+    format!(
+        "the service failed to make the {what}: {}",
+        text::printable_answer(reason, REASON_CHARS_MAX)
+    )
 }
 
 fn uploaded_recording(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
     match &job.remote {
         Remote::Uploaded { meeting, recording, since } => Ok((meeting, recording, *since)),
         Remote::Nothing | Remote::Creating { .. } | Remote::Meeting { .. } => {
-            Err(Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a recording at the service") })
+            Err(Setback::GiveUp {
+                error: anyhow!("a bug: analysis of a job without a recording at the service"),
+            })
         }
     }
 }
 
 fn job_plan(job: &Job) -> Result<&Plan, Setback> {
-    job.plan.as_ref().ok_or_else(|| Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a plan") })
+    job.plan.as_ref().ok_or_else(|| Setback::GiveUp {
+        error: anyhow!("a bug: analysis of a job without a plan"),
+    })
 }
 
 /// A 404 on a look: the meeting is gone, or only the recording. Where the folder has the service delete what it keeps, and
@@ -381,18 +434,25 @@ async fn missing_recording(context: &StageContext, job: &Job, meeting: &str) -> 
             Ok(None) => {}
             Ok(Some(notes)) => {
                 let told = "the service has deleted its recording after the notes were made (on_success_remote)";
-                let error = anyhow!("{told}: {notes}; minuted redo {} sends it again and makes new notes", job.id);
+                let error = anyhow!(
+                    "{told}: {notes}; minuted redo {} sends it again and makes new notes",
+                    job.id
+                );
                 return Setback::GiveUp { error };
             }
             Err(setback) => return setback,
         }
     }
     match context.service.read_meeting(meeting).await {
-        Err(CallError::Refused { status: 404, .. }) => {
-            Setback::Own { from: Stage::Create, error: anyhow!("the meeting is gone at the service (404)") }
-        }
+        Err(CallError::Refused { status: 404, .. }) => Setback::Own {
+            from: Stage::Create,
+            error: anyhow!("the meeting is gone at the service (404)"),
+        },
         Err(error) => analysis_setback(context, error).await,
-        Ok(_) => Setback::Own { from: Stage::Upload, error: anyhow!("the recording is gone at the service (404)") },
+        Ok(_) => Setback::Own {
+            from: Stage::Upload,
+            error: anyhow!("the recording is gone at the service (404)"),
+        },
     }
 }
 
@@ -428,7 +488,14 @@ mod tests {
     }
 
     fn report(analysis: Analysis, status: Status, raw: &str) -> Report {
-        Report { analysis, status, id: None, findings: Findings::default(), error: None, raw: raw.into() }
+        Report {
+            analysis,
+            status,
+            id: None,
+            findings: Findings::default(),
+            error: None,
+            raw: raw.into(),
+        }
     }
 
     fn now() -> Timestamp {
@@ -451,7 +518,14 @@ mod tests {
         let plan = plan(&BOTH, None);
         let reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
         for late in [false, true] {
-            let looked = decide(&plan, UploadBegins::WithoutNote, &AskedAnalyses::new(), reports.clone(), late, now());
+            let looked = decide(
+                &plan,
+                UploadBegins::WithoutNote,
+                &AskedAnalyses::new(),
+                reports.clone(),
+                late,
+                now(),
+            );
             assert_eq!(looked, PollOutcome::Complete(reports.clone()));
             assert_eq!(
                 analyses_to_repeat(
@@ -473,7 +547,9 @@ mod tests {
             report(Analysis::Transcription, Status::Completed, "t"),
             report(Analysis::MeetingNote, Status::Completed, "n"),
         ];
-        let PollOutcome::Complete(complete) = look(&plan(&BOTH, None), &AskedAnalyses::new(), &reports) else {
+        let PollOutcome::Complete(complete) =
+            look(&plan(&BOTH, None), &AskedAnalyses::new(), &reports)
+        else {
             panic!("not complete")
         };
         assert_eq!(complete.len(), 2);
@@ -489,7 +565,9 @@ mod tests {
             report(Analysis::Transcription, Status::Completed, "t"),
             report(Analysis::MeetingNote, Status::Failed, "n"),
         ];
-        let PollOutcome::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
+        let PollOutcome::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else {
+            panic!("not failed")
+        };
         assert_eq!(complete.len(), 1);
         assert_eq!(
             analyses_to_repeat(
@@ -509,14 +587,20 @@ mod tests {
     fn a_note_with_an_instruction_is_asked_for_once_and_only_another_report_counts() {
         let plan = plan(&BOTH, Some("List decisions."));
         let automatic = report(Analysis::MeetingNote, Status::Completed, "automatic");
-        let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
-        let PollOutcome::Ask(ask) = look(&plan, &AskedAnalyses::new(), &reports) else { panic!("not asked") };
+        let mut reports =
+            vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
+        let PollOutcome::Ask(ask) = look(&plan, &AskedAnalyses::new(), &reports) else {
+            panic!("not asked")
+        };
         assert_eq!(ask, vec![(Analysis::MeetingNote, vec![automatic.fingerprint()])]);
-        let asked = ResultRequest { at: now(), answered: true, before: vec![automatic.fingerprint()] };
+        let asked =
+            ResultRequest { at: now(), answered: true, before: vec![automatic.fingerprint()] };
         let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
         assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending);
         reports.push(report(Analysis::MeetingNote, Status::Completed, "with instruction"));
-        let PollOutcome::Complete(complete) = look(&plan, &asked, &reports) else { panic!("not complete") };
+        let PollOutcome::Complete(complete) = look(&plan, &asked, &reports) else {
+            panic!("not complete")
+        };
         assert_eq!(complete[0].raw, "with instruction");
     }
 
@@ -528,17 +612,32 @@ mod tests {
         for failure in ["first", "second", "third"] {
             reports.push(report(Analysis::MeetingNote, Status::Failed, failure));
             assert!(
-                matches!(look(&plan, &asked, &reports), PollOutcome::Failed { from: Stage::Analyse, .. }),
+                matches!(
+                    look(&plan, &asked, &reports),
+                    PollOutcome::Failed { from: Stage::Analyse, .. }
+                ),
                 "{failure}"
             );
-            for (analysis, before) in
-                analyses_to_repeat(&plan, UploadBegins::WithNote, &asked, reports.clone(), false, now())
-            {
+            for (analysis, before) in analyses_to_repeat(
+                &plan,
+                UploadBegins::WithNote,
+                &asked,
+                reports.clone(),
+                false,
+                now(),
+            ) {
                 asked.insert(analysis, ResultRequest { at: now(), answered: true, before });
             }
             assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending, "{failure}");
             assert_eq!(
-                analyses_to_repeat(&plan, UploadBegins::WithNote, &asked, reports.clone(), false, now()),
+                analyses_to_repeat(
+                    &plan,
+                    UploadBegins::WithNote,
+                    &asked,
+                    reports.clone(),
+                    false,
+                    now()
+                ),
                 [],
                 "it is asked for once after {failure}"
             );
@@ -561,8 +660,15 @@ mod tests {
             let visible = Timestamp::from_second(1_000_000 + seconds).expect("in range");
             decide(&plan, UploadBegins::WithNote, asked, reports.to_vec(), false, visible)
         };
-        assert_eq!(look(&asked(true), &reports, 0), PollOutcome::Pending, "the request may not show yet");
-        assert!(matches!(look(&asked(true), &reports, 1), PollOutcome::Failed { from: Stage::Analyse, .. }));
+        assert_eq!(
+            look(&asked(true), &reports, 0),
+            PollOutcome::Pending,
+            "the request may not show yet"
+        );
+        assert!(matches!(
+            look(&asked(true), &reports, 1),
+            PollOutcome::Failed { from: Stage::Analyse, .. }
+        ));
         let wanted = analyses_to_repeat(
             &plan,
             UploadBegins::WithNote,
@@ -571,19 +677,38 @@ mod tests {
             false,
             now() + Duration::from_secs(1),
         );
-        assert_eq!(wanted, [(Analysis::MeetingNote, vec![failed.fingerprint()])], "and is asked for again");
+        assert_eq!(
+            wanted,
+            [(Analysis::MeetingNote, vec![failed.fingerprint()])],
+            "and is asked for again"
+        );
         assert!(
             matches!(look(&asked(false), &reports, 1), PollOutcome::Ask(_)),
             "one whose answer was lost did not arrive"
         );
         for status in [Status::Pending, Status::Processing] {
-            let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, status, "the next")];
-            assert_eq!(look(&asked(true), &reports, 1), PollOutcome::Pending, "the service works on it");
+            let reports = [
+                transcript.clone(),
+                failed.clone(),
+                report(Analysis::MeetingNote, status, "the next"),
+            ];
+            assert_eq!(
+                look(&asked(true), &reports, 1),
+                PollOutcome::Pending,
+                "the service works on it"
+            );
         }
-        let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, Status::Completed, "n")];
+        let reports = [
+            transcript.clone(),
+            failed.clone(),
+            report(Analysis::MeetingNote, Status::Completed, "n"),
+        ];
         assert!(matches!(look(&asked(true), &reports, 1), PollOutcome::Complete(_)));
         // What is no failure is never taken for the answer to a later request.
-        let automatic = [transcript.clone(), report(Analysis::MeetingNote, Status::Completed, "the same words")];
+        let automatic = [
+            transcript.clone(),
+            report(Analysis::MeetingNote, Status::Completed, "the same words"),
+        ];
         assert_eq!(look(&asked(true), &automatic, 1_000), PollOutcome::Pending);
     }
 
@@ -595,10 +720,16 @@ mod tests {
                 decide(&plan, UploadBegins::Transcription, asked, reports.to_vec(), true, now())
             };
             let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
-            assert_eq!(look(&AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::MeetingNote, vec![])]));
+            assert_eq!(
+                look(&AskedAnalyses::new(), &reports),
+                PollOutcome::Ask(vec![(Analysis::MeetingNote, vec![])])
+            );
             let asked = ResultRequest { at: now(), answered: true, before: Vec::new() };
             let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
-            assert!(matches!(look(&asked, &reports), PollOutcome::Failed { from: Stage::Analyse, .. }));
+            assert!(matches!(
+                look(&asked, &reports),
+                PollOutcome::Failed { from: Stage::Analyse, .. }
+            ));
             reports.push(report(Analysis::MeetingNote, Status::Completed, "n"));
             assert!(matches!(look(&asked, &reports), PollOutcome::Complete(_)));
         }
@@ -608,16 +739,29 @@ mod tests {
     fn extra_analyses_are_asked_for_once_after_the_transcription() {
         let plan = plan(&[Analysis::Transcription, Analysis::KeyPoints], None);
         assert_eq!(
-            look(&plan, &AskedAnalyses::new(), &[report(Analysis::Transcription, Status::Processing, "t")]),
+            look(
+                &plan,
+                &AskedAnalyses::new(),
+                &[report(Analysis::Transcription, Status::Processing, "t")]
+            ),
             PollOutcome::Pending
         );
         let reports = [report(Analysis::Transcription, Status::Completed, "t")];
-        assert_eq!(look(&plan, &AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::KeyPoints, vec![])]));
+        assert_eq!(
+            look(&plan, &AskedAnalyses::new(), &reports),
+            PollOutcome::Ask(vec![(Analysis::KeyPoints, vec![])])
+        );
         let asked = |answered, at| {
-            AskedAnalyses::from([(Analysis::KeyPoints, ResultRequest { at, answered, before: Vec::new() })])
+            AskedAnalyses::from([(
+                Analysis::KeyPoints,
+                ResultRequest { at, answered, before: Vec::new() },
+            )])
         };
         assert_eq!(look(&plan, &asked(true, now()), &reports), PollOutcome::Pending);
-        assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), PollOutcome::Pending);
+        assert_eq!(
+            look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports),
+            PollOutcome::Pending
+        );
         assert!(matches!(look(&plan, &asked(false, now()), &reports), PollOutcome::Ask(_)));
     }
 
@@ -625,7 +769,14 @@ mod tests {
     fn a_slow_service_spends_an_attempt_only_when_patience_is_at_its_end() {
         let reports = vec![report(Analysis::Transcription, Status::Processing, "t")];
         let late = |late| {
-            decide(&plan(&BOTH, None), UploadBegins::WithNote, &AskedAnalyses::new(), reports.clone(), late, now())
+            decide(
+                &plan(&BOTH, None),
+                UploadBegins::WithNote,
+                &AskedAnalyses::new(),
+                reports.clone(),
+                late,
+                now(),
+            )
         };
         assert_eq!(late(false), PollOutcome::Pending);
         assert!(matches!(late(true), PollOutcome::Failed { from: Stage::Upload, .. }));
@@ -641,6 +792,9 @@ mod tests {
         };
         let after = |seconds| poll_interval(&poll, 3, Duration::from_secs(seconds)).as_secs();
         assert_eq!(poll_interval(&poll, 0, Duration::ZERO), poll.first);
-        assert_eq!([after(10), after(300), after(310), after(340), after(9_000)], [5, 5, 10, 40, 120]);
+        assert_eq!(
+            [after(10), after(300), after(310), after(340), after(9_000)],
+            [5, 5, 10, 40, 120]
+        );
     }
 }

@@ -10,7 +10,13 @@ use crate::{
 ///
 /// # Errors
 /// The error of the service. It may go on then, and nothing depends on it.
-pub(crate) async fn cancel_remotely(service: &dyn NotesService, job: &Job) -> Result<(), CallError> {
-    let (Some(meeting), Some(recording)) = (job.remote.meeting_id(), job.remote.recording_id()) else { return Ok(()) };
+pub(crate) async fn cancel_remotely(
+    service: &dyn NotesService,
+    job: &Job,
+) -> Result<(), CallError> {
+    let (Some(meeting), Some(recording)) = (job.remote.meeting_id(), job.remote.recording_id())
+    else {
+        return Ok(());
+    };
     Effect::CallCancel.during_async(service.cancel_analyses(meeting, recording)).await
 }

@@ -85,18 +85,24 @@ impl Converter {
 
     async fn remove_unneeded(&self, queue: &Store) -> io::Result<()> {
         let dir = self.dir.clone();
-        let converted = tokio::task::spawn_blocking(move || list(&dir)).await.map_err(io::Error::other)??;
+        let converted =
+            tokio::task::spawn_blocking(move || list(&dir)).await.map_err(io::Error::other)??;
         let converted = converted.into_iter().filter(|path| !is_draft(path));
-        let keyed = converted.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path.clone())));
+        let keyed = converted
+            .filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path.clone())));
         let keyed: Vec<(String, PathBuf)> = keyed.collect();
         if keyed.is_empty() {
             return Ok(());
         }
         let keys = keyed.iter().map(|(key, _)| key.clone()).collect();
         let unsent = queue.jobs().keys_to_send(keys).await.map_err(io::Error::other)?;
-        let unneeded: Vec<PathBuf> =
-            keyed.into_iter().filter(|(key, _)| !unsent.contains(key)).map(|(_, path)| path).collect();
-        let removed = tokio::task::spawn_blocking(move || unneeded.iter().try_for_each(|path| remove(path)));
+        let unneeded: Vec<PathBuf> = keyed
+            .into_iter()
+            .filter(|(key, _)| !unsent.contains(key))
+            .map(|(_, path)| path)
+            .collect();
+        let removed =
+            tokio::task::spawn_blocking(move || unneeded.iter().try_for_each(|path| remove(path)));
         removed.await.map_err(io::Error::other)?
     }
 
@@ -118,11 +124,17 @@ fn report(removed: io::Result<()>) {
 }
 
 /// Returns the recording of a job as its service takes it; `None` where it is none of those that are converted.
-pub(super) async fn converted(context: &StageContext, job: &Job) -> Result<Option<Converted>, Setback> {
+pub(super) async fn converted(
+    context: &StageContext,
+    job: &Job,
+) -> Result<Option<Converted>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible_extensions(service).contains(&&*extension);
-    let Some((form, mime)) = conversion_form(service).filter(|_| is_wanted) else { return Ok(None) };
+    let is_wanted = context.folder.convert == Convert::Ffmpeg
+        && convertible_extensions(service).contains(&&*extension);
+    let Some((form, mime)) = conversion_form(service).filter(|_| is_wanted) else {
+        return Ok(None);
+    };
     let source = open_closed_recording(context, job).await?;
     let path = context.converter.dir.join(name(&job.key.to_string(), form));
     if let Some(file) = opened(&path).await? {
@@ -136,14 +148,23 @@ pub(super) async fn converted(context: &StageContext, job: &Job) -> Result<Optio
     let begun = tokio::time::Instant::now();
     let draft = drafted(&path).await?;
     let headerless = media_types::headerless_kind(&extension);
-    convert(source, headerless, &program, &draft.file, form).await.map_err(|error| conversion_setback(&error))?;
+    convert(source, headerless, &program, &draft.file, form)
+        .await
+        .map_err(|error| conversion_setback(&error))?;
     // What was read of a file that changed is of no recording that there ever was, or of another one.
     confirm_content(context, job).await?;
     let to = path.clone();
     on_disk(move || draft.file.sync_all().and_then(|()| place(&draft.path, &to))).await?;
     let elapsed_ms = begun.elapsed().as_millis();
-    tracing::info!(job.id = job.id.0, elapsed_ms, "job {}: converted to {}", job.id, form.extension());
-    let (file, stamp) = opened(&path).await?.ok_or_else(|| lacking(anyhow!("the converted recording is gone")))?;
+    tracing::info!(
+        job.id = job.id.0,
+        elapsed_ms,
+        "job {}: converted to {}",
+        job.id,
+        form.extension()
+    );
+    let (file, stamp) =
+        opened(&path).await?.ok_or_else(|| lacking(anyhow!("the converted recording is gone")))?;
     Ok(Some(Converted { file, stamp, extension: form.extension(), mime }))
 }
 
@@ -285,9 +306,13 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Runs what waits for the disk of the state directory: when it is full or broken this job waits, and the others need
 /// not, for they are sent as they are.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Setback> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
-    done.context("the converted recording cannot be written to the state directory").map_err(lacking)
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Setback> {
+    let done =
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
+    done.context("the converted recording cannot be written to the state directory")
+        .map_err(lacking)
 }
 
 fn lacking(error: anyhow::Error) -> Setback {
@@ -297,9 +322,13 @@ fn lacking(error: anyhow::Error) -> Setback {
 /// Returns the setback of a conversion that failed.
 fn conversion_setback(error: &ConvertError) -> Setback {
     match error {
-        ConvertError::Undecodable { .. } => Setback::GiveUp { error: anyhow!("the recording {error}") },
+        ConvertError::Undecodable { .. } => {
+            Setback::GiveUp { error: anyhow!("the recording {error}") }
+        }
         ConvertError::NoSound => Setback::NoSound,
-        ConvertError::Died { .. } => Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") },
+        ConvertError::Died { .. } => {
+            Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") }
+        }
         ConvertError::Ffmpeg { .. } => lacking(anyhow!("{error}: {FFMPEG_CURE}, or mend it")),
         ConvertError::NoMemory => lacking(anyhow!("{error}")),
         ConvertError::Disk { .. } => lacking(anyhow!("{error}; make room in the state directory")),
@@ -318,10 +347,14 @@ mod tests {
             draft(dir.path(), &dir.path().join(name)).expect("made");
         }
         let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::open(dir.path().join("old.m4a")).and_then(|file| file.set_modified(old)).expect("aged");
+        File::open(dir.path().join("old.m4a"))
+            .and_then(|file| file.set_modified(old))
+            .expect("aged");
         sweep(dir.path()).expect("swept");
-        let mut left: Vec<_> =
-            std::fs::read_dir(dir.path()).expect("read").map(|e| e.expect("one").file_name()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .expect("read")
+            .map(|e| e.expect("one").file_name())
+            .collect();
         left.sort();
         assert_eq!(left, ["young.m4a", "young.tmp"]);
         sweep(&dir.path().join("nothing")).expect("nothing to sweep");
@@ -330,15 +363,21 @@ mod tests {
     #[test]
     fn the_oldest_go_where_all_take_too_much() {
         let dir = tempfile::tempdir().expect("a directory");
-        for (age, name) in ["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].into_iter().enumerate() {
+        for (age, name) in
+            ["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].into_iter().enumerate()
+        {
             let file = draft(dir.path(), &dir.path().join(name)).expect("made");
             file.set_len(100).expect("long");
-            let at = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age as u64);
+            let at =
+                std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age as u64);
             file.set_modified(at).expect("aged");
         }
         make_room(dir.path(), 250).expect("room");
         let left = |name: &str| dir.path().join(name).exists();
-        assert_eq!(["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].map(left), [true, false, false, true]);
+        assert_eq!(
+            ["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].map(left),
+            [true, false, false, true]
+        );
     }
 
     #[test]
@@ -364,9 +403,16 @@ mod tests {
             conversion_setback(&ConvertError::Undecodable { reason: reason.clone() }),
             Setback::GiveUp { .. }
         ));
-        assert!(matches!(conversion_setback(&ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
-        assert!(matches!(conversion_setback(&ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
-        let Setback::Lacking { error } = conversion_setback(&ConvertError::Ffmpeg { reason }) else {
+        assert!(matches!(
+            conversion_setback(&ConvertError::Died { how: reason.clone() }),
+            Setback::Own { .. }
+        ));
+        assert!(matches!(
+            conversion_setback(&ConvertError::Disk { reason: reason.clone() }),
+            Setback::Lacking { .. }
+        ));
+        let Setback::Lacking { error } = conversion_setback(&ConvertError::Ffmpeg { reason })
+        else {
             panic!("not lacking")
         };
         assert_eq!(error.to_string(), "ffmpeg does not work: x: apt install ffmpeg, or mend it");

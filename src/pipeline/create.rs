@@ -3,7 +3,8 @@
 use std::{fs::File, time::Duration};
 
 use super::{
-    StageContext, await_answer, call_setback, details, existing_notes, open_closed_recording, title::TITLE_MAX,
+    StageContext, await_answer, call_setback, details, existing_notes, open_closed_recording,
+    title::TITLE_MAX,
 };
 use crate::{
     clock,
@@ -51,11 +52,23 @@ pub(crate) async fn run(context: &StageContext, job: &Job) -> Result<CreateOutco
         plan
     };
     let plan = Box::new(plan);
-    if let Some(id) = context.queue.maintenance().find_meeting(&job.key, context.service.name()).await? {
-        return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingFound, plan, called: false });
+    if let Some(id) =
+        context.queue.maintenance().find_meeting(&job.key, context.service.name()).await?
+    {
+        return Ok(CreateOutcome::Meeting {
+            id,
+            how: EventKind::MeetingFound,
+            plan,
+            called: false,
+        });
     }
     if let Some(id) = find_uncertain(context, job, &plan).await? {
-        return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingRecovered, plan, called: true });
+        return Ok(CreateOutcome::Meeting {
+            id,
+            how: EventKind::MeetingRecovered,
+            plan,
+            called: true,
+        });
     }
     context.queue.stages().intend_create(job, &plan, clock::now()).await?;
     let meeting = NewMeeting {
@@ -65,22 +78,31 @@ pub(crate) async fn run(context: &StageContext, job: &Job) -> Result<CreateOutco
         attendees: plan.attendees.clone(),
     };
     match Effect::CallCreate.during_async(context.service.create_meeting(&meeting)).await {
-        Ok(id) => Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
+        Ok(id) => {
+            Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingCreated, plan, called: true })
+        }
         Err(error) => Err(creation_setback(context, job, &plan, error).await?),
     }
 }
 
 /// Returns the remark that a service may not have heard all sound tracks, where the recording has several and is sent as
 /// it is. What is converted for it has them mixed.
-async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> Result<Option<String>, Setback> {
+async fn unheard_tracks(
+    context: &StageContext,
+    job: &Job,
+    recording: File,
+) -> Result<Option<String>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_sent_as_it_is = service.accepted_extensions().contains(&extension.as_str());
     if service.hears_all_tracks() || !is_sent_as_it_is {
         return Ok(None);
     }
-    let counted = await_answer(tokio::task::spawn_blocking(move || sound_tracks(&recording))).await?;
-    let count = counted.map_err(|error| Setback::FileLost { error: error.into() })?.filter(|count| *count > 1);
+    let counted =
+        await_answer(tokio::task::spawn_blocking(move || sound_tracks(&recording))).await?;
+    let count = counted
+        .map_err(|error| Setback::FileLost { error: error.into() })?
+        .filter(|count| *count > 1);
     Ok(count.map(|count| {
         format!(
             "the recording has {count} sound tracks and was sent as it is: the service may have transcribed only the first"
@@ -89,7 +111,11 @@ async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> R
 }
 
 /// Looks for the meeting of an intent whose outcome is not known.
-async fn find_uncertain(context: &StageContext, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
+async fn find_uncertain(
+    context: &StageContext,
+    job: &Job,
+    plan: &Plan,
+) -> Result<Option<String>, Setback> {
     let Remote::Creating { since } = job.remote else { return Ok(None) };
     let now = clock::now();
     let visible = since + LIST_DELAY;
@@ -101,10 +127,12 @@ async fn find_uncertain(context: &StageContext, job: &Job, plan: &Plan) -> Resul
     match Effect::CallFind.during_async(find).await {
         Ok(found) => Ok(found),
         Err(error) => {
-            Err(call_setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
-                error: error.context("the list of meetings cannot be read"),
-                after: None,
-                suspect: Suspect::Service,
+            Err(call_setback(context.service.as_ref(), Stage::Create, error, |_, error| {
+                Setback::Unavailable {
+                    error: error.context("the list of meetings cannot be read"),
+                    after: None,
+                    suspect: Suspect::Service,
+                }
             })
             .await)
         }
@@ -123,7 +151,8 @@ async fn creation_setback(
     if error.is_certain() {
         context.queue.stages().abort_create(job).await?;
     }
-    let is_folders = plan.details_source.attendees_from.is_none() && plan.details_source.sidecar.is_none();
+    let is_folders =
+        plan.details_source.attendees_from.is_none() && plan.details_source.sidecar.is_none();
     Ok(call_setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
         400 | 422 if !is_folders => Setback::Own { from: Stage::Create, error },
         400 | 404 | 405 | 422 => Setback::FolderRefused { error },

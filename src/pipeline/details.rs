@@ -28,10 +28,17 @@ const ATTENDEES_MAX: usize = 500;
 /// # Errors
 /// [`Setback::InvalidMetadata`] where something is wrong with what others know, or nobody is named and the service needs it.
 pub(crate) async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback> {
-    let sidecars = if context.folder.sidecars { read_sidecars(context, job).await? } else { Sidecars::default() };
+    let sidecars = if context.folder.sidecars {
+        read_sidecars(context, job).await?
+    } else {
+        Sidecars::default()
+    };
     let source = context.queue.sources().find_details(&job.key).await?;
     let layers = order_layers(sidecars, source, job.recorded);
-    let plan = limit_to_abilities(merge_layers(context, job, layers), context.service_settings.abilities());
+    let plan = limit_to_abilities(
+        merge_layers(context, job, layers),
+        context.service_settings.abilities(),
+    );
     refuse_unable(context, job, &plan)?;
     Ok(plan)
 }
@@ -42,7 +49,8 @@ async fn read_sidecars(context: &StageContext, job: &Job) -> Result<Sidecars, Se
     let path = job.path.clone();
     let stamp = job.stamp;
     let now = clock::now();
-    let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &service, &path, stamp, now));
+    let look =
+        tokio::task::spawn_blocking(move || sidecar::read(&folder, &service, &path, stamp, now));
     await_answer(look).await?.map_err(|trouble| match trouble {
         Trouble::Lost(error) => Setback::FileLost { error },
         Trouble::Fresh(until) => Setback::Snooze { until },
@@ -63,13 +71,18 @@ struct DetailsLayer {
 }
 
 /// Returns the layers in order; a later one wins.
-fn order_layers(sidecars: Sidecars, source: Option<(String, Details)>, recorded: Timestamp) -> Vec<DetailsLayer> {
+fn order_layers(
+    sidecars: Sidecars,
+    source: Option<(String, Details)>,
+    recorded: Timestamp,
+) -> Vec<DetailsLayer> {
     let of = |sidecar: Sidecar, from: &str, digest| DetailsLayer {
         details: sidecar_details(sidecar, recorded),
         from: from.to_owned(),
         digest,
     };
-    let directories = sidecars.directories.into_iter().map(|sidecar| of(sidecar, "sub-folder", None));
+    let directories =
+        sidecars.directories.into_iter().map(|sidecar| of(sidecar, "sub-folder", None));
     let source = source.map(|(from, details)| DetailsLayer { details, from, digest: None });
     let own = sidecars.own.map(|(sidecar, digest)| of(sidecar, "sidecar", Some(digest)));
     directories.chain(source).chain(own).collect()
@@ -87,7 +100,9 @@ fn meeting_time(when: MeetingDate, recorded: Timestamp, zone: &TimeZone) -> Time
         MeetingDate::At(at) => at,
         MeetingDate::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
         MeetingDate::On(day) if zone.to_datetime(recorded).date() == day => recorded,
-        MeetingDate::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
+        MeetingDate::On(day) => {
+            zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded)
+        }
     }
 }
 
@@ -111,11 +126,14 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
             plan.attendees = named_people(attendees);
             plan.details_source.attendees_from = Some(from);
         }
-        if let Some(title) = details.title.map(|title| clean_title(&title)).filter(|title| !title.is_empty()) {
+        if let Some(title) =
+            details.title.map(|title| clean_title(&title)).filter(|title| !title.is_empty())
+        {
             plan.title = title;
         }
         if let Some(instruction) = details.instruction {
-            plan.instruction = Some(instruction).filter(|instruction| !instruction.trim().is_empty());
+            plan.instruction =
+                Some(instruction).filter(|instruction| !instruction.trim().is_empty());
         }
         plan.language = details.language.or(plan.language);
         plan.speakers = details.speakers.unwrap_or(plan.speakers);
@@ -123,8 +141,12 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         plan.details_source.sidecar = digest.or(plan.details_source.sidecar);
     }
     if plan.title.is_empty() {
-        plan.title =
-            make_title(&folder.title, &folder.name, &job.path, plan.details_source.date.unwrap_or(job.recorded));
+        plan.title = make_title(
+            &folder.title,
+            &folder.name,
+            &job.path,
+            plan.details_source.date.unwrap_or(job.recorded),
+        );
     }
     plan
 }
@@ -139,8 +161,14 @@ fn named_people(named: Vec<Attendee>) -> Vec<Attendee> {
     let mut once = std::collections::HashSet::new();
     let named = named.into_iter().filter_map(|person| {
         let email = person.email.trim().to_owned();
-        let name = Some(strip_to_line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
-        (email.contains('@') && once.insert(email.to_lowercase())).then_some(Attendee { name, email, ..person })
+        let name = Some(strip_to_line(&person.name))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| email.clone());
+        (email.contains('@') && once.insert(email.to_lowercase())).then_some(Attendee {
+            name,
+            email,
+            ..person
+        })
     });
     named.take(ATTENDEES_MAX).collect()
 }
@@ -164,7 +192,10 @@ fn refuse_unable(context: &StageContext, job: &Job, plan: &Plan) -> Result<(), S
     if plan.attendees.is_empty() && kind.abilities().needs_attendees {
         return Err(invalid_metadata(&missing_attendees(folder, job, plan)));
     }
-    let language = plan.language.as_deref().filter(|language| *language != "en" && plan.language != folder.language);
+    let language = plan
+        .language
+        .as_deref()
+        .filter(|language| *language != "en" && plan.language != folder.language);
     if let Some(language) = language.filter(|_| kind.is_english_only()) {
         let language = one_line(language, 20);
         return Err(invalid_metadata(&format!(
@@ -200,13 +231,20 @@ mod tests {
         let of = |when| meeting_time(when, recorded, &zone).to_string();
         assert_eq!(of(MeetingDate::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
         assert_eq!(of(MeetingDate::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
-        assert_eq!(of(MeetingDate::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
+        assert_eq!(
+            of(MeetingDate::Local(datetime(2026, 11, 20, 9, 0, 0, 0))),
+            "2026-11-20T07:00:00Z"
+        );
         assert_eq!(of(MeetingDate::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
     }
 
     #[test]
     fn people_of_a_source_are_named_once_each_and_so_that_they_can_be_seen() {
-        let person = |name: &str, email: &str| Attendee { name: name.into(), email: email.into(), role: None };
+        let person = |name: &str, email: &str| Attendee {
+            name: name.into(),
+            email: email.into(),
+            role: None,
+        };
         let named = vec![
             person("Ann\u{202e} Lee\r\n", " ann@example.com "),
             person("Ann again", "ANN@example.com"),

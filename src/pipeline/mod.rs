@@ -61,11 +61,19 @@ async fn call_setback(
     refused: impl FnOnce(u16, anyhow::Error) -> Setback,
 ) -> Setback {
     match error {
-        CallError::Unavailable { after, suspect, .. } => Setback::Unavailable { after, suspect, error: error.into() },
+        CallError::Unavailable { after, suspect, .. } => {
+            Setback::Unavailable { after, suspect, error: error.into() }
+        }
         CallError::SignedOut { .. } => fault_setback(ServiceFault::SignedOut, error.into()),
         // It is the service's matter where a cheap read is forbidden too, else the recording's own.
         CallError::Forbidden { .. } => {
-            match service.read_profile_for(call_of_stage(stage)).await.as_ref().err().and_then(ServiceFault::of_error) {
+            match service
+                .read_profile_for(call_of_stage(stage))
+                .await
+                .as_ref()
+                .err()
+                .and_then(ServiceFault::of_error)
+            {
                 Some(fault) => fault_setback(fault, error.into()),
                 None => Setback::Own { from: stage, error: error.into() },
             }
@@ -99,7 +107,9 @@ async fn confirm_refusal(
     };
     let error = anyhow::Error::from(error);
     match ServiceFault::of_error(&read) {
-        Some(fault @ (ServiceFault::SignedOut | ServiceFault::Forbidden)) => fault_setback(fault, error),
+        Some(fault @ (ServiceFault::SignedOut | ServiceFault::Forbidden)) => {
+            fault_setback(fault, error)
+        }
         down @ (Some(ServiceFault::Down { .. }) | None) => {
             let error = error.context(format!("nor does a cheap read work ({read})"));
             fault_setback(down.unwrap_or(ServiceFault::Down { after: None }), error)
@@ -119,7 +129,9 @@ pub(crate) fn call_of_stage(stage: Stage) -> Call {
 /// Returns what a fault of the service means for a job.
 fn fault_setback(fault: ServiceFault, error: anyhow::Error) -> Setback {
     match fault {
-        ServiceFault::Down { after } => Setback::Unavailable { after, suspect: Suspect::Service, error },
+        ServiceFault::Down { after } => {
+            Setback::Unavailable { after, suspect: Suspect::Service, error }
+        }
         ServiceFault::SignedOut => Setback::ServiceRefused { signed_out: true, error },
         ServiceFault::Forbidden => Setback::ServiceRefused { signed_out: false, error },
     }
@@ -130,7 +142,9 @@ async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
     let root = folder.path.clone();
     let path = job.path.clone();
     let stamp = job.stamp;
-    let opened = await_answer(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
+    let opened =
+        await_answer(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp)))
+            .await;
     opened.and_then(|opened| opened.map_err(|error| Setback::FileLost { error }))
 }
 
@@ -182,8 +196,10 @@ async fn confirm_content(context: &StageContext, job: &Job) -> Result<(), Setbac
         Ok::<_, std::io::Error>(Content::from_hash(&hasher.finalize()))
     });
     let lost = |error: anyhow::Error| Setback::FileLost { error };
-    let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
-    let changed = || Setback::FileChanged { error: anyhow!("the recording changed after it was queued") };
+    let found =
+        hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
+    let changed =
+        || Setback::FileChanged { error: anyhow!("the recording changed after it was queued") };
     if found == job.file_content { Ok(()) } else { Err(changed()) }
 }
 
@@ -191,5 +207,9 @@ fn open_unchanged(root: &Path, path: &Path, stamp: Stamp) -> anyhow::Result<File
     let root = Dir::open(root).context("the folder cannot be opened")?;
     let file = root.open_file(path).context("the recording cannot be opened")?;
     let found = Stamp::of(&file).context("the recording cannot be read")?;
-    if found == stamp { Ok(file) } else { Err(anyhow!("the recording changed after it was queued")) }
+    if found == stamp {
+        Ok(file)
+    } else {
+        Err(anyhow!("the recording changed after it was queued"))
+    }
 }

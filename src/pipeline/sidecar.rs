@@ -16,7 +16,9 @@ use rustix::io::Errno;
 
 use crate::{
     beneath::{Dir, Entry, Stamp},
-    config::{Folder, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Service, Sidecar, read_sidecar, sidecar_of},
+    config::{
+        Folder, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Service, Sidecar, read_sidecar, sidecar_of,
+    },
     text::printable_path,
 };
 
@@ -55,11 +57,13 @@ pub(crate) fn read(
     stamp: Stamp,
     now: Timestamp,
 ) -> Result<Sidecars, Trouble> {
-    let root = Dir::open(&folder.path).context("the folder cannot be opened").map_err(Trouble::Lost)?;
+    let root =
+        Dir::open(&folder.path).context("the folder cannot be opened").map_err(Trouble::Lost)?;
     is_there(&root, path, stamp)?;
     let reader = Reader { root, service, now, quiet: folder.settle_time(false).min(QUIET) };
     let mut mistakes = Vec::new();
-    let mut directories: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
+    let mut directories: Vec<&Path> =
+        path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     directories.reverse();
     let mut sidecars = Sidecars::default();
     for directory in directories {
@@ -84,7 +88,8 @@ pub(crate) fn mistakes(folder: &Folder, service: &Service, path: &Path) -> Vec<S
 }
 
 fn is_there(root: &Dir, path: &Path, stamp: Stamp) -> Result<(), Trouble> {
-    let entry = root.entry(path).context("the recording cannot be looked at").map_err(Trouble::Lost)?;
+    let entry =
+        root.entry(path).context("the recording cannot be looked at").map_err(Trouble::Lost)?;
     match entry {
         Some(Entry::File(found)) if found == stamp => Ok(()),
         Some(Entry::File(_) | Entry::Directory | Entry::Other) => {
@@ -103,18 +108,26 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads one sidecar; `None` where there is none, or it has mistakes.
-    fn read(&self, path: &Path, mistakes: &mut Vec<String>) -> Result<Option<(Sidecar, String)>, Trouble> {
+    fn read(
+        &self,
+        path: &Path,
+        mistakes: &mut Vec<String>,
+    ) -> Result<Option<(Sidecar, String)>, Trouble> {
         let bytes = match self.root.open_file(path).and_then(|file| self.bytes(file)) {
             Ok(Bytes::All(bytes)) => bytes,
             Ok(Bytes::Fresh(until)) => return Err(Trouble::Fresh(until)),
             Ok(Bytes::TooMany) => {
                 let most = SIDECAR_BYTES_MAX / 1024;
-                let what = format!("larger than {most} KiB; is this the right file? a sidecar holds a few lines");
+                let what = format!(
+                    "larger than {most} KiB; is this the right file? a sidecar holds a few lines"
+                );
                 mistakes.push(format!("{}: {what}", printable_path(path)));
                 return Ok(None);
             }
             Err(error) => {
-                mistakes.extend(unreadable(&error).map(|what| format!("{}: {what}", printable_path(path))));
+                mistakes.extend(
+                    unreadable(&error).map(|what| format!("{}: {what}", printable_path(path))),
+                );
                 return Ok(None);
             }
         };
@@ -158,13 +171,17 @@ fn unreadable(error: &io::Error) -> Option<String> {
     match Errno::from_io_error(error) {
         // No name is that long: there can be no such file.
         Some(Errno::NOENT | Errno::NAMETOOLONG) => None,
-        Some(Errno::LOOP) => Some("a link, and links are never followed; put the file itself there".to_owned()),
+        Some(Errno::LOOP) => {
+            Some("a link, and links are never followed; put the file itself there".to_owned())
+        }
         Some(Errno::ACCESS | Errno::PERM) => Some(format!(
             "it cannot be read: {error}; let the user that runs minuted read it (chmod, chgrp or setfacl)"
         )),
         None if error.kind() == io::ErrorKind::InvalidInput => {
             Some("not a regular file; put a text file there, or remove it".to_owned())
         }
-        Some(_) | None => Some(format!("it cannot be read: {error}; put a text file there, or remove it")),
+        Some(_) | None => {
+            Some(format!("it cannot be read: {error}; put a text file there, or remove it"))
+        }
     }
 }

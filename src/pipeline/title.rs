@@ -47,9 +47,16 @@ const COUNTER_WORDS: &[&str] = &[
 ///
 /// Where the recording's name says nothing, the nearest sub-folder whose name does stands in its place, unless the
 /// template names the sub-folder itself.
-pub(super) fn make_title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
+pub(super) fn make_title(
+    template: &str,
+    folder: &str,
+    recording: &Path,
+    recorded: Timestamp,
+) -> String {
     let local = recorded.to_zoned(TimeZone::system());
-    let part = |name: Option<&OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let part = |name: Option<&OsStr>| {
+        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let parent = part(recording.parent().and_then(Path::file_name));
     let stem = || match telling_parent(recording).filter(|_| !template.contains("{parent}")) {
         Some(parent) => parent,
@@ -83,10 +90,14 @@ fn telling_parent(recording: &Path) -> Option<String> {
     if !says_nothing(&stem) {
         return None;
     }
-    let directories = recording.parent()?.components().rev().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
-    });
+    let directories =
+        recording.parent()?.components().rev().filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
+        });
     directories.into_iter().find(|name| !says_nothing(name))
 }
 
@@ -94,8 +105,11 @@ fn telling_parent(recording: &Path) -> Option<String> {
 fn says_nothing(name: &str) -> bool {
     let name = strip_accents(name).to_lowercase();
     let has_number = name.contains(|character: char| character.is_ascii_digit());
-    let is_in = |words: &[&str], word: &str| words.iter().any(|row| row.split(' ').any(|known| known == word));
-    let mut words = name.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
+    let is_in = |words: &[&str], word: &str| {
+        words.iter().any(|row| row.split(' ').any(|known| known == word))
+    };
+    let mut words =
+        name.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
     words.all(|word| is_in(EMPTY_WORDS, word) || has_number && is_in(COUNTER_WORDS, word))
 }
 
@@ -196,7 +210,11 @@ mod tests {
     fn where_a_name_says_nothing_the_sub_folder_that_does_stands_in_its_place() {
         let recorded = Timestamp::UNIX_EPOCH;
         for (template, recording, expected) in [
-            ("{stem}", "2021-01-05 10.30.00 Weekly 123456789/audio_only.mp3", "2021-01-05 10.30.00 Weekly 123456789"),
+            (
+                "{stem}",
+                "2021-01-05 10.30.00 Weekly 123456789/audio_only.mp3",
+                "2021-01-05 10.30.00 Weekly 123456789",
+            ),
             ("{stem}", "Weekly/2021/01/05/audio_only.mp3", "Weekly"),
             ("{stem}", "Weekly/2021-01-05.mp3", "Weekly"),
             ("{stem}", "Weekly/board.mp3", "board"),

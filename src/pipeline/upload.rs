@@ -44,7 +44,9 @@ pub(crate) async fn run(
     };
     let UploadMaterial { file, stamp, name, mime } = find_material(context, job).await?;
     let content = file.is_none().then(|| job.file_content.clone());
-    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
+    if !fresh
+        && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await?
+    {
         return Ok(UploadedRecording { recording, how: EventKind::RecordingRecovered });
     }
     let file = match file {
@@ -59,9 +61,21 @@ pub(crate) async fn run(
     let given_up = context.queue.stages().discarded_recordings(job.id).await?;
     let length_max = job.length_max;
     let expected_words = expected_words(context, job);
-    let upload =
-        Upload { file, stamp, content, name, mime, language, expected_words, speakers, given_up, length_max, progress };
-    let uploaded = Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
+    let upload = Upload {
+        file,
+        stamp,
+        content,
+        name,
+        mime,
+        language,
+        expected_words,
+        speakers,
+        given_up,
+        length_max,
+        progress,
+    };
+    let uploaded =
+        Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.
         let confirmed = confirm_content(context, job).await;
@@ -80,7 +94,11 @@ pub(crate) async fn run(
 
 /// Returns the names of the attendees and the folder's vocabulary, each once.
 fn expected_words(context: &StageContext, job: &Job) -> Vec<String> {
-    let attendees = job.plan.iter().flat_map(|plan| &plan.attendees).map(|attendee| strip_to_line(&attendee.name));
+    let attendees = job
+        .plan
+        .iter()
+        .flat_map(|plan| &plan.attendees)
+        .map(|attendee| strip_to_line(&attendee.name));
     let mut words: Vec<String> = Vec::new();
     for word in context.folder.vocabulary.iter().cloned().chain(attendees) {
         if !word.is_empty() && !words.contains(&word) {
@@ -102,7 +120,12 @@ struct UploadMaterial {
 /// Returns the recording as it is where the service takes it, else what it is converted to.
 async fn find_material(context: &StageContext, job: &Job) -> Result<UploadMaterial, Setback> {
     if let Some(mime) = accepted_mime(context, &job.path) {
-        return Ok(UploadMaterial { file: None, stamp: job.stamp, name: upload_name(&job.path), mime });
+        return Ok(UploadMaterial {
+            file: None,
+            stamp: job.stamp,
+            name: upload_name(&job.path),
+            mime,
+        });
     }
     let Some(Converted { file, stamp, extension, mime }) = converted(context, job).await? else {
         let error = anyhow::anyhow!("the service does not take this kind of file any more");
@@ -127,12 +150,17 @@ async fn find_uploaded(
         Err(error) => return Err(upload_setback(context, error).await),
     };
     let ours = attachments.into_iter().find(|attachment| {
-        attachment.name.as_deref() == Some(name) && attachment.size == Some(size) && !given_up.contains(&attachment.id)
+        attachment.name.as_deref() == Some(name)
+            && attachment.size == Some(size)
+            && !given_up.contains(&attachment.id)
     });
     Ok(ours.map(|attachment| attachment.id))
 }
 
-async fn list_attachments(context: &StageContext, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+async fn list_attachments(
+    context: &StageContext,
+    meeting: &str,
+) -> Result<Vec<Attachment>, CallError> {
     Effect::CallAttachments.during_async(context.service.list_attachments(meeting)).await
 }
 
@@ -142,7 +170,9 @@ async fn missing_meeting(context: &StageContext, meeting: &str) -> Setback {
         Err(CallError::Refused { status: 404, .. }) => lost_meeting(),
         Err(error) => upload_setback(context, error).await,
         Ok(_) => {
-            let error = anyhow::anyhow!("the service answered 404 to the upload, though it has the meeting");
+            let error = anyhow::anyhow!(
+                "the service answered 404 to the upload, though it has the meeting"
+            );
             Setback::Own { from: Stage::Upload, error }
         }
     }
@@ -150,12 +180,18 @@ async fn missing_meeting(context: &StageContext, meeting: &str) -> Setback {
 
 /// A meeting that is gone is made anew; that counts, so that a service which loses every meeting is not flooded.
 fn lost_meeting() -> Setback {
-    Setback::Own { from: Stage::Create, error: anyhow::anyhow!("the meeting is gone at the service (404)") }
+    Setback::Own {
+        from: Stage::Create,
+        error: anyhow::anyhow!("the meeting is gone at the service (404)"),
+    }
 }
 
 async fn upload_setback(context: &StageContext, error: CallError) -> Setback {
-    call_setback(context.service.as_ref(), Stage::Upload, error, |_, error| Setback::Own { from: Stage::Upload, error })
-        .await
+    call_setback(context.service.as_ref(), Stage::Upload, error, |_, error| Setback::Own {
+        from: Stage::Upload,
+        error,
+    })
+    .await
 }
 
 fn accepted_mime(context: &StageContext, path: &Path) -> Option<&'static str> {
@@ -167,8 +203,9 @@ fn accepted_mime(context: &StageContext, path: &Path) -> Option<&'static str> {
 
 /// The name that is sent: printable, in one piece, with its extension.
 fn upload_name(path: &Path) -> String {
-    let part =
-        |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let part = |name: Option<&std::ffi::OsStr>| {
+        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let clean = |text: &str| text.replace(['"', '\\', '/', ':', '*', '?', '<', '>', '|', ';'], "_");
     let stem = clean(&one_line(&part(path.file_stem()), NAME_MAX));
     format!("{stem}.{}", clean(&part(path.extension()).to_lowercase()))

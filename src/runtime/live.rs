@@ -33,13 +33,20 @@ impl LiveConfig {
     ///
     /// # Errors
     /// When a service's client cannot be built.
-    pub(crate) fn build(settings: Arc<Settings>, tasks: &TaskTracker, before: Option<&Self>) -> anyhow::Result<Self> {
+    pub(crate) fn build(
+        settings: Arc<Settings>,
+        tasks: &TaskTracker,
+        before: Option<&Self>,
+    ) -> anyhow::Result<Self> {
         let mut services = BTreeMap::new();
         for (name, service) in &settings.services {
             let kept = before.filter(|before| {
-                before.settings.retry == settings.retry && before.settings.workers == settings.workers
+                before.settings.retry == settings.retry
+                    && before.settings.workers == settings.workers
             });
-            let kept = kept.and_then(|before| before.services.get(name)).filter(|handle| handle.settings == *service);
+            let kept = kept
+                .and_then(|before| before.services.get(name))
+                .filter(|handle| handle.settings == *service);
             let former = before.and_then(|before| before.services.get(name));
             let handle = match kept {
                 Some(handle) => Arc::clone(handle),
@@ -61,7 +68,11 @@ impl LiveConfig {
             };
             source_transcripts.insert(source.name.clone(), handle);
         }
-        let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
+        let folders = settings
+            .folders
+            .iter()
+            .map(|folder| (folder.id.clone(), Arc::new(folder.clone())))
+            .collect();
         Ok(Self { settings, read: crate::clock::now(), services, source_transcripts, folders })
     }
 
@@ -104,7 +115,11 @@ pub(crate) struct ServiceHandle {
 }
 
 impl ServiceHandle {
-    fn build(service: &config::Service, settings: &Settings, tasks: &TaskTracker) -> anyhow::Result<Self> {
+    fn build(
+        service: &config::Service,
+        settings: &Settings,
+        tasks: &TaskTracker,
+    ) -> anyhow::Result<Self> {
         let Connection { service: connected, account } = connect(service, settings, tasks)
             .with_context(|| format!("failed to set up the service `{}`", service.name))?;
         Ok(Self::new(connected, account, service.clone(), settings.retry))

@@ -191,11 +191,17 @@ impl Runtime {
     /// Logs an error of the queue. One that only a restart can mend ends the daemon.
     pub(crate) fn queue_failed(&self, what: &str, error: &StoreError) {
         if let StoreError::Moved { job } = error {
-            tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
+            tracing::info!(
+                job.id = job.0,
+                "job {job} was changed by a person meanwhile; {what} is dropped"
+            );
         } else if error.is_passing() {
             tracing::debug!("failed to {what}: {error}");
         } else if error.is_fatal() {
-            tracing::error!("failed to {what}: {}", one_line(&with_hint(&error_chain(error), error.hint()), 500));
+            tracing::error!(
+                "failed to {what}: {}",
+                one_line(&with_hint(&error_chain(error), error.hint()), 500)
+            );
             self.fatal.cancel();
         } else {
             tracing::warn!("failed to {what}: {error}");
@@ -278,11 +284,18 @@ impl Runtime {
     }
 
     /// Records that a service wants a person.
-    pub(crate) async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
+    pub(crate) async fn service_refused(
+        &self,
+        handle: &ServiceHandle,
+        signed_out: bool,
+        error: &anyhow::Error,
+    ) {
         let name = handle.service.name();
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         if signed_out && Self::is_of_an_earlier_sign_in(handle) {
-            tracing::debug!("service `{name}` refused an earlier sign-in than that of now: {error}");
+            tracing::debug!(
+                "service `{name}` refused an earlier sign-in than that of now: {error}"
+            );
             self.nudge();
             return;
         }
@@ -291,7 +304,10 @@ impl Runtime {
         let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
             (true, true) => (HoldReason::SignedOut, format!("sign in: {cure}")),
             (true, false) => (HoldReason::SignedOut, cure),
-            (false, _) => (HoldReason::Forbidden, format!("check the account's rights at the service, then: {cure}")),
+            (false, _) => (
+                HoldReason::Forbidden,
+                format!("check the account's rights at the service, then: {cure}"),
+            ),
         };
         let message = format!("service `{name}` waits for a person: {error}\n{cure}");
         self.record_hold(Scope::Service, name, reason, format!("{error}; {cure}"), message).await;
@@ -300,7 +316,10 @@ impl Runtime {
     /// Returns whether the rejected call used credentials older than the current sign-in: then it is tried
     /// once more. A sign-in that is refused a second time is refused.
     fn is_of_an_earlier_sign_in(handle: &ServiceHandle) -> bool {
-        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(PaxsService::signed_in) else { return false };
+        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(PaxsService::signed_in)
+        else {
+            return false;
+        };
         !handle.health.refuse_sign_in(since)
     }
 }

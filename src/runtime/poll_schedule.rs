@@ -65,7 +65,8 @@ impl TimerHeap {
 
     /// Returns the next time of each folder that has fewer than `of_folder_max` polls in progress.
     fn due_folders(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
-        let looks = |folder: &Arc<str>| self.in_progress.values().filter(|other| *other == folder).count();
+        let looks =
+            |folder: &Arc<str>| self.in_progress.values().filter(|other| *other == folder).count();
         let may_look = move |folder: &Arc<str>| looks(folder) < of_folder_max;
         let folders = self.folders.iter().filter(move |(folder, _)| may_look(folder));
         folders.filter_map(|(folder, timers)| Some((folder, timers.peek()?.0.due)))
@@ -75,8 +76,11 @@ impl TimerHeap {
     fn pop_due(&mut self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
         self.drop_replaced();
         let dues = self.due_folders(of_folder_max);
-        let due: Vec<&Arc<str>> = dues.filter(|(_, due)| *due <= now).map(|(folder, _)| folder).collect();
-        let later = due.iter().find(|folder| self.last_folder.as_ref().is_none_or(|last| ***folder > *last));
+        let due: Vec<&Arc<str>> =
+            dues.filter(|(_, due)| *due <= now).map(|(folder, _)| folder).collect();
+        let later = due
+            .iter()
+            .find(|folder| self.last_folder.as_ref().is_none_or(|last| ***folder > *last));
         let folder = Arc::clone(later.or_else(|| due.first())?);
         let Reverse(timer) = self.folders.get_mut(&folder)?.pop()?;
         self.last_folder = Some(folder);
@@ -129,9 +133,18 @@ impl PollSchedule {
         self.nudges.fetch_add(1, Ordering::SeqCst);
         let mut heap = self.lock_heap();
         let due = Instant::now();
-        let freed = |timer: PollTimer| if timer.held { PollTimer { due, held: false, ..timer } } else { timer };
-        for timers in heap.folders.values_mut().filter(|timers| timers.iter().any(|Reverse(timer)| timer.held)) {
-            *timers = std::mem::take(timers).into_iter().map(|Reverse(timer)| Reverse(freed(timer))).collect();
+        let freed = |timer: PollTimer| {
+            if timer.held { PollTimer { due, held: false, ..timer } } else { timer }
+        };
+        for timers in heap
+            .folders
+            .values_mut()
+            .filter(|timers| timers.iter().any(|Reverse(timer)| timer.held))
+        {
+            *timers = std::mem::take(timers)
+                .into_iter()
+                .map(|Reverse(timer)| Reverse(freed(timer)))
+                .collect();
         }
         drop(heap);
         self.changed.notify_one();
@@ -214,7 +227,9 @@ mod tests {
     const LOOKS_MAX: usize = 16;
 
     fn due(timers: &PollSchedule, seconds: u64) -> Option<u32> {
-        timers.take_due(Instant::now() + Duration::from_secs(seconds), LOOKS_MAX).map(|timer| timer.looks)
+        timers
+            .take_due(Instant::now() + Duration::from_secs(seconds), LOOKS_MAX)
+            .map(|timer| timer.looks)
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,7 +241,11 @@ mod tests {
         assert_eq!(due(&timers, 4), None);
         assert_eq!(due(&timers, 5), Some(1));
         timers.finish_poll(JOB);
-        assert_eq!((due(&timers, 1000), timers.next_due(LOOKS_MAX)), (None, None), "the first one was replaced");
+        assert_eq!(
+            (due(&timers, 1000), timers.next_due(LOOKS_MAX)),
+            (None, None),
+            "the first one was replaced"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -236,7 +255,11 @@ mod tests {
         assert_eq!(due(&timers, 0), Some(1));
         timers.add_job(JOB, "a", Duration::ZERO);
         timers.add_job(JobId(2), "a", Duration::ZERO);
-        assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)), "others go on");
+        assert_eq!(
+            timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job),
+            Some(JobId(2)),
+            "others go on"
+        );
         assert_eq!(due(&timers, 0), None);
         timers.finish_poll(JOB);
         assert_eq!(due(&timers, 1), Some(1));
@@ -270,6 +293,9 @@ mod tests {
         timers.add_held(timer, timers.count_nudges());
         assert_eq!(due(&timers, 0), None);
         timers.wake_held();
-        assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)));
+        assert_eq!(
+            timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job),
+            Some(JobId(2))
+        );
     }
 }

@@ -11,14 +11,19 @@ use crate::{
 #[must_use]
 pub(crate) fn accepted_extensions(folder: &Folder, service: &dyn NotesService) -> Vec<String> {
     let own = service.accepted_extensions().iter().copied();
-    let more = if folder.convert == Convert::Ffmpeg { convertible_extensions(service) } else { Vec::new() };
+    let more = if folder.convert == Convert::Ffmpeg {
+        convertible_extensions(service)
+    } else {
+        Vec::new()
+    };
     own.chain(more).map(str::to_owned).collect()
 }
 
 /// Returns the extensions that a service does not take and that may be converted for it.
 #[must_use]
 pub(crate) fn convertible_extensions(service: &dyn NotesService) -> Vec<&'static str> {
-    let may = media_types::convertible().filter(|extension| !service.accepted_extensions().contains(extension));
+    let may = media_types::convertible()
+        .filter(|extension| !service.accepted_extensions().contains(extension));
     if conversion_form(service).is_some() { may.collect() } else { Vec::new() }
 }
 

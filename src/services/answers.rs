@@ -18,8 +18,7 @@ const MESSAGE_FIELDS: [&str; 8] =
     ["detail", "message", "error_description", "error_message", "error", "errors", "title", "msg"];
 
 /// The cure where a proxy ends the connection before the answer.
-pub(crate) const TIME_LIMIT: &str =
-    "most likely a proxy in front of it gives up before the work is done: raise its limit (nginx: proxy_read_timeout)";
+pub(crate) const TIME_LIMIT: &str = "most likely a proxy in front of it gives up before the work is done: raise its limit (nginx: proxy_read_timeout)";
 
 /// Maps the error of a call that got no answer.
 impl From<TransportError> for CallError {
@@ -59,7 +58,9 @@ pub(crate) fn check_status(answer: Answer) -> Result<Answer, CallError> {
             (message, !matches!(status, 307 | 308), Suspect::Service)
         }
         401 => {
-            return Err(CallError::SignedOut { reason: format!("the service answered 401: {reason}") });
+            return Err(CallError::SignedOut {
+                reason: format!("the service answered 401: {reason}"),
+            });
         }
         403 => return Err(CallError::Forbidden { message: reason }),
         425 | 429 => (format!("the service is busy ({status}): {reason}"), false, Suspect::Service),
@@ -81,9 +82,10 @@ pub(crate) fn mark_not_executed(error: CallError) -> CallError {
         CallError::Unavailable { message, after, suspect, .. } => {
             CallError::Unavailable { message, after, uncertain: false, suspect }
         }
-        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
-            error
-        }
+        CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Refused { .. }
+        | CallError::File(_) => error,
     }
 }
 
@@ -116,15 +118,17 @@ pub(crate) async fn read_long<T: Send + 'static>(
 /// a retry.
 pub(crate) fn blame_recording(error: CallError) -> CallError {
     match error {
-        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
-            "is larger than the service takes ({status}): {message}; split it, or choose another service"
-        ))),
-        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
-            "is of a kind that the service does not take ({status}): {message}"
-        ))),
-        CallError::Refused { status, message } => {
-            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
+        CallError::Refused { status: status @ 413, message } => {
+            CallError::File(FileFault::Unfit(format!(
+                "is larger than the service takes ({status}): {message}; split it, or choose another service"
+            )))
         }
+        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(
+            format!("is of a kind that the service does not take ({status}): {message}"),
+        )),
+        CallError::Refused { status, message } => CallError::File(FileFault::Failed(format!(
+            "was refused by the service ({status}): {message}"
+        ))),
         CallError::SignedOut { .. }
         | CallError::Forbidden { .. }
         | CallError::Unavailable { .. }
@@ -142,7 +146,10 @@ pub(crate) fn read_transcription(answer: Answer) -> Result<Value, CallError> {
     parse_answer(answer, bounded::parse_transcription)
 }
 
-fn parse_answer(answer: Answer, reader: fn(&[u8]) -> serde_json::Result<Value>) -> Result<Value, CallError> {
+fn parse_answer(
+    answer: Answer,
+    reader: fn(&[u8]) -> serde_json::Result<Value>,
+) -> Result<Value, CallError> {
     let answer = check_status(answer)?;
     // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
     reader(&answer.body).map_err(|error| {
@@ -179,8 +186,10 @@ pub(crate) fn redact_key(answer: Answer, key: &str) -> Answer {
 
 /// Returns the error of an answer in an unexpected form.
 pub(crate) fn unexpected_answer(what: &str) -> CallError {
-    let message =
-        format!("the service answered in an unexpected form: {}", text::printable_answer(what, MESSAGE_CHARS_MAX));
+    let message = format!(
+        "the service answered in an unexpected form: {}",
+        text::printable_answer(what, MESSAGE_CHARS_MAX)
+    );
     CallError::Unavailable { message, after: None, uncertain: true, suspect: Suspect::Either }
 }
 
@@ -188,8 +197,10 @@ pub(crate) fn unexpected_answer(what: &str) -> CallError {
 pub(crate) fn error_message(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
     let found = bounded::parse_value(body).ok().and_then(|value| find_message(&value, 0));
-    let shown =
-        text::printable_answer(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), MESSAGE_CHARS_MAX);
+    let shown = text::printable_answer(
+        &found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
+        MESSAGE_CHARS_MAX,
+    );
     if shown.is_empty() { "no reason given".into() } else { shown }
 }
 
@@ -203,9 +214,12 @@ pub(crate) fn find_message(value: &Value, depth: u8) -> Option<String> {
     }
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Value::Object(fields) => MESSAGE_FIELDS.iter().find_map(|name| find_message(fields.get(*name)?, depth + 1)),
+        Value::Object(fields) => {
+            MESSAGE_FIELDS.iter().find_map(|name| find_message(fields.get(*name)?, depth + 1))
+        }
         Value::Array(items) => {
-            let messages: Vec<_> = items.iter().take(5).filter_map(|item| find_message(item, depth + 1)).collect();
+            let messages: Vec<_> =
+                items.iter().take(5).filter_map(|item| find_message(item, depth + 1)).collect();
             (!messages.is_empty()).then(|| messages.join("; "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
@@ -258,19 +272,28 @@ mod tests {
             "attendees\\u{1b}[31m missing"
         );
         assert_eq!(
-            error_message(&answer(422, r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#)),
+            error_message(&answer(
+                422,
+                r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#
+            )),
             "too short; no"
         );
         assert_eq!(error_message(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
         assert_eq!(error_message(&answer(502, "<h1>Bad\n gateway</h1>")), "Bad gateway");
         assert_eq!(error_message(&answer(500, "")), "no reason given");
-        assert_eq!(error_message(&answer(500, &"x".repeat(100_000))).chars().count(), MESSAGE_CHARS_MAX);
+        assert_eq!(
+            error_message(&answer(500, &"x".repeat(100_000))).chars().count(),
+            MESSAGE_CHARS_MAX
+        );
     }
 
     #[test]
     fn a_megabyte_of_nesting_is_an_answer_that_was_not_promised() {
         let nested = "[".repeat(1_000_000);
-        assert!(matches!(read_json(answer(200, &nested)), Err(CallError::Unavailable { uncertain: true, .. })));
+        assert!(matches!(
+            read_json(answer(200, &nested)),
+            Err(CallError::Unavailable { uncertain: true, .. })
+        ));
         assert_eq!(error_message(&answer(400, &nested)).chars().count(), MESSAGE_CHARS_MAX);
     }
 

@@ -59,7 +59,11 @@ pub(super) fn parse_transcription(json: &[u8]) -> serde_json::Result<Value> {
     parse_within(json, WORD_TIMES, TEXTS_BYTES_MAX)
 }
 
-fn parse_within(json: &[u8], ignored: &'static [&'static str], texts_max: usize) -> serde_json::Result<Value> {
+fn parse_within(
+    json: &[u8],
+    ignored: &'static [&'static str],
+    texts_max: usize,
+) -> serde_json::Result<Value> {
     let left = Cell::new(VALUE_BYTES_MAX);
     let texts_left = Cell::new(texts_max);
     let mut reader = serde_json::Deserializer::from_slice(json);
@@ -74,7 +78,10 @@ fn parse_within(json: &[u8], ignored: &'static [&'static str], texts_max: usize)
 pub(crate) fn oversize_error(findings: &Findings) -> Option<String> {
     let texts = [&findings.markdown, &findings.summary].into_iter().flatten();
     if texts.map(String::len).max().is_some_and(|bytes| bytes > NOTE_BYTES_MAX) {
-        return Some(format!("its notes have too much text: more than {} MiB", NOTE_BYTES_MAX >> 20));
+        return Some(format!(
+            "its notes have too much text: more than {} MiB",
+            NOTE_BYTES_MAX >> 20
+        ));
     }
     let speakers: usize = findings.speakers.iter().map(String::len).sum();
     (speakers > TRANSCRIPT_BYTES_MAX || count_word_bytes(&findings.segments) > TRANSCRIPT_BYTES_MAX)
@@ -88,7 +95,10 @@ pub(crate) fn too_many_words() -> String {
 
 /// Returns the bytes of a transcript's words, with the names of the speakers.
 pub(crate) fn count_word_bytes(segments: &[Segment]) -> usize {
-    segments.iter().map(|segment| segment.text.len() + segment.speaker.as_ref().map_or(0, String::len)).sum()
+    segments
+        .iter()
+        .map(|segment| segment.text.len() + segment.speaker.as_ref().map_or(0, String::len))
+        .sum()
 }
 
 #[derive(Clone, Copy)]
@@ -222,7 +232,11 @@ mod tests {
         let words = json!({"text": "a", "words": [{"word": "a"}], "segments": [{"tokens": [1], "text": "a"}]});
         let kept = json!({"text": "a", "segments": [{"text": "a"}]});
         assert_eq!(parse_transcription(words.to_string().as_bytes()).expect("JSON"), kept);
-        assert_eq!(parse_value(words.to_string().as_bytes()).expect("JSON"), words, "who reads them gets them");
+        assert_eq!(
+            parse_value(words.to_string().as_bytes()).expect("JSON"),
+            words,
+            "who reads them gets them"
+        );
         for none in ["", "{", "{} {}", "[1,]", "nul"] {
             assert!(parse_transcription(none.as_bytes()).is_err(), "{none}");
         }
@@ -237,7 +251,10 @@ mod tests {
             list("0", 4_000_000),
             list("[]", 4_000_000),
             list("\"a\"", 4_000_000),
-            format!("{{{}}}", (0..2_000_000).map(|at| format!("\"{at}\":0")).collect::<Vec<_>>().join(",")),
+            format!(
+                "{{{}}}",
+                (0..2_000_000).map(|at| format!("\"{at}\":0")).collect::<Vec<_>>().join(",")
+            ),
         ];
         for json in &rows {
             let error = parse_transcription(json.as_bytes()).expect_err("too much").to_string();
@@ -251,34 +268,59 @@ mod tests {
              \"avg_logprob\":-0.3,\"compression_ratio\":1.2,\"no_speech_prob\":0.1,\"words\":{words}}}",
             "a word or two ".repeat(5)
         );
-        let day = format!("{{\"text\":\"{}\",\"segments\":{}}}", "a word ".repeat(216_000), list(&segment, 17_280));
-        assert!(day.len() < crate::http::ANALYSES_BYTES_MAX && parse_transcription(day.as_bytes()).is_ok());
+        let day = format!(
+            "{{\"text\":\"{}\",\"segments\":{}}}",
+            "a word ".repeat(216_000),
+            list(&segment, 17_280)
+        );
+        assert!(
+            day.len() < crate::http::ANALYSES_BYTES_MAX
+                && parse_transcription(day.as_bytes()).is_ok()
+        );
     }
 
     #[test]
     fn more_text_than_a_transcript_has_is_refused_before_it_is_held() {
-        let text = |bytes: usize| json!({"text": "word ".repeat(bytes / 5), "segments": []}).to_string();
+        let text =
+            |bytes: usize| json!({"text": "word ".repeat(bytes / 5), "segments": []}).to_string();
         assert!(parse_transcription(text(TRANSCRIPT_BYTES_MAX).as_bytes()).is_ok());
-        let error = parse_transcription(text(40_000_000).as_bytes()).expect_err("too much").to_string();
+        let error =
+            parse_transcription(text(40_000_000).as_bytes()).expect_err("too much").to_string();
         assert!(error.contains("too much text: more than 24 MiB"), "{error}");
-        assert!(parse_value(text(40_000_000).as_bytes()).is_ok(), "a report that holds one as a text has more besides");
+        assert!(
+            parse_value(text(40_000_000).as_bytes()).is_ok(),
+            "a report that holds one as a text has more besides"
+        );
     }
 
     #[test]
     fn what_nobody_can_have_said_or_written_is_no_finding() {
         let half = || "x".repeat(TRANSCRIPT_BYTES_MAX / 2);
         let said = |texts: Vec<String>| Findings {
-            segments: texts.into_iter().map(|text| Segment { text, ..Segment::default() }).collect(),
+            segments: texts
+                .into_iter()
+                .map(|text| Segment { text, ..Segment::default() })
+                .collect(),
             ..Findings::default()
         };
         assert_eq!(oversize_error(&said(vec![half(), half()])), None);
         let more = oversize_error(&said(vec![half(), half(), "x".into()])).expect("too much");
         assert!(more.contains("more than 8 MiB"), "{more}");
         let named = Segment { speaker: Some(half()), text: half() + "x", ..Segment::default() };
-        assert!(oversize_error(&Findings { segments: vec![named], ..Findings::default() }).is_some());
-        assert!(oversize_error(&Findings { speakers: vec![half(), half(), half()], ..Findings::default() }).is_some());
+        assert!(
+            oversize_error(&Findings { segments: vec![named], ..Findings::default() }).is_some()
+        );
+        assert!(
+            oversize_error(&Findings {
+                speakers: vec![half(), half(), half()],
+                ..Findings::default()
+            })
+            .is_some()
+        );
         let written = |text| Findings { markdown: Some(text), ..Findings::default() };
         assert_eq!(oversize_error(&written(half())), None);
-        assert!(oversize_error(&written(half() + "x")).expect("too much").contains("more than 4 MiB"));
+        assert!(
+            oversize_error(&written(half() + "x")).expect("too much").contains("more than 4 MiB")
+        );
     }
 }

@@ -187,7 +187,15 @@ impl Breaker {
     /// Returns a closed breaker that waits `delay` after the first failure, growing up to `delay_max`.
     #[must_use]
     pub(crate) fn new(delay: Duration, delay_max: Duration) -> Self {
-        Self { delay, delay_max, open: None, tick: 0, success: 0, failures: HashMap::new(), last_failed: None }
+        Self {
+            delay,
+            delay_max,
+            open: None,
+            tick: 0,
+            success: 0,
+            failures: HashMap::new(),
+            last_failed: None,
+        }
     }
 
     /// Returns whether `job` may make the call now. `others` says whether another job may want to make it too: then the
@@ -204,9 +212,14 @@ impl Breaker {
             Admission::Probe
         } else if now < open.until {
             // What another job is compared by may end the wait long before its time.
-            let is_near = matches!(open.hit, Hit::One(lone) if lone != job) && open.is_probed(alone, now);
-            Admission::Wait { until: if is_near { open.until.min(later(now, step)) } else { open.until } }
-        } else if open.is_probed(alone, now) || (others && last_failed == Some(job) && now < later(open.until, step)) {
+            let is_near =
+                matches!(open.hit, Hit::One(lone) if lone != job) && open.is_probed(alone, now);
+            Admission::Wait {
+                until: if is_near { open.until.min(later(now, step)) } else { open.until },
+            }
+        } else if open.is_probed(alone, now)
+            || (others && last_failed == Some(job) && now < later(open.until, step))
+        {
             Admission::Wait { until: later(now, step) }
         } else {
             open.probe = Some((job, now));
@@ -254,7 +267,8 @@ impl Breaker {
         if is_suspected {
             let before = self.failures.get(&job).copied();
             let known = self.remember(job, is_lone, now);
-            let is_compared = self.open.is_none() && before.is_some_and(|before| self.success > before.tick);
+            let is_compared =
+                self.open.is_none() && before.is_some_and(|before| self.success > before.tick);
             if is_compared || (is_lone && known.apart >= APART_COUNT) {
                 self.answered();
                 return Verdict::Own;
@@ -271,7 +285,8 @@ impl Breaker {
             Suspect::Either if is_suspected => Hit::Several,
             Suspect::Either | Suspect::Service => Hit::None,
         };
-        let opened = Open { hit, compared: false, since: now, until: now, set: now, level: 0, probe: None };
+        let opened =
+            Open { hit, compared: false, since: now, until: now, set: now, level: 0, probe: None };
         let open = self.open.get_or_insert(opened);
         open.hit = hit;
         open.keep_to(now);
@@ -282,7 +297,10 @@ impl Breaker {
             open.compared = !is_lone;
             let wait = backoff_delay(self.delay, self.delay_max, open.level, jitter);
             let is_patient = is_lone && open.level > LONE_TRIES;
-            open.wait(later(now, if is_patient { (wait * 4).min(APART.max(wait)) } else { wait }), now);
+            open.wait(
+                later(now, if is_patient { (wait * 4).min(APART.max(wait)) } else { wait }),
+                now,
+            );
         }
         let asked = later(now, after.unwrap_or_default());
         if asked > open.until {
@@ -307,7 +325,8 @@ impl Breaker {
         if open.is_probed_by(job) {
             open.probe = None;
             open.level = open.level.saturating_add(1);
-            let wait = backoff_delay(delay, delay_max, open.level, jitter).max(after.unwrap_or_default());
+            let wait =
+                backoff_delay(delay, delay_max, open.level, jitter).max(after.unwrap_or_default());
             open.wait(open.until.max(later(now, wait)), now);
         }
         Some(open.until)
@@ -375,9 +394,9 @@ impl Breaker {
     #[must_use]
     pub(crate) fn may_compare(&self, now: Timestamp) -> bool {
         let alone = self.probe_alone();
-        self.open
-            .as_ref()
-            .is_some_and(|open| matches!(open.hit, Hit::One(_)) && !open.compared && !open.is_probed(alone, now))
+        self.open.as_ref().is_some_and(|open| {
+            matches!(open.hit, Hit::One(_)) && !open.compared && !open.is_probed(alone, now)
+        })
     }
 
     fn probe_alone(&self) -> Duration {
@@ -394,7 +413,8 @@ impl Breaker {
     fn remember(&mut self, job: JobId, is_lone: bool, now: Timestamp) -> Failures {
         if self.failures.len() >= FAILURES_MAX
             && !self.failures.contains_key(&job)
-            && let Some(oldest) = self.failures.iter().min_by_key(|(_, known)| known.tick).map(|(job, _)| *job)
+            && let Some(oldest) =
+                self.failures.iter().min_by_key(|(_, known)| known.tick).map(|(job, _)| *job)
         {
             self.failures.remove(&oldest);
         }
@@ -439,8 +459,11 @@ impl Breakers {
     /// Returns the calls that are held, with since when.
     #[must_use]
     pub(crate) fn open(&self) -> Vec<(Call, Timestamp)> {
-        let mut open: Vec<_> =
-            self.by_call.iter().filter_map(|(call, breaker)| Some((*call, breaker.since()?))).collect();
+        let mut open: Vec<_> = self
+            .by_call
+            .iter()
+            .filter_map(|(call, breaker)| Some((*call, breaker.since()?)))
+            .collect();
         open.sort_unstable();
         open
     }
@@ -479,7 +502,10 @@ mod tests {
         for after in [Some(Duration::ZERO), Some(Duration::from_secs(5))] {
             breaker.failed(1, Suspect::Either, at(0), None, 0.5);
             breaker.succeeded(2);
-            assert!(matches!(breaker.failed(1, Suspect::Either, at(1), after, 0.5), Verdict::Service { .. }));
+            assert!(matches!(
+                breaker.failed(1, Suspect::Either, at(1), after, 0.5),
+                Verdict::Service { .. }
+            ));
             breaker.succeeded(2);
         }
         breaker.failed(1, Suspect::Either, at(0), None, 0.5);
@@ -524,7 +550,10 @@ mod tests {
         assert_eq!(breaker.admits(3, true, at(960)), Admission::Probe);
         assert!(matches!(breaker.admits(4, true, at(961)), Admission::Wait { .. }));
         breaker.failed(2, Suspect::Service, at(1000), None, 0.5);
-        assert!(matches!(breaker.admits(4, true, at(1000)), Admission::Wait { .. }), "the younger probe is under way");
+        assert!(
+            matches!(breaker.admits(4, true, at(1000)), Admission::Wait { .. }),
+            "the younger probe is under way"
+        );
         breaker.succeeded(3);
         assert!(!breaker.is_open());
     }
@@ -536,7 +565,10 @@ mod tests {
         assert_eq!(breaker.admits(2, true, at(-86_400)), Admission::Wait { until: at(-85_800) });
         assert!(!breaker.probe_due(at(-85_801)) && breaker.probe_due(at(-85_800)));
         assert_eq!(breaker.admits(2, true, at(-85_800)), Admission::Probe);
-        assert!(breaker.probe_due(at(-85_800 + 86_400)), "a clock set forward only makes it sooner");
+        assert!(
+            breaker.probe_due(at(-85_800 + 86_400)),
+            "a clock set forward only makes it sooner"
+        );
     }
 
     #[test]
@@ -548,7 +580,10 @@ mod tests {
         assert_eq!(breaker.admits(2, true, at(360)), Admission::Probe);
         breaker.succeeded(2);
         breaker.succeeded(3);
-        assert!(matches!(breaker.failed(2, Suspect::Service, at(400), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(
+            breaker.failed(2, Suspect::Service, at(400), None, 0.5),
+            Verdict::Service { .. }
+        ));
     }
 
     #[test]
@@ -566,20 +601,27 @@ mod tests {
     #[test]
     fn retry_after_is_obeyed_even_beyond_the_longest_delay() {
         let mut breaker = breaker();
-        let verdict = breaker.failed(1, Suspect::Either, at(0), Some(Duration::from_secs(3600)), 0.5);
+        let verdict =
+            breaker.failed(1, Suspect::Either, at(0), Some(Duration::from_secs(3600)), 0.5);
         assert_eq!(verdict, Verdict::Service { until: at(3600), first: true });
     }
 
     #[test]
     fn a_recording_that_fails_where_others_succeed_fails_by_its_own_fault() {
         let mut breaker = breaker();
-        assert!(matches!(breaker.failed(1, Suspect::Either, at(0), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(
+            breaker.failed(1, Suspect::Either, at(0), None, 0.5),
+            Verdict::Service { .. }
+        ));
         breaker.succeeded(2);
         assert!(!breaker.is_open());
         assert_eq!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Own);
         assert!(!breaker.is_open());
         // Once more, but nobody has succeeded since: it may be the service this time.
-        assert!(matches!(breaker.failed(1, Suspect::Either, at(90), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(
+            breaker.failed(1, Suspect::Either, at(90), None, 0.5),
+            Verdict::Service { .. }
+        ));
     }
 
     #[test]
@@ -587,7 +629,10 @@ mod tests {
         let mut breaker = breaker();
         breaker.failed(1, Suspect::Either, at(0), None, 0.5);
         breaker.succeeded(1);
-        assert!(matches!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(
+            breaker.failed(1, Suspect::Either, at(60), None, 0.5),
+            Verdict::Service { .. }
+        ));
     }
 
     #[test]
@@ -611,11 +656,17 @@ mod tests {
     fn what_speaks_of_the_service_alone_is_never_a_jobs_own_however_often_others_succeed() {
         let mut breaker = breaker();
         for second in 0..100 {
-            assert!(matches!(breaker.failed(1, Suspect::Service, at(second), None, 0.5), Verdict::Service { .. }));
+            assert!(matches!(
+                breaker.failed(1, Suspect::Service, at(second), None, 0.5),
+                Verdict::Service { .. }
+            ));
             breaker.succeeded(2);
         }
         // Nor does it make the first failure that may be the job's own a second one.
-        assert!(matches!(breaker.failed(1, Suspect::Either, at(200), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(
+            breaker.failed(1, Suspect::Either, at(200), None, 0.5),
+            Verdict::Service { .. }
+        ));
     }
 
     #[test]
@@ -625,14 +676,21 @@ mod tests {
         assert!(breaker.may_compare(at(1)) && !breaker.probe_due(at(1)));
         assert_eq!(breaker.admits(1, true, at(1)), Admission::Wait { until: at(60) });
         assert_eq!(breaker.admits(2, true, at(1)), Admission::Probe);
-        assert_eq!(breaker.admits(3, true, at(2)), Admission::Wait { until: at(60) }, "one is enough");
+        assert_eq!(
+            breaker.admits(3, true, at(2)),
+            Admission::Wait { until: at(60) },
+            "one is enough"
+        );
         assert!(!breaker.may_compare(at(2)));
         let mut down = breaker.clone();
         breaker.succeeded(2);
         assert_eq!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Own);
         assert!(!breaker.is_open());
         // Where it fails, too, it is the service, and everybody waits.
-        assert!(matches!(down.failed(2, Suspect::Either, at(3), None, 0.5), Verdict::Service { first: false, .. }));
+        assert!(matches!(
+            down.failed(2, Suspect::Either, at(3), None, 0.5),
+            Verdict::Service { first: false, .. }
+        ));
         assert!(matches!(down.admits(3, true, at(4)), Admission::Wait { .. }));
     }
 
@@ -668,7 +726,11 @@ mod tests {
         let (failed, own) = alone(&mut breaker, 24);
         assert_eq!(own, 3);
         // 1 min, 5 min, 15 min, then an hour each; what follows is up to the queue's own delays.
-        assert_eq!(failed, [0, 60, 360, 1260, 4860, 8460, 8461, 8462], "few copies of a large file");
+        assert_eq!(
+            failed,
+            [0, 60, 360, 1260, 4860, 8460, 8461, 8462],
+            "few copies of a large file"
+        );
     }
 
     #[test]
@@ -683,7 +745,10 @@ mod tests {
                 breaker.failed(1, Suspect::Either, at(second), None, 0.5);
             }
             assert_ne!(disturb(&mut breaker), Verdict::Own);
-            assert!(matches!(breaker.failed(1, Suspect::Either, at(9000), None, 0.5), Verdict::Service { .. }));
+            assert!(matches!(
+                breaker.failed(1, Suspect::Either, at(9000), None, 0.5),
+                Verdict::Service { .. }
+            ));
         }
     }
 

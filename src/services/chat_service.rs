@@ -35,15 +35,20 @@ impl ChatService {
         let prefix = format!("service `{}`, which writes the notes", self.settings.name);
         match error {
             CallError::Unavailable { message, after, uncertain, suspect } => {
-                CallError::Unavailable { message: format!("{prefix}: {message}"), after, uncertain, suspect }
+                CallError::Unavailable {
+                    message: format!("{prefix}: {message}"),
+                    after,
+                    uncertain,
+                    suspect,
+                }
             }
             CallError::SignedOut { reason } => {
                 let cure = self.settings.sign_in_cure();
                 CallError::service_alone(format!("{prefix}, refuses its key: {reason}; {cure}"))
             }
-            CallError::Forbidden { message } => {
-                CallError::service_alone(format!("{prefix}, forbids it (403): {message}; check the rights of its key"))
-            }
+            CallError::Forbidden { message } => CallError::service_alone(format!(
+                "{prefix}, forbids it (403): {message}; check the rights of its key"
+            )),
             CallError::Refused { status, message } => {
                 CallError::Refused { status, message: format!("{prefix}: {message}") }
             }

@@ -63,24 +63,35 @@ pub(crate) fn connect(
             TranscriberService::new(saled, Some(writer), cache).into()
         }
         Kind::Openai(openai) => {
-            let server = OpenAiServer::new(&service.name, openai, service.request_timeout, service.poll, pacer)?;
+            let server = OpenAiServer::new(
+                &service.name,
+                openai,
+                service.request_timeout,
+                service.poll,
+                pacer,
+            )?;
             let server = Arc::new(server);
             let writer = other.unwrap_or_else(|| Arc::new(ChatWriter::new(Arc::clone(&server))));
-            TranscriberService::new(Arc::new(OpenAiTranscriber::new(server)), Some(writer), cache).into()
+            TranscriberService::new(Arc::new(OpenAiTranscriber::new(server)), Some(writer), cache)
+                .into()
         }
         Kind::Ondevice(ondevice) => {
-            let engine = OnDeviceTranscriber::new(&service.name, ondevice, settings, Environment::get());
+            let engine =
+                OnDeviceTranscriber::new(&service.name, ondevice, settings, Environment::get());
             // The engine of this machine is the same one in every table.
             let cache = ResultCache::per_job(state_dir.join("engine"));
             TranscriberService::new(Arc::new(engine), other, cache).into()
         }
-        Kind::SourceTranscript => SourceTranscriber::new(&service.name, state_dir).into_service(other).into(),
+        Kind::SourceTranscript => {
+            SourceTranscriber::new(&service.name, state_dir).into_service(other).into()
+        }
     })
 }
 
 /// Returns the writer of a service's notes that is a service of its own.
 fn connect_writer(notes: &NotesBy, pace: NonZeroU32) -> Result<Arc<dyn NotesWriter>, BuildError> {
     let pacer = Arc::new(Pacer::new(pace));
-    let server = OpenAiServer::new(&notes.name, &notes.openai, notes.request_timeout, notes.poll, pacer)?;
+    let server =
+        OpenAiServer::new(&notes.name, &notes.openai, notes.request_timeout, notes.poll, pacer)?;
     Ok(Arc::new(ChatService::new(ChatWriter::new(Arc::new(server)), notes.clone())))
 }

@@ -138,13 +138,15 @@ impl ServiceHealth {
 
     /// Takes over from `before` which sign-in was refused: other settings make it no better.
     pub(crate) fn keep_refused_sign_in(&self, before: &Self) {
-        let since = *before.refused_sign_in.lock().expect("no thread panics while it holds the time");
+        let since =
+            *before.refused_sign_in.lock().expect("no thread panics while it holds the time");
         *self.refused_sign_in.lock().expect("no thread panics while it holds the time") = since;
     }
 
     /// Notes that the sign-in of that time was refused; returns whether it had been refused before.
     pub(crate) fn refuse_sign_in(&self, since: Timestamp) -> bool {
-        let mut refused = self.refused_sign_in.lock().expect("no thread panics while it holds the time");
+        let mut refused =
+            self.refused_sign_in.lock().expect("no thread panics while it holds the time");
         refused.replace(since) == Some(since)
     }
 
@@ -181,7 +183,12 @@ impl ServiceHealth {
 
     /// Makes the cheap read that comes before a probe: an upload is a dear way to learn that a service is down. For
     /// [`NOBODY`] the read is the whole probe, and one that does not succeed has failed.
-    pub(crate) async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
+    pub(crate) async fn read_before_probe(
+        &self,
+        service: &dyn NotesService,
+        job: JobId,
+        call: Call,
+    ) -> ProbeRead {
         let Err(error) = service.read_profile_for(call).await else { return ProbeRead::Answered };
         let fault = ServiceFault::of_error(&error);
         let until = match fault {
@@ -193,7 +200,11 @@ impl ServiceHealth {
         };
         match fault {
             Some(ServiceFault::Down { .. }) => {
-                tracing::debug!(job.id = job, "service `{}` is still down: {error}", service.name());
+                tracing::debug!(
+                    job.id = job,
+                    "service `{}` is still down: {error}",
+                    service.name()
+                );
                 ProbeRead::Down { until: until.unwrap_or_else(clock::now) }
             }
             Some(ServiceFault::SignedOut) => ProbeRead::NeedsPerson { signed_out: true, error },
@@ -217,11 +228,16 @@ impl ServiceHealth {
     /// Returns the stages that may run, and the probe that may be made where a call is held. Looks are probed by the
     /// jobs that wait for them; with `no_looks` there are none, and a job that would look anyway finds out.
     #[must_use]
-    pub(crate) fn admit_stages(&self, no_looks: bool, now: Timestamp) -> (Vec<Stage>, Option<StageProbe>) {
+    pub(crate) fn admit_stages(
+        &self,
+        no_looks: bool,
+        now: Timestamp,
+    ) -> (Vec<Stage>, Option<StageProbe>) {
         let mut breakers = self.breakers();
         let create = breakers.of(Call::Create).is_open();
         let upload = breakers.of(Call::Upload).is_open();
-        let request = breakers.of(Call::Request).is_open() || (breakers.of(Call::Look).is_open() && !no_looks);
+        let request = breakers.of(Call::Request).is_open()
+            || (breakers.of(Call::Look).is_open() && !no_looks);
         let mut stages = Vec::with_capacity(3);
         // No meetings are made for recordings that could not be sent then.
         if !create && !upload {
@@ -235,14 +251,22 @@ impl ServiceHealth {
         }
         let probes = [
             (Call::Create, vec![Stage::Create]),
-            (Call::Upload, if create { vec![Stage::Upload] } else { vec![Stage::Upload, Stage::Create] }),
+            (
+                Call::Upload,
+                if create { vec![Stage::Upload] } else { vec![Stage::Upload, Stage::Create] },
+            ),
             (Call::Request, vec![Stage::Analyse]),
         ];
         let probe = probes.into_iter().find_map(|(call, stages)| {
             let breaker = breakers.of(call);
             let is_due = breaker.probe_due(now);
             let except = breaker.last_failed();
-            (is_due || breaker.may_compare(now)).then_some(StageProbe { call, stages, except, is_due })
+            (is_due || breaker.may_compare(now)).then_some(StageProbe {
+                call,
+                stages,
+                except,
+                is_due,
+            })
         });
         (stages, probe)
     }
@@ -251,7 +275,11 @@ impl ServiceHealth {
     #[must_use]
     pub(crate) fn due_probe(&self, now: Timestamp) -> Option<Call> {
         let mut breakers = self.breakers();
-        breakers.open().into_iter().map(|(call, _)| call).find(|call| breakers.of(*call).probe_due(now))
+        breakers
+            .open()
+            .into_iter()
+            .map(|(call, _)| call)
+            .find(|call| breakers.of(*call).probe_due(now))
     }
 
     /// Returns when each call that is held may be probed next, should the probe under way tell nothing.

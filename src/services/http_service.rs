@@ -108,7 +108,9 @@ impl HttpService {
             ApiKey::File(file) => {
                 let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
                 let read = read.map_err(|_| "reading the key ended early".to_owned())?;
-                let key = read.map_err(|error| text::one_line(&format!("the key's file {error}"), REASON_CHARS_MAX))?;
+                let key = read.map_err(|error| {
+                    text::one_line(&format!("the key's file {error}"), REASON_CHARS_MAX)
+                })?;
                 (key, "the file of `api_key_file`".to_owned())
             }
             ApiKey::Variable(name) => {
@@ -125,7 +127,11 @@ impl HttpService {
     }
 
     /// Makes a call without a file and returns its answer, of any status.
-    pub(crate) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
+    pub(crate) async fn call(
+        &self,
+        request: Request<'_>,
+        priority: Priority,
+    ) -> Result<Answer, CallError> {
         let key = self.current_key().await?;
         self.pacer.acquire(priority).await;
         let answer = self.client.send(&self.with_key(request, &key)).await?;
@@ -133,7 +139,11 @@ impl HttpService {
     }
 
     /// Sends a file and returns the answer, of any status.
-    pub(crate) async fn upload_file(&self, request: Request<'_>, body: FileBody<'_>) -> Result<Answer, CallError> {
+    pub(crate) async fn upload_file(
+        &self,
+        request: Request<'_>,
+        body: FileBody<'_>,
+    ) -> Result<Answer, CallError> {
         let key = self.current_key().await?;
         self.wait_for_slot().await;
         Ok(self.upload_now(request, body, &key).await?)
@@ -158,7 +168,9 @@ impl HttpService {
     fn with_key<'a>(&self, request: Request<'a>, key: &'a ServiceKey) -> Request<'a> {
         match (&self.credentials, key) {
             (Some(Credentials { header: KeyHeader::Bearer, .. }), Some(key)) => request.bearer(key),
-            (Some(Credentials { header: KeyHeader::Named(name), .. }), Some(key)) => request.key(name, key),
+            (Some(Credentials { header: KeyHeader::Named(name), .. }), Some(key)) => {
+                request.key(name, key)
+            }
             (None, _) | (_, None) => request,
         }
     }
@@ -184,7 +196,9 @@ impl HttpService {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match refused {
             None => KeyChange::NoneRefused,
-            Some(refused) if key_fingerprint(&self.read_key().await) != refused.fingerprint => KeyChange::Replaced,
+            Some(refused) if key_fingerprint(&self.read_key().await) != refused.fingerprint => {
+                KeyChange::Replaced
+            }
             Some(refused) => KeyChange::Unchanged(refused.at.elapsed()),
         }
     }
@@ -255,7 +269,9 @@ mod tests {
     #[test]
     fn a_key_that_is_repeated_by_the_server_is_shown_to_nobody() {
         let key = Some(SecretString::from("sk-canary"));
-        for body in [b"{\"error\":{\"message\":\"sk-canary is wrong\"}}".as_slice(), b"\xff sk-canary"] {
+        for body in
+            [b"{\"error\":{\"message\":\"sk-canary is wrong\"}}".as_slice(), b"\xff sk-canary"]
+        {
             let answer = Answer {
                 status: 401,
                 date: None,

@@ -21,7 +21,8 @@ use crate::{config::Analysis, job::Report};
 const RECORDING: &str = "transcript";
 
 /// The results that are written from a transcript, with the file that caches each.
-const WRITTEN: [(Analysis, &str); 2] = [(Analysis::MeetingNote, "note.json"), (Analysis::KeyPoints, "points.json")];
+const WRITTEN: [(Analysis, &str); 2] =
+    [(Analysis::MeetingNote, "note.json"), (Analysis::KeyPoints, "points.json")];
 
 /// A transcriber with the writer of its notes and the cache of its results.
 #[derive(Debug)]
@@ -33,13 +34,21 @@ pub(crate) struct TranscriberService<T> {
 }
 
 impl<T: Transcriber> TranscriberService<T> {
-    pub(crate) fn new(transcriber: Arc<T>, writer: Option<Arc<dyn NotesWriter>>, cache: ResultCache) -> Self {
+    pub(crate) fn new(
+        transcriber: Arc<T>,
+        writer: Option<Arc<dyn NotesWriter>>,
+        cache: ResultCache,
+    ) -> Self {
         Self { transcriber, writer, cache }
     }
 
     /// Returns the cached transcript of a meeting, else the error of one that is gone.
     async fn require_transcript(&self, meeting: &str) -> Result<CachedTranscript, CallError> {
-        self.cache.job_cache(meeting).read_transcript().await?.ok_or_else(CachedTranscript::missing_transcript)
+        self.cache
+            .job_cache(meeting)
+            .read_transcript()
+            .await?
+            .ok_or_else(CachedTranscript::missing_transcript)
     }
 }
 
@@ -100,7 +109,11 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
         Ok(RECORDING.to_owned())
     }
 
-    async fn read_reports(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
+    async fn read_reports(
+        &self,
+        meeting: &str,
+        _recording: &str,
+    ) -> Result<Vec<Report>, CallError> {
         let mut reports = vec![self.require_transcript(meeting).await?.into_report()];
         let cache = self.cache.job_cache(meeting);
         for (analysis, file) in WRITTEN {
@@ -113,13 +126,15 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
     async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
         let cache = self.cache.job_cache(request.meeting);
         for analysis in request.analyses {
-            let file = WRITTEN.iter().find(|(written, _)| written == analysis).map(|(_, file)| file);
+            let file =
+                WRITTEN.iter().find(|(written, _)| written == analysis).map(|(_, file)| file);
             let (Some(writer), Some(file)) = (&self.writer, file) else {
                 let message = format!("it makes no {}", analysis.as_str());
                 return Err(CallError::Refused { status: 400, message });
             };
             let transcript = self.require_transcript(request.meeting).await?;
-            let output = writer.write_notes(*analysis, request, &transcript.segments, &cache).await?;
+            let output =
+                writer.write_notes(*analysis, request, &transcript.segments, &cache).await?;
             cache.write_file(file, &output).await?;
         }
         Ok(())
@@ -136,7 +151,9 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
     async fn read_meeting(&self, id: &str) -> Result<Value, CallError> {
         let transcript = self.require_transcript(id).await?;
         let segments = transcript.segments.len();
-        Ok(json!({ "id": id, "name": transcript.name, "size": transcript.size, "segments": segments }))
+        Ok(
+            json!({ "id": id, "name": transcript.name, "size": transcript.size, "segments": segments }),
+        )
     }
 
     async fn may_be_mended(&self) -> bool {
@@ -169,7 +186,9 @@ mod tests {
         beneath::Stamp,
         config::MeetingType,
         job::Segment,
-        services::{response_parsing::ServerTranscript, result_cache::JobCache, transcriber::NotesWriter},
+        services::{
+            response_parsing::ServerTranscript, result_cache::JobCache, transcriber::NotesWriter,
+        },
     };
 
     /// A transcriber that hears one sentence, and writes notes where it is told to.
@@ -192,9 +211,14 @@ mod tests {
             Ok(Value::Null)
         }
 
-        async fn transcribe(&self, recording: Upload, _cache: &JobCache) -> Result<CachedTranscript, CallError> {
+        async fn transcribe(
+            &self,
+            recording: Upload,
+            _cache: &JobCache,
+        ) -> Result<CachedTranscript, CallError> {
             let segment = Segment { text: "Good morning.".to_owned(), ..Segment::default() };
-            let transcript = ServerTranscript { segments: vec![segment], ..ServerTranscript::default() };
+            let transcript =
+                ServerTranscript { segments: vec![segment], ..ServerTranscript::default() };
             Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
         }
     }
@@ -254,7 +278,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let first = service(dir.path(), true);
         assert!(first.list_attachments("a.1").await.expect("read").is_empty());
-        assert_eq!(first.upload_recording("a.1", recording()).await.expect("transcribed"), RECORDING);
+        assert_eq!(
+            first.upload_recording("a.1", recording()).await.expect("transcribed"),
+            RECORDING
+        );
         first.request_analyses(&request(&[Analysis::MeetingNote])).await.expect("written");
         let second = service(dir.path(), true);
         let reports = second.read_reports("a.1", RECORDING).await.expect("read");

@@ -119,7 +119,8 @@ impl Upload {
         name: &'a str,
         fields: &'a [(&'a str, &'a str)],
     ) -> Result<FileBody<'a>, UploadError> {
-        let file = self.file.try_clone().map_err(|error| UploadError::Unreadable(error.to_string()))?;
+        let file =
+            self.file.try_clone().map_err(|error| UploadError::Unreadable(error.to_string()))?;
         Ok(FileBody {
             file,
             stamp: self.stamp,

@@ -58,7 +58,12 @@ pub(crate) trait NotesService: Send + Sync + std::fmt::Debug {
     ///
     /// The walk ends where times prove that nothing older than a day before `_since` follows, else
     /// at the end of the list. An incomplete walk is an error: it proves nothing.
-    async fn find_meeting(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
+    async fn find_meeting(
+        &self,
+        key: &Key,
+        _title: &str,
+        _since: Timestamp,
+    ) -> Result<Option<String>, CallError> {
         Ok(Some(key.to_string()))
     }
 

@@ -43,7 +43,8 @@ struct WaitingLine {
 impl WaitingLine {
     fn first_in_line(&self) -> Option<&Arc<Notify>> {
         let low_is_due = self.high_in_a_row >= HIGH_IN_A_ROW_MAX;
-        let (first, second) = if low_is_due { (&self.low, &self.high) } else { (&self.high, &self.low) };
+        let (first, second) =
+            if low_is_due { (&self.low, &self.high) } else { (&self.high, &self.low) };
         first.front().or_else(|| second.front())
     }
 
@@ -82,8 +83,16 @@ impl Pacer {
     /// Returns a pacer of `requests_per_second`, evenly spread.
     #[must_use]
     pub fn new(requests_per_second: NonZeroU32) -> Self {
-        let line = WaitingLine { next: Instant::now(), high: VecDeque::new(), low: VecDeque::new(), high_in_a_row: 0 };
-        Self { interval: Duration::from_secs(1) / requests_per_second.get(), line: Mutex::new(line) }
+        let line = WaitingLine {
+            next: Instant::now(),
+            high: VecDeque::new(),
+            low: VecDeque::new(),
+            high_in_a_row: 0,
+        };
+        Self {
+            interval: Duration::from_secs(1) / requests_per_second.get(),
+            line: Mutex::new(line),
+        }
     }
 
     /// Waits for the next free slot. First come, first served within a priority. Dropping the

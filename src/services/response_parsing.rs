@@ -95,7 +95,8 @@ fn inside_fence(text: &str) -> Option<&str> {
     let is_markdown = matches!(info.trim().to_ascii_lowercase().as_str(), "" | "md" | "markdown");
     // A fence that ends the first inner one opened none: the text is two blocks with words
     // between them.
-    let is_whole = inside.split_once("```").is_none_or(|(_, after)| !after.starts_with(['\r', '\n']));
+    let is_whole =
+        inside.split_once("```").is_none_or(|(_, after)| !after.starts_with(['\r', '\n']));
     (is_markdown && is_whole && inside.matches("```").count() % 2 == 0).then_some(inside)
 }
 
@@ -114,8 +115,11 @@ mod tests {
             {"start": 6, "end": 7, "text": " "}, {"start": 6}, 7,
         ]});
         let read = parse_transcript(&answer).expect("few words").expect("a transcription");
-        let shown: Vec<_> =
-            read.segments.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
+        let shown: Vec<_> = read
+            .segments
+            .iter()
+            .map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str()))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -129,12 +133,14 @@ mod tests {
     #[test]
     fn the_length_and_the_language_of_a_recording_are_read_where_they_make_sense() {
         let read = |answer: Value| {
-            let transcript = parse_transcript(&answer).expect("few words").expect("a transcription");
+            let transcript =
+                parse_transcript(&answer).expect("few words").expect("a transcription");
             (transcript.duration, transcript.language)
         };
         let german = json!({"text": "Guten Tag.", "duration": 12.5, "language": " German "});
         assert_eq!(read(german), (Some(12.5), Some("german".to_owned())));
-        for (duration, language) in [(json!(-1), json!("")), (json!("x"), json!(7)), (json!(0), json!("x".repeat(41)))]
+        for (duration, language) in
+            [(json!(-1), json!("")), (json!("x"), json!(7)), (json!(0), json!("x".repeat(41)))]
         {
             let answer = json!({"text": "Guten Tag.", "duration": duration, "language": language});
             assert_eq!(read(answer), (None, None));
@@ -143,14 +149,20 @@ mod tests {
 
     #[test]
     fn a_text_alone_is_one_segment_and_silence_is_none() {
-        let read = |answer: Value| parse_transcript(&answer).expect("few words").map(|read| read.segments.len());
+        let read = |answer: Value| {
+            parse_transcript(&answer).expect("few words").map(|read| read.segments.len())
+        };
         assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
         assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
         assert_eq!(
-            read(json!({"text": " [BLANK_AUDIO]", "segments": [{"text": " [BLANK_AUDIO]"}, {"text": ". . ."}]})),
+            read(
+                json!({"text": " [BLANK_AUDIO]", "segments": [{"text": " [BLANK_AUDIO]"}, {"text": ". . ."}]})
+            ),
             Some(0)
         );
-        for answer in [json!({}), json!([]), json!("text"), json!({"error": "x"}), json!({"text": null})] {
+        for answer in
+            [json!({}), json!([]), json!("text"), json!({"error": "x"}), json!({"text": null})]
+        {
             assert_eq!(read(answer.clone()), None, "{answer}");
         }
     }

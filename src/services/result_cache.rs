@@ -174,7 +174,8 @@ impl ResultCache {
     /// Removes the voice prints of all jobs but these: a job that has failed or was cancelled keeps
     /// none.
     pub(super) async fn forget_voice_prints(&self, unfinished: &BTreeSet<String>) {
-        let kept: BTreeSet<PathBuf> = unfinished.iter().map(|meeting| self.job_cache(meeting).dir).collect();
+        let kept: BTreeSet<PathBuf> =
+            unfinished.iter().map(|meeting| self.job_cache(meeting).dir).collect();
         let root = self.root.clone();
         let forgotten = on_disk(move || {
             let dirs = list_names(&root)?.into_iter().map(|name| root.join(name));
@@ -228,7 +229,10 @@ impl JobCache {
     }
 
     /// Writes the transcript, whole or not at all.
-    pub(super) async fn write_transcript(&self, transcript: &CachedTranscript) -> Result<(), CallError> {
+    pub(super) async fn write_transcript(
+        &self,
+        transcript: &CachedTranscript,
+    ) -> Result<(), CallError> {
         write_json(self.dir.clone(), TRANSCRIPT, transcript).await
     }
 
@@ -241,7 +245,11 @@ impl JobCache {
     }
 
     /// Writes a file, whole or not at all.
-    pub(super) async fn write_file<T: Serialize + Sync>(&self, file: &str, value: &T) -> Result<(), CallError> {
+    pub(super) async fn write_file<T: Serialize + Sync>(
+        &self,
+        file: &str,
+        value: &T,
+    ) -> Result<(), CallError> {
         write_json(self.notes_dir.clone(), file, value).await
     }
 
@@ -259,7 +267,9 @@ impl JobCache {
     }
 }
 
-async fn read_json<T: DeserializeOwned + Send + 'static>(path: PathBuf) -> Result<Option<T>, CallError> {
+async fn read_json<T: DeserializeOwned + Send + 'static>(
+    path: PathBuf,
+) -> Result<Option<T>, CallError> {
     on_disk(move || match std::fs::read(path) {
         // A file that does not parse counts as missing, and is written again.
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -269,7 +279,11 @@ async fn read_json<T: DeserializeOwned + Send + 'static>(path: PathBuf) -> Resul
     .await
 }
 
-async fn write_json<T: Serialize + Sync>(dir: PathBuf, file: &str, value: &T) -> Result<(), CallError> {
+async fn write_json<T: Serialize + Sync>(
+    dir: PathBuf,
+    file: &str,
+    value: &T,
+) -> Result<(), CallError> {
     let file = file.to_owned();
     let bytes = serde_json::to_vec(value);
     on_disk(move || place_file(&dir, &file, &bytes?)).await
@@ -279,7 +293,8 @@ fn place_file(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let next = dir.join(format!("{file}.tmp"));
     let path = dir.join(file);
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    let mut file =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     Effect::PlaceTranscript.during(|| {
@@ -334,10 +349,15 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
 
 /// Runs file work on a thread that may block. A broken disk is the machine's failure, never a
 /// recording's.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, CallError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, CallError> {
+    let done =
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
     done.map_err(|error| {
-        CallError::service_alone(format!("failed to use cached results in the state directory: {error}"))
+        CallError::service_alone(format!(
+            "failed to use cached results in the state directory: {error}"
+        ))
     })
 }
 
@@ -390,7 +410,10 @@ mod tests {
         }
         cache.forget_voice_prints(&BTreeSet::from(["running.1".to_owned()])).await;
         let is_there = |job, file| cache.job_cache(job).job_dir().join(file).exists();
-        assert_eq!((is_there("failed.1", "voices.bin"), is_there("running.1", "voices.bin")), (false, true));
+        assert_eq!(
+            (is_there("failed.1", "voices.bin"), is_there("running.1", "voices.bin")),
+            (false, true)
+        );
         assert!(is_there("failed.1", "pieces.jsonl"), "a retry goes on with the words");
     }
 
@@ -402,7 +425,9 @@ mod tests {
             cache.job_cache(job).write_transcript(&transcript()).await.expect("placed");
         }
         let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::open(cache.job_cache("old.1").job_dir()).and_then(|dir| dir.set_modified(old)).expect("aged");
+        File::open(cache.job_cache("old.1").job_dir())
+            .and_then(|dir| dir.set_modified(old))
+            .expect("aged");
         cache.forget_job("done.1").await;
         assert_eq!(cache.list_entries().await.expect("listed"), ["young.1"]);
     }

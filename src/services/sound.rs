@@ -80,9 +80,15 @@ mod tests {
     #[test]
     fn it_is_one_second_of_something_to_hear_whose_head_says_how_long_it_is() {
         let wav = tone_as_wav();
-        let number = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().expect("four bytes")) as usize;
-        assert_eq!((number(4), number(40), wav.len()), (wav.len() - 8, wav.len() - 44, 44 + 32_000));
-        let samples: Vec<i16> = wav[44..].chunks(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
+        let number = |at: usize| {
+            u32::from_le_bytes(wav[at..at + 4].try_into().expect("four bytes")) as usize
+        };
+        assert_eq!(
+            (number(4), number(40), wav.len()),
+            (wav.len() - 8, wav.len() - 44, 44 + 32_000)
+        );
+        let samples: Vec<i16> =
+            wav[44..].chunks(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
         let loudest = samples.iter().map(|sample| sample.unsigned_abs()).max();
         assert!(loudest.is_some_and(|loudest| (7_000..=8_000).contains(&loudest)), "{loudest:?}");
         let crossings = samples.windows(2).filter(|pair| (pair[0] < 0) != (pair[1] < 0)).count();

@@ -20,7 +20,8 @@ use crate::job::{Content, Key, Segment};
 
 /// Extensions of recordings that may have a transcript: all that vendors store.
 const ACCEPTS: [&str; 16] = [
-    "aac", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpa", "mpeg", "mpg", "oga", "ogg", "opus", "wav", "webm", "wma",
+    "aac", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpa", "mpeg", "mpg", "oga", "ogg", "opus",
+    "wav", "webm", "wma",
 ];
 
 /// The transcripts of one source.
@@ -38,7 +39,10 @@ impl SourceTranscriber {
     }
 
     /// Returns the service of jobs that reuse these transcripts, with the writer of their notes.
-    pub(super) fn into_service(self, writer: Option<Arc<dyn NotesWriter>>) -> TranscriberService<Self> {
+    pub(super) fn into_service(
+        self,
+        writer: Option<Arc<dyn NotesWriter>>,
+    ) -> TranscriberService<Self> {
         let cache = self.cache.clone();
         TranscriberService::new(Arc::new(self), writer, cache)
     }
@@ -54,9 +58,16 @@ impl SourceTranscriber {
         size: u64,
         segments: Vec<Segment>,
     ) -> Result<(), CallError> {
-        let remarks = vec![format!("the transcript is that of `{}`", crate::text::strip_to_line(&self.name))];
-        let transcript =
-            CachedTranscript { name: String::new(), size, segments, remarks, duration: None, language: None };
+        let remarks =
+            vec![format!("the transcript is that of `{}`", crate::text::strip_to_line(&self.name))];
+        let transcript = CachedTranscript {
+            name: String::new(),
+            size,
+            segments,
+            remarks,
+            duration: None,
+            language: None,
+        };
         let key = Key { content: content.clone(), folder: folder.to_owned(), generation: 1 };
         self.cache.job_cache(&key.to_string()).write_transcript(&transcript).await
     }
@@ -86,7 +97,11 @@ impl Transcriber for SourceTranscriber {
         Ok(json!({ "source": self.name }))
     }
 
-    async fn transcribe(&self, _recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+    async fn transcribe(
+        &self,
+        _recording: Upload,
+        cache: &JobCache,
+    ) -> Result<CachedTranscript, CallError> {
         cache.read_transcript().await?.ok_or_else(CachedTranscript::missing_transcript)
     }
 }
@@ -108,10 +123,15 @@ mod tests {
         let service = transcripts.clone().into_service(None);
         for generation in [1, 2] {
             let key = Key { content: content.clone(), folder: "sales.eu".into(), generation };
-            let reports = service.read_reports(&key.to_string(), "transcript").await.expect("there");
+            let reports =
+                service.read_reports(&key.to_string(), "transcript").await.expect("there");
             assert_eq!(reports[0].findings.segments[0].text, "Good morning.");
             let cache = transcripts.cache.job_cache(&key.to_string());
-            assert_eq!(cache.read_file::<String>("note.json").await.expect("read"), None, "of another generation");
+            assert_eq!(
+                cache.read_file::<String>("note.json").await.expect("read"),
+                None,
+                "of another generation"
+            );
             cache.write_file("note.json", &"notes").await.expect("written");
             service.forget_results(&key.to_string()).await;
         }

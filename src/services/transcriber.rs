@@ -37,7 +37,11 @@ pub(crate) trait Transcriber: Send + Sync + std::fmt::Debug {
     }
 
     /// Transcribes a recording. The cache holds the finished parts of an interrupted attempt.
-    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError>;
+    async fn transcribe(
+        &self,
+        recording: Upload,
+        cache: &JobCache,
+    ) -> Result<CachedTranscript, CallError>;
 }
 
 /// A program that writes notes from a transcript: the transcriber itself, or another service.

@@ -47,10 +47,16 @@ impl Trials {
     /// Records the failure of a recording and returns its culprit. With [`TrialFinding::Ask`] the
     /// tone counts as sent. `is_lost` says that no answer came: the first time that may be the
     /// network's fault, and nothing is sent.
-    pub(super) fn record_failure(&mut self, recording: &str, is_lost: bool, now: Instant) -> TrialFinding {
+    pub(super) fn record_failure(
+        &mut self,
+        recording: &str,
+        is_lost: bool,
+        now: Instant,
+    ) -> TrialFinding {
         if self.failing.len() >= FAILING_MAX
             && !self.failing.contains_key(recording)
-            && let Some(oldest) = self.failing.iter().min_by_key(|(_, since)| **since).map(|(name, _)| name.clone())
+            && let Some(oldest) =
+                self.failing.iter().min_by_key(|(_, since)| **since).map(|(name, _)| name.clone())
         {
             self.failing.remove(&oldest);
         }
@@ -59,8 +65,11 @@ impl Trials {
         if is_lost && is_first {
             return TrialFinding::Unknown;
         }
-        let is_overtaken = self.refused.is_some_and(|refused| self.taken.is_none_or(|taken| taken < refused));
-        if self.taken.is_some_and(|at| now.duration_since(at) < EVERY && at >= since) && !is_overtaken {
+        let is_overtaken =
+            self.refused.is_some_and(|refused| self.taken.is_none_or(|taken| taken < refused));
+        if self.taken.is_some_and(|at| now.duration_since(at) < EVERY && at >= since)
+            && !is_overtaken
+        {
             return TrialFinding::Recording;
         }
         if self.sent.is_none_or(|sent| now.duration_since(sent) >= EVERY) {
@@ -133,7 +142,11 @@ mod tests {
         let (mut trials, begun) = (Trials::default(), Instant::now());
         assert_eq!(trials.record_failure("a", false, begun), TrialFinding::Ask);
         trials.record_tone_taken(later(begun, 1));
-        assert_eq!(trials.record_failure("b", false, later(begun, 30)), TrialFinding::Recording, "a moment ago");
+        assert_eq!(
+            trials.record_failure("b", false, later(begun, 30)),
+            TrialFinding::Recording,
+            "a moment ago"
+        );
         assert_eq!(
             trials.record_failure("c", false, later(begun, 600)),
             TrialFinding::Unknown,

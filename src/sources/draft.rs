@@ -134,7 +134,10 @@ fn write_file(
             DraftCommand::End(reply) => {
                 file.sync_all()?;
                 // Nobody may wait for it any more; then the orders end, too.
-                drop(reply.send(Ok(FileDigest { content: Content::from_hash(&hasher.finalize()), size })));
+                drop(reply.send(Ok(FileDigest {
+                    content: Content::from_hash(&hasher.finalize()),
+                    size,
+                })));
             }
             DraftCommand::Name(name, reply) => {
                 let named = Effect::PlaceRecording.during(|| temporary.rename_new(&name));
@@ -161,11 +164,16 @@ fn has_room(dir: &Dir, bytes: Option<u64>) -> io::Result<()> {
 
 /// Removes what earlier processes have left of files that they fetched; returns how many.
 pub(super) async fn remove_temporaries(folder: PathBuf) -> io::Result<usize> {
-    tokio::task::spawn_blocking(move || remove_leftovers(&Dir::open(&folder)?)).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || remove_leftovers(&Dir::open(&folder)?))
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// Returns what the file at `path` in `folder` is, `None` where there is none.
-pub(super) async fn digest_of_file(folder: PathBuf, path: PathBuf) -> io::Result<Option<FileDigest>> {
+pub(super) async fn digest_of_file(
+    folder: PathBuf,
+    path: PathBuf,
+) -> io::Result<Option<FileDigest>> {
     let sum = move || match Dir::open(&folder)?.open_file(&path) {
         Ok(file) => digest_file(file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -180,7 +188,9 @@ fn digest_file(mut file: File) -> io::Result<FileDigest> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(FileDigest { content: Content::from_hash(&hasher.finalize()), size }),
+            Ok(0) => {
+                return Ok(FileDigest { content: Content::from_hash(&hasher.finalize()), size });
+            }
             Ok(bytes) => {
                 hasher.update(&buffer[..bytes]);
                 size += bytes as u64;
@@ -197,7 +207,9 @@ mod tests {
 
     fn files(dir: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(dir).expect("a directory");
-        entries.map(|entry| entry.expect("read").file_name().to_string_lossy().into_owned()).collect()
+        entries
+            .map(|entry| entry.expect("read").file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     #[tokio::test]
@@ -208,10 +220,19 @@ mod tests {
         draft.write(Bytes::from_static(b"ta")).await.expect("written");
         draft.write(Bytes::from_static(b"lk")).await.expect("written");
         let sum = draft.finish().await.expect("durable");
-        assert_eq!(sum, FileDigest { content: Content::from_hash(&blake3::hash(b"talk")), size: 4 });
-        assert_eq!(draft.rename_to("a.flac").await.expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            sum,
+            FileDigest { content: Content::from_hash(&blake3::hash(b"talk")), size: 4 }
+        );
+        assert_eq!(
+            draft.rename_to("a.flac").await.expect_err("taken").kind(),
+            io::ErrorKind::AlreadyExists
+        );
         draft.rename_to("b.flac").await.expect("free");
-        assert_eq!(digest_of_file(dir.path().to_owned(), "b.flac".into()).await.expect("read"), Some(sum));
+        assert_eq!(
+            digest_of_file(dir.path().to_owned(), "b.flac".into()).await.expect("read"),
+            Some(sum)
+        );
         assert_eq!(std::fs::read(dir.path().join("a.flac")).expect("read"), b"theirs");
         assert_eq!(files(dir.path()).len(), 2);
     }

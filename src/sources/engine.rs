@@ -48,7 +48,8 @@ const QUEUE_RETRY_AFTER: Duration = Duration::from_secs(5);
 const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
 
 /// The reasons of holds that end when the vendor answers as it should.
-const VENDOR_HOLDS: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
+const VENDOR_HOLDS: [HoldReason; 3] =
+    [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
 
 /// A check by the daemon: `None` when a file may be placed in the folder now, else the reason.
 pub(crate) type FolderReady = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -146,7 +147,18 @@ impl SourceEngine {
         let listed_at = None;
         let done = 0;
         let blamed = HashMap::new();
-        Ok(Self { parts, store, transcripts, nudge, handle, failures, back_off_until, listed_at, done, blamed })
+        Ok(Self {
+            parts,
+            store,
+            transcripts,
+            nudge,
+            handle,
+            failures,
+            back_off_until,
+            listed_at,
+            done,
+            blamed,
+        })
     }
 
     /// Returns its name.
@@ -201,7 +213,8 @@ impl SourceEngine {
 
     /// Does all there is to do; returns how long to wait for more.
     async fn run_round(&mut self) -> Result<Duration, StoreError> {
-        if let Some(left) = self.back_off_until.map(|until| until.saturating_duration_since(Instant::now()))
+        if let Some(left) =
+            self.back_off_until.map(|until| until.saturating_duration_since(Instant::now()))
             && !left.is_zero()
         {
             return Ok(left);
@@ -226,7 +239,12 @@ impl SourceEngine {
             self.listed_at = Some(Instant::now());
         }
         let now = clock::now();
-        let unknown = self.parts.queue.sources().hasten(self.name(), named.into_iter().collect(), now).await?;
+        let unknown = self
+            .parts
+            .queue
+            .sources()
+            .hasten(self.name(), named.into_iter().collect(), now)
+            .await?;
         for id in unknown {
             self.look_up_named(&id, met).await?;
         }
@@ -238,7 +256,10 @@ impl SourceEngine {
     }
 
     /// Records how the work ended, and returns how long to wait.
-    async fn record_round(&mut self, worked: Result<Option<Timestamp>, SourceFailure>) -> Result<Duration, StoreError> {
+    async fn record_round(
+        &mut self,
+        worked: Result<Option<Timestamp>, SourceFailure>,
+    ) -> Result<Duration, StoreError> {
         let ended = match worked {
             Ok(next) => self.record_success(next).await,
             Err(SourceFailure::Vendor(error)) => self.record_vendor_failure(error).await,
@@ -259,12 +280,18 @@ impl SourceEngine {
         self.record_vendor_answer().await?;
         let queue = &self.parts.queue;
         if queue.holds().release(Scope::Source, self.name(), &[HoldReason::Folder]).await? {
-            tracing::info!("source `{}` places recordings in folder `{}` again", self.name(), self.parts.folder.name);
+            tracing::info!(
+                "source `{}` places recordings in folder `{}` again",
+                self.name(),
+                self.parts.folder.name
+            );
         }
-        let is_idle = queue.sources().count_failing(self.name(), self.parts.retry.attempts).await? == 0;
+        let is_idle =
+            queue.sources().count_failing(self.name(), self.parts.retry.attempts).await? == 0;
         self.update_view(|view| view.idle = is_idle);
         let every = self.parts.settings.every;
-        let walk = self.listed_at.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
+        let walk =
+            self.listed_at.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
         let due = next.map(|next| clock::elapsed(clock::now(), next));
         Ok(due.into_iter().chain([walk]).min().unwrap_or(every))
     }
@@ -272,8 +299,12 @@ impl SourceEngine {
     /// The vendor works, and the folder does not: minuted keeps trying.
     async fn hold_for_folder(&mut self, why: &str, told: bool) -> Result<Duration, StoreError> {
         self.record_vendor_answer().await?;
-        self.hold_source(HoldReason::Folder, why, told.then_some("its recordings wait, and minuted keeps trying"))
-            .await?;
+        self.hold_source(
+            HoldReason::Folder,
+            why,
+            told.then_some("its recordings wait, and minuted keeps trying"),
+        )
+        .await?;
         Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
     }
 
@@ -315,10 +346,18 @@ impl SourceEngine {
     }
 
     /// Records that something holds the source; says it once, and tells the operator where there is a cure to tell.
-    async fn hold_source(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), StoreError> {
+    async fn hold_source(
+        &self,
+        reason: HoldReason,
+        why: &str,
+        cure: Option<&str>,
+    ) -> Result<(), StoreError> {
         let name = self.name().to_owned();
         let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
-        let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
+        let said = format!(
+            "source `{name}` waits: {why}{}",
+            cure.map(|cure| format!("; {cure}")).unwrap_or_default()
+        );
         let detail = why.to_owned();
         let since = clock::now();
         let hold = Hold { scope: Scope::Source, name, reason, detail, since };
@@ -329,7 +368,8 @@ impl SourceEngine {
     }
 
     async fn load_watermark(&self) -> Result<SourceState, StoreError> {
-        let (met, is_new) = self.parts.queue.sources().find_or_add(self.name(), clock::now()).await?;
+        let (met, is_new) =
+            self.parts.queue.sources().find_or_add(self.name(), clock::now()).await?;
         if is_new && self.parts.settings.since.is_none() {
             tracing::warn!(
                 "source `{}` is new: recordings that ended before now are left alone; vendors keep them for \
@@ -352,19 +392,41 @@ impl SourceEngine {
         let floor = self.earliest_end(met);
         // A floor that was set further back is not hidden by what was listed from a later one.
         let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
-        let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
-        if let Some(away) = walked.map(|walked| clock::elapsed(walked, began)).filter(|away| *away > LOSS_AFTER) {
+        let since = walked
+            .and_then(|walked| walked.checked_sub(OVERLAP).ok())
+            .map_or(floor, |since| since.max(floor));
+        if let Some(away) =
+            walked.map(|walked| clock::elapsed(walked, began)).filter(|away| *away > LOSS_AFTER)
+        {
             let days = format_count(away.as_secs() / 86_400, "day");
-            tracing::warn!("source `{}` was not asked for {days}: what ended first may be gone there", self.name());
+            tracing::warn!(
+                "source `{}` was not asked for {days}: what ended first may be gone there",
+                self.name()
+            );
         }
         let mut cursor: Option<String> = None;
         let mut new: usize = 0;
         for page in 0.. {
-            let listed = self.parts.source.list_ended(since, cursor.as_deref()).await.map_err(list_failure)?;
+            let listed = self
+                .parts
+                .source
+                .list_ended(since, cursor.as_deref())
+                .await
+                .map_err(list_failure)?;
             let is_name = |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX;
             let ended = |found: &super::ListedRecording| found.ended >= floor && is_name(&found.id);
-            let found = listed.found.into_iter().take(FOUND_MAX).filter(ended).map(|found| (found.id, found.ended));
-            new += self.parts.queue.sources().add_found(self.name(), found.collect(), clock::now()).await?;
+            let found = listed
+                .found
+                .into_iter()
+                .take(FOUND_MAX)
+                .filter(ended)
+                .map(|found| (found.id, found.ended));
+            new += self
+                .parts
+                .queue
+                .sources()
+                .add_found(self.name(), found.collect(), clock::now())
+                .await?;
             if listed.next.is_none() {
                 break;
             }
@@ -374,9 +436,14 @@ impl SourceEngine {
             cursor = listed.next;
         }
         if new > 0 {
-            tracing::info!("source `{}` has {}", self.name(), format_count(new as u64, "new recording"));
+            tracing::info!(
+                "source `{}` has {}",
+                self.name(),
+                format_count(new as u64, "new recording")
+            );
         }
-        let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
+        let is_old =
+            |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
             self.parts.queue.sources().record_walk(self.name(), began, floor).await?;
             self.transcripts.remove_old_transcripts(self.parts.history).await;
@@ -390,7 +457,8 @@ impl SourceEngine {
         match self.parts.source.get_recording(id).await {
             Ok(recording) => {
                 let ended = recording.ended.unwrap_or_else(clock::now);
-                let is_over = recording.availability != super::Availability::NotYet && ended >= self.earliest_end(met);
+                let is_over = recording.availability != super::Availability::NotYet
+                    && ended >= self.earliest_end(met);
                 if is_over && recording.id == id {
                     self.parts
                         .queue
@@ -400,7 +468,9 @@ impl SourceEngine {
                 }
                 Ok(())
             }
-            Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => Err(error.into()),
+            Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => {
+                Err(error.into())
+            }
             Err(CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_)) => {
                 tracing::debug!(
                     "a webhook named a recording of source `{}` that the vendor does not list",
@@ -437,12 +507,17 @@ impl SourceEngine {
             if (self.parts.ready)().is_some() {
                 continue;
             }
-            let there = draft::digest_of_file(self.parts.folder.path.clone(), spot.path.clone()).await;
+            let there =
+                draft::digest_of_file(self.parts.folder.path.clone(), spot.path.clone()).await;
             let sum = FileDigest { content: spot.content, size: spot.size };
             if spot.folder == self.parts.folder.id && there.is_ok_and(|there| there == Some(sum)) {
                 self.parts.queue.sources().record_placed(self.name(), &row.id, now).await?;
             } else {
-                self.parts.queue.sources().retry_later(self.name(), &row.id, now, Later::Uncounted(None), now).await?;
+                self.parts
+                    .queue
+                    .sources()
+                    .retry_later(self.name(), &row.id, now, Later::Uncounted(None), now)
+                    .await?;
             }
         }
         Ok(())
@@ -452,9 +527,14 @@ impl SourceEngine {
         match draft::remove_temporaries(self.parts.folder.path.clone()).await {
             Ok(0) => {}
             Ok(swept) => {
-                tracing::debug!("{} of an earlier start removed", format_count(swept as u64, "unfinished file"));
+                tracing::debug!(
+                    "{} of an earlier start removed",
+                    format_count(swept as u64, "unfinished file")
+                );
             }
-            Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
+            Err(error) => {
+                tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name)
+            }
         }
     }
 

@@ -35,7 +35,12 @@ impl SourceEngine {
         }
         for copy in self.parts.queue.sources().list_deletable(self.name(), clock::now()).await? {
             let now = clock::now();
-            let asked = self.parts.queue.sources().list_deletions(self.name(), DELETIONS_WINDOW, now).await?;
+            let asked = self
+                .parts
+                .queue
+                .sources()
+                .list_deletions(self.name(), DELETIONS_WINDOW, now)
+                .await?;
             if asked.len() >= DELETIONS_MAX {
                 let oldest = asked[asked.len() - DELETIONS_MAX];
                 return Ok(oldest.checked_add(DELETIONS_WINDOW).ok());
@@ -52,19 +57,25 @@ impl SourceEngine {
         let name = self.name().to_owned();
         let id = &copy.id;
         self.parts.queue.sources().intend_deletion(&name, id, clock::now()).await?;
-        let deleted = Effect::CallDeletion.during_async(self.parts.source.delete_recording(id)).await;
+        let deleted =
+            Effect::CallDeletion.during_async(self.parts.source.delete_recording(id)).await;
         let now = clock::now();
         let (said, goes_on) = match deleted {
             Ok(()) | Err(CallError::Refused { status: 404 | 410, .. }) => {
-                tracing::info!("recording `{id}` is deleted at source `{name}`: its notes are done");
+                tracing::info!(
+                    "recording `{id}` is deleted at source `{name}`: its notes are done"
+                );
                 (Deleted::Done, true)
             }
-            Err(error @ (CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_))) => {
-                (self.record_refusal(copy, &error), true)
-            }
+            Err(
+                error @ (CallError::Refused { .. }
+                | CallError::Forbidden { .. }
+                | CallError::File(_)),
+            ) => (self.record_refusal(copy, &error), true),
             // Whether the vendor works the list tells; a deletion can wait, and holds up nothing.
             Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => {
-                let asked = if let CallError::Unavailable { after, .. } = &error { *after } else { None };
+                let asked =
+                    if let CallError::Unavailable { after, .. } = &error { *after } else { None };
                 let wait = self.retry_wait(copy).max(asked.unwrap_or_default());
                 tracing::debug!("source `{name}` does not delete recording `{id}` now: {error}");
                 let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -82,7 +93,8 @@ impl SourceEngine {
         if tries >= TRIES_MAX {
             let name = self.name();
             let id = &copy.id;
-            let told = format!("source `{name}` does not delete its copy of recording `{id}`: {error}");
+            let told =
+                format!("source `{name}` does not delete its copy of recording `{id}`: {error}");
             tracing::error!("{told}");
             return Deleted::Refused(format!("{told}\ndelete it at the vendor"));
         }
@@ -90,6 +102,11 @@ impl SourceEngine {
     }
 
     fn retry_wait(&self, copy: &Deletable) -> Duration {
-        backoff_delay(self.parts.retry.delay, RETRY_WAIT_MAX, copy.tries.saturating_add(1), clock::jitter())
+        backoff_delay(
+            self.parts.retry.delay,
+            RETRY_WAIT_MAX,
+            copy.tries.saturating_add(1),
+            clock::jitter(),
+        )
     }
 }

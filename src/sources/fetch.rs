@@ -50,16 +50,25 @@ enum FetchFailure {
 
 impl SourceEngine {
     /// Looks at a recording, and fetches it where that can be done.
-    pub(super) async fn fetch_when_available(&mut self, row: &Fetching) -> Result<(), SourceFailure> {
+    pub(super) async fn fetch_when_available(
+        &mut self,
+        row: &Fetching,
+    ) -> Result<(), SourceFailure> {
         match self.parts.source.get_recording(&row.id).await {
             Ok(recording) => match recording.availability.clone() {
                 Availability::NotYet => {
-                    self.postpone_fetch(row, "its meeting goes on, or the vendor works on its files").await
+                    self.postpone_fetch(
+                        row,
+                        "its meeting goes on, or the vendor works on its files",
+                    )
+                    .await
                 }
                 Availability::Lost(why) => self.record_lost(row, &why, &recording.details).await,
                 Availability::Ready(files) => self.fetch_file(row, recording, files).await,
             },
-            Err(CallError::Refused { status: 404 | 410, message }) if row.wanted || row.attempts > 0 => {
+            Err(CallError::Refused { status: 404 | 410, message })
+                if row.wanted || row.attempts > 0 =>
+            {
                 let why = format!("the vendor knows no such recording: {message}");
                 self.record_lost(row, &why, &Details::default()).await
             }
@@ -73,26 +82,51 @@ impl SourceEngine {
     async fn postpone_fetch(&mut self, row: &Fetching, why: &str) -> Result<(), SourceFailure> {
         let now = clock::now();
         if is_past_retention(row, now) {
-            return self.record_lost(row, &format!("{why}, still, 31 days after its end"), &Details::default()).await;
+            return self
+                .record_lost(
+                    row,
+                    &format!("{why}, still, 31 days after its end"),
+                    &Details::default(),
+                )
+                .await;
         }
         self.done += 1;
-        let due = now.saturating_add(self.parts.settings.every.min(LOOK_AGAIN_AFTER)).unwrap_or(Timestamp::MAX);
+        let due = now
+            .saturating_add(self.parts.settings.every.min(LOOK_AGAIN_AFTER))
+            .unwrap_or(Timestamp::MAX);
         let later = Later::Uncounted(Some(why.to_owned()));
         Ok(self.parts.queue.sources().retry_later(self.name(), &row.id, due, later, now).await?)
     }
 
     /// Records that the recording cannot be had; the operator is notified once.
-    async fn record_lost(&mut self, row: &Fetching, why: &str, details: &Details) -> Result<(), SourceFailure> {
+    async fn record_lost(
+        &mut self,
+        row: &Fetching,
+        why: &str,
+        details: &Details,
+    ) -> Result<(), SourceFailure> {
         self.done += 1;
         let why = one_line(why, 500);
-        let title = details.title.as_deref().map(|title| format!(" (`{}`)", one_line(title, 100))).unwrap_or_default();
+        let title = details
+            .title
+            .as_deref()
+            .map(|title| format!(" (`{}`)", one_line(title, 100)))
+            .unwrap_or_default();
         let name = self.name().to_owned();
         let id = &row.id;
         let told = format!("recording `{id}`{title} of source `{name}` cannot be had: {why}");
-        let fetch = ShellCommand::new("minuted source fetch").add_word(id).add_words("--source").add_word(&name);
+        let fetch = ShellCommand::new("minuted source fetch")
+            .add_word(id)
+            .add_words("--source")
+            .add_word(&name);
         tracing::error!("{told}; {fetch}");
         let notice = format!("{told}\n{fetch} tries once more");
-        Ok(self.parts.queue.sources().record_failure(&name, id, (&why, details), notice, clock::now()).await?)
+        Ok(self
+            .parts
+            .queue
+            .sources()
+            .record_failure(&name, id, (&why, details), notice, clock::now())
+            .await?)
     }
 
     /// Counts a failure of the recording's own. It is told when it has failed as often as a job may, and tried on,
@@ -106,7 +140,11 @@ impl SourceEngine {
         }
         self.done += 1;
         let failures = row.attempts.saturating_add(1);
-        let slowest = if failures < retry.attempts { retry.delay_max } else { SLOW_RETRY_MAX.max(retry.delay_max) };
+        let slowest = if failures < retry.attempts {
+            retry.delay_max
+        } else {
+            SLOW_RETRY_MAX.max(retry.delay_max)
+        };
         let wait = backoff_delay(retry.delay, slowest, failures, clock::jitter());
         let name = self.name().to_owned();
         let id = &row.id;
@@ -114,14 +152,25 @@ impl SourceEngine {
             let list = ShellCommand::new("minuted source list").add_word(&name);
             format!("recording `{id}` of source `{name}` cannot be fetched, and is tried on: {error}\n{list}")
         });
-        tracing::warn!("recording `{id}` of source `{name}`: try {failures} failed: {error}; next in {wait:?}");
+        tracing::warn!(
+            "recording `{id}` of source `{name}`: try {failures} failed: {error}; next in {wait:?}"
+        );
         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        Ok(self.parts.queue.sources().retry_later(&name, id, due, Later::Counted { error, notice }, now).await?)
+        Ok(self
+            .parts
+            .queue
+            .sources()
+            .retry_later(&name, id, due, Later::Counted { error, notice }, now)
+            .await?)
     }
 
     /// A failure of the vendor's own holds the source, and this recording goes behind the others. It is the recording's
     /// own when others came to something between two such failures of it.
-    async fn record_store_failure(&mut self, row: &Fetching, error: CallError) -> Result<(), SourceFailure> {
+    async fn record_store_failure(
+        &mut self,
+        row: &Fetching,
+        error: CallError,
+    ) -> Result<(), SourceFailure> {
         if self.blamed.get(&row.id).is_some_and(|done| *done < self.done) {
             self.blamed.insert(row.id.clone(), self.done + 1);
             return self.count_failure(row, &error.to_string()).await;
@@ -135,7 +184,11 @@ impl SourceEngine {
         let why = one_line(&error.to_string(), 500);
         // The source as a whole waits. Its next round has to ask for this recording again: a round that asks for nothing
         // would end the hold.
-        self.parts.queue.sources().retry_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
+        self.parts
+            .queue
+            .sources()
+            .retry_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now)
+            .await?;
         Err(SourceFailure::Vendor(error))
     }
 
@@ -155,7 +208,10 @@ impl SourceEngine {
         let said = self.usable_transcript(&recording);
         let now = clock::now();
         let ended = recording.ended.unwrap_or(row.ended);
-        if said.is_none() && self.reuses_transcript() && clock::elapsed(ended, now) < TRANSCRIPT_WAIT_MAX && !row.wanted
+        if said.is_none()
+            && self.reuses_transcript()
+            && clock::elapsed(ended, now) < TRANSCRIPT_WAIT_MAX
+            && !row.wanted
         {
             return self.postpone_fetch(row, "its transcript may still come").await;
         }
@@ -179,10 +235,15 @@ impl SourceEngine {
         };
         let reuse = said.is_some();
         if let Some(said) = said
-            && let Err(error) =
-                self.transcripts.place_transcript(&sum.content, &self.parts.folder.id, sum.size, said).await
+            && let Err(error) = self
+                .transcripts
+                .place_transcript(&sum.content, &self.parts.folder.id, sum.size, said)
+                .await
         {
-            return Err(SourceFailure::Folder { why: one_line(&error.to_string(), 500), told: true });
+            return Err(SourceFailure::Folder {
+                why: one_line(&error.to_string(), 500),
+                told: true,
+            });
         }
         self.place_file(row, draft, sum, &names, (details, recording.ended, reuse)).await
     }
@@ -201,12 +262,26 @@ impl SourceEngine {
         for name in names {
             let path = PathBuf::from(name);
             let folder_id = folder.id.clone();
-            let spot =
-                FetchedFile { folder: folder_id, path: path.clone(), content: sum.content.clone(), size: sum.size };
+            let spot = FetchedFile {
+                folder: folder_id,
+                path: path.clone(),
+                content: sum.content.clone(),
+                size: sum.size,
+            };
             let intent = Intent { file: spot, details: details.clone(), ended, reuse };
-            if self.parts.queue.sources().intend_place(&source, &row.id, intent, clock::now()).await? == Placing::Known
+            if self
+                .parts
+                .queue
+                .sources()
+                .intend_place(&source, &row.id, intent, clock::now())
+                .await?
+                == Placing::Known
             {
-                tracing::info!("recording `{}` of source `{source}`: folder `{}` has it already", row.id, folder.name);
+                tracing::info!(
+                    "recording `{}` of source `{source}`: folder `{}` has it already",
+                    row.id,
+                    folder.name
+                );
                 self.done += 1;
                 return Ok(());
             }
@@ -222,7 +297,11 @@ impl SourceEngine {
             }
         }
         let now = clock::now();
-        self.parts.queue.sources().retry_later(&source, &row.id, now, Later::Uncounted(None), now).await?;
+        self.parts
+            .queue
+            .sources()
+            .retry_later(&source, &row.id, now, Later::Uncounted(None), now)
+            .await?;
         self.count_failure(row, "files of other content have its names in the folder").await
     }
 
@@ -237,7 +316,8 @@ impl SourceEngine {
     /// Chooses among files of a recording: what the folder's service takes, the best first; the next one each time one
     /// could not be had.
     fn choose_file(&self, files: &[RemoteFile], attempts: u32) -> Option<RemoteFile> {
-        let is_taken = |file: &&RemoteFile| self.parts.accepts.iter().any(|taken| taken == file.extension);
+        let is_taken =
+            |file: &&RemoteFile| self.parts.accepts.iter().any(|taken| taken == file.extension);
         let taken: Vec<&RemoteFile> = files.iter().filter(is_taken).collect();
         let all = if taken.is_empty() { files.iter().collect() } else { taken };
         let at = usize::try_from(attempts).unwrap_or(0).checked_rem(all.len())?;
@@ -262,12 +342,19 @@ impl SourceEngine {
             return Some(format!("`exclude` of folder `{}` matches `{shown}`", folder.name));
         }
         let is_included = folder.include.set.is_match(name);
-        (!is_included).then(|| format!("no glob of `include` of folder `{}` matches `{shown}`", folder.name))
+        (!is_included)
+            .then(|| format!("no glob of `include` of folder `{}` matches `{shown}`", folder.name))
     }
 
-    async fn download(&self, file: &RemoteFile, progress: &Progress) -> Result<(FileDraft, FileDigest), FetchFailure> {
+    async fn download(
+        &self,
+        file: &RemoteFile,
+        progress: &Progress,
+    ) -> Result<(FileDraft, FileDigest), FetchFailure> {
         if self.store.address(file.url.as_str()).is_none() {
-            return Err(FetchFailure::Own("its address is not one that is fetched: it is not https".into()));
+            return Err(FetchFailure::Own(
+                "its address is not one that is fetched: it is not https".into(),
+            ));
         }
         let unreached = |error: FetchError| match error {
             // Its neighbours lie at other addresses.
@@ -285,7 +372,9 @@ impl SourceEngine {
                     Err(error @ CallError::Unavailable { .. }) if !(300..400).contains(&status) => {
                         Err(FetchFailure::Store(error))
                     }
-                    Ok(_) | Err(_) => Err(FetchFailure::Own(format!("the vendor's store answered {status}: {said}"))),
+                    Ok(_) | Err(_) => Err(FetchFailure::Own(format!(
+                        "the vendor's store answered {status}: {said}"
+                    ))),
                 }
             }
         }
@@ -297,7 +386,9 @@ impl SourceEngine {
         progress: &Progress,
     ) -> Result<(FileDraft, FileDigest), FetchFailure> {
         if let Some(kind) = download.content_type.clone().filter(|kind| is_page(kind)) {
-            return Err(FetchFailure::Own(format!("the vendor's store gave a page (`{kind}`), and no recording")));
+            return Err(FetchFailure::Own(format!(
+                "the vendor's store gave a page (`{kind}`), and no recording"
+            )));
         }
         if download.length.is_some_and(|length| length > SIZE_MAX) {
             return Err(FetchFailure::Own(format!("it is larger than {SIZE_MAX} bytes")));
@@ -310,7 +401,9 @@ impl SourceEngine {
         let folder = &self.parts.folder;
         let mut draft = FileDraft::create(folder.path.clone(), folder.file_mode, download.length);
         let mut size = 0_u64;
-        while let Some(piece) = download.piece().await.map_err(|error| FetchFailure::Own(error.message))? {
+        while let Some(piece) =
+            download.piece().await.map_err(|error| FetchFailure::Own(error.message))?
+        {
             size += piece.len() as u64;
             if size > SIZE_MAX {
                 return Err(FetchFailure::Own(format!("it is larger than {SIZE_MAX} bytes")));
@@ -319,7 +412,9 @@ impl SourceEngine {
             draft.write(piece).await.map_err(FetchFailure::Folder)?;
         }
         if let Some(length) = download.length.filter(|length| *length != size) {
-            return Err(FetchFailure::Own(format!("{size} bytes came, and {length} were promised")));
+            return Err(FetchFailure::Own(format!(
+                "{size} bytes came, and {length} were promised"
+            )));
         }
         if size == 0 {
             return Err(FetchFailure::Own("it is empty".into()));

@@ -76,7 +76,8 @@ impl SourcesHandle {
 /// Returns whether a text may be a vendor's id, which goes into addresses and file names.
 #[must_use]
 pub(crate) fn is_id(text: &str) -> bool {
-    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let is_part =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
     !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(is_part)
 }
 

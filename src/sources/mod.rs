@@ -41,7 +41,11 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     async fn check_access(&self) -> Result<Value, CallError>;
 
     /// Returns a page of what ended at `since` or later; `cursor` is that of the page before.
-    async fn list_ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<RecordingPage, CallError>;
+    async fn list_ended(
+        &self,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<RecordingPage, CallError>;
 
     /// Returns one recording, with addresses that are fresh.
     async fn get_recording(&self, id: &str) -> Result<Recording, CallError>;
@@ -87,9 +91,13 @@ pub struct Recording {
 ///
 /// # Errors
 /// When its HTTP client cannot be built.
-pub(crate) fn connect_source(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
+pub(crate) fn connect_source(
+    source: &config::Source,
+    workers: config::Workers,
+) -> Result<Arc<dyn Source>, BuildError> {
     let pace = NonZeroU32::new(workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
-    let vendor = meetingbaas::MeetingBaas::new(source, REQUEST_TIMEOUT, Arc::new(Pacer::new(pace)))?;
+    let vendor =
+        meetingbaas::MeetingBaas::new(source, REQUEST_TIMEOUT, Arc::new(Pacer::new(pace)))?;
     Ok(Arc::new(vendor))
 }
 

@@ -20,11 +20,17 @@ const SHORT: usize = 8;
 /// The names for a recording, the first one first: `2026-11-22 Weekly sales 93ac7e2d.flac`, and with the whole id where
 /// that is taken. The same recording has the same names each time; the date is local, as the people of the meeting saw
 /// it, and stands first, so that no title makes a hidden or a temporary name.
-pub(super) fn file_names(id: &str, details: &Details, ended: Timestamp, extension: &str) -> [String; 2] {
+pub(super) fn file_names(
+    id: &str,
+    details: &Details,
+    ended: Timestamp,
+    extension: &str,
+) -> [String; 2] {
     let began = details.date.unwrap_or(ended);
     let day = began.to_zoned(TimeZone::system()).strftime("%F").to_string();
     let title = file_title(details.title.as_deref().unwrap_or_default());
-    let id: String = id.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
+    let id: String =
+        id.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
     let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(SHORT).collect();
     let whole: String = id.chars().take(TITLE_CHARS_MAX).collect();
     [short, whole].map(|id| format!("{day} {title} {id}.{extension}"))
@@ -38,8 +44,11 @@ fn is_plain(character: char) -> bool {
 fn file_title(text: &str) -> String {
     // What is longer by far than any title is cut before it is looked at.
     let head: String = text.chars().take(10 * TITLE_CHARS_MAX).collect();
-    let forbidden = |character: char| matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\0');
-    let plain = text::strip_to_line(&head).replace(forbidden, "-").replace(text::is_unprintable, "");
+    let forbidden = |character: char| {
+        matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\0')
+    };
+    let plain =
+        text::strip_to_line(&head).replace(forbidden, "-").replace(text::is_unprintable, "");
     let mut title = String::new();
     for character in plain.chars().take(TITLE_CHARS_MAX) {
         if title.len() + character.len_utf8() > TITLE_BYTES_MAX {
@@ -68,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_title_names_the_file_and_none_is_none() {
-        assert_eq!(name(Some("Weekly sales: Q3/Q4?")), "2026-11-22 Weekly sales- Q3-Q4- 93ac7e2d.flac");
+        assert_eq!(
+            name(Some("Weekly sales: Q3/Q4?")),
+            "2026-11-22 Weekly sales- Q3-Q4- 93ac7e2d.flac"
+        );
         assert_eq!(name(None), "2026-11-22 meeting 93ac7e2d.flac");
         assert_eq!(name(Some("../../etc/passwd")), "2026-11-22 -..-etc-passwd 93ac7e2d.flac");
         assert_eq!(name(Some("a\u{202e}b\u{1b}[31m\r\nc")), "2026-11-22 ab[31m c 93ac7e2d.flac");

@@ -51,7 +51,10 @@ impl CopyPlace {
         }
         let no_name = || failed(target, "it names no file", "name a file that does not exist");
         let name = target.file_name().ok_or_else(no_name)?.to_owned();
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = target
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let fail = |(reason, hint): (String, String)| failed(target, reason, hint);
         let dir = Dir::open(parent).map_err(|error| fail(explain_unopened(parent, &error)))?;
         let draft = draft(parent).map_err(|error| fail(explain_denied(parent, &error)))?;
@@ -69,8 +72,11 @@ impl CopyPlace {
     /// Returns the error of bytes that could not be written there.
     #[must_use]
     pub(crate) fn unwritten(&self, error: &io::Error) -> StoreError {
-        let hint =
-            if is_full(error) { "free some space, or name a file on another disk" } else { "name a file elsewhere" };
+        let hint = if is_full(error) {
+            "free some space, or name a file on another disk"
+        } else {
+            "name a file elsewhere"
+        };
         failed(&self.target, error.to_string(), hint)
     }
 
@@ -89,15 +95,23 @@ impl CopyPlace {
         let bytes = file.metadata().map_err(|error| self.unwritten(&error))?.len();
         let from = self.draft.path().file_name().unwrap_or_default().to_owned();
         Effect::Backup.before();
-        self.dir.rename_new(&from, &self.dir, &self.name).map_err(|error| self.unwritten(&error))?;
+        self.dir
+            .rename_new(&from, &self.dir, &self.name)
+            .map_err(|error| self.unwritten(&error))?;
         self.dir.sync().map_err(|error| self.unwritten(&error))?;
         Effect::Backup.after();
-        let placed = self.dir.open_file(Path::new(&self.name)).map_err(|error| self.unwritten(&error))?;
-        let placed = Stamp::of(&placed).and_then(|placed| Ok((placed, Stamp::of(self.draft.as_file())?)));
+        let placed =
+            self.dir.open_file(Path::new(&self.name)).map_err(|error| self.unwritten(&error))?;
+        let placed =
+            Stamp::of(&placed).and_then(|placed| Ok((placed, Stamp::of(self.draft.as_file())?)));
         let (placed, written) = placed.map_err(|error| self.unwritten(&error))?;
         if placed.inode != written.inode {
             let reason = "another file was put in its place while it was written";
-            return Err(failed(target, reason, "name a file in a directory where nobody else can write"));
+            return Err(failed(
+                target,
+                reason,
+                "name a file in a directory where nobody else can write",
+            ));
         }
         let placed = placed.size;
         if placed != bytes {
@@ -124,7 +138,9 @@ impl Store {
             let place = CopyPlace::open(&target)?;
             // What fails here is the copy's disk most often, and nothing of the queue's.
             let cure = "free some space there, or name a file on another disk";
-            database.copy_to(place.draft.path()).map_err(|error| failed(&target, error.to_string(), cure))?;
+            database
+                .copy_to(place.draft.path())
+                .map_err(|error| failed(&target, error.to_string(), cure))?;
             place.place()
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
@@ -140,7 +156,9 @@ impl Store {
         let work = move || {
             let cure = "free some space there, or stop the daemon first: then the copy is made at its place alone";
             let aside = draft(&dir).map_err(|error| failed(&dir, error.to_string(), cure))?;
-            database.copy_to(aside.path()).map_err(|error| failed(&dir, error.to_string(), cure))?;
+            database
+                .copy_to(aside.path())
+                .map_err(|error| failed(&dir, error.to_string(), cure))?;
             Ok(aside)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
@@ -168,9 +186,13 @@ fn explain_denied(dir: &Path, error: &io::Error) -> (String, String) {
         let hint = format!("{}, or name a file elsewhere", setfacl_commands(dir).join("; "));
         return (format!("no permission to write in `{shown}`"), hint);
     }
-    let cause =
-        error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
-    (format!("nothing can be written in `{shown}`: {cause}"), "name a file in a directory that can be written".into())
+    let cause = error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
+    (
+        format!("nothing can be written in `{shown}`: {cause}"),
+        "name a file in a directory that can be written".into(),
+    )
 }
 
 /// Makes the file that a copy is written to, once those of copies that a crash has interrupted are
@@ -191,8 +213,10 @@ fn draft(parent: &Path) -> io::Result<NamedTempFile> {
     }
     // Without links in it: SQLite is told to follow none.
     let real = parent.canonicalize()?;
-    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(real)?;
-    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive) {
+    let draft =
+        tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(real)?;
+    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)
+    {
         tracing::trace!(%error, "this file system has no locks");
     }
     Ok(draft)
@@ -204,6 +228,7 @@ fn is_draft(name: &OsStr) -> bool {
 }
 
 fn is_abandoned(dir: &Dir, name: &OsStr) -> bool {
-    dir.open_file(Path::new(name))
-        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
+    dir.open_file(Path::new(name)).is_ok_and(|file| {
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
 }

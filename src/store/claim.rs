@@ -51,7 +51,8 @@ impl JobFilter {
 
     /// Returns the condition of its jobs, whose parameters begin with the number `first`.
     fn condition(&self, first: usize) -> String {
-        let numbers: Vec<String> = (first..first + self.sources().len()).map(|number| format!("?{number}")).collect();
+        let numbers: Vec<String> =
+            (first..first + self.sources().len()).map(|number| format!("?{number}")).collect();
         let negation = if matches!(self, Self::FromSource(_)) { "" } else { "NOT " };
         format!(
             "{negation}EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
@@ -102,7 +103,9 @@ impl ClaimRequest {
         let creates = self.stages.contains(&Stage::Create);
         let uploads = self.stages.contains(&Stage::Upload);
         let analyses = self.stages.contains(&Stage::Analyse);
-        let mut values = params![self.folder, is_backlog, after, until, except, creates, uploads, analyses].to_vec();
+        let mut values =
+            params![self.folder, is_backlog, after, until, except, creates, uploads, analyses]
+                .to_vec();
         values.extend(self.filter.sources().iter().map(IntoValue::value));
         tx.query_row(&sql, &values, |row| Ok((read_job(row)?, row.get("updated_ms")?)))
     }
@@ -114,13 +117,19 @@ impl Jobs<'_> {
     ///
     /// A job that was put back before the clock was set back does not wait for that time to come
     /// again: it is due.
-    pub async fn claim(self, request: ClaimRequest, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    pub async fn claim(
+        self,
+        request: ClaimRequest,
+        now: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
         self.0
             .write(Effect::Claim, move |tx| {
                 let now_ms = now.as_millisecond();
                 let past = (i64::MIN, now_ms);
                 let future = (now_ms, i64::MAX);
-                for (is_backlog, due) in [(false, past), (true, past), (false, future), (true, future)] {
+                for (is_backlog, due) in
+                    [(false, past), (true, past), (false, future), (true, future)]
+                {
                     if let Some((mut job, updated)) = request.find(tx, is_backlog, due)?
                         && (due == past || updated > now + AHEAD)
                     {
@@ -135,18 +144,27 @@ impl Jobs<'_> {
 
     /// Returns whether [`Self::claim`] would claim a job, but for one that a clock set back has put
     /// off.
-    pub async fn has_claimable(self, request: ClaimRequest, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn has_claimable(
+        self,
+        request: ClaimRequest,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.0
             .read(move |tx| {
                 let past = (i64::MIN, now.as_millisecond());
-                Ok(request.find(tx, false, past)?.is_some() || request.find(tx, true, past)?.is_some())
+                Ok(request.find(tx, false, past)?.is_some()
+                    || request.find(tx, true, past)?.is_some())
             })
             .await
     }
 
     /// Returns when the next job of `folder` becomes due after `now`, `None` when none waits for
     /// time to pass.
-    pub async fn next_due(self, folder: String, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn next_due(
+        self,
+        folder: String,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         self.0
             .read(move |tx| {
                 // One question for each value of `backlog`, so that the index answers it.
@@ -177,9 +195,17 @@ impl Jobs<'_> {
     /// of their work could not be recorded. `at_work` are the jobs that a worker has.
     ///
     /// Only jobs that began until `before` are meant: a job is at work a moment after it runs.
-    pub async fn recover(self, at_work: Vec<JobId>, before: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn recover(
+        self,
+        at_work: Vec<JobId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let is_any_running = self.0.read(move |tx| {
-            tx.exists("SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ?1 LIMIT 1", params![before])
+            tx.exists(
+                "SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ?1 LIMIT 1",
+                params![before],
+            )
         });
         if !is_any_running.await? {
             return Ok(0);

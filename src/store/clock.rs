@@ -42,7 +42,11 @@ impl Clock {
     /// them all.
     ///
     /// After a reboot a forward jump cannot be detected; a backward one leaves times in the future.
-    pub(super) fn follow(&self, database: &dyn Database, lead: SignedDuration) -> Result<(), StoreError> {
+    pub(super) fn follow(
+        &self,
+        database: &dyn Database,
+        lead: SignedDuration,
+    ) -> Result<(), StoreError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_some_and(|known| (lead - known).abs() < STEP_MIN) {
             return Ok(());
@@ -55,13 +59,19 @@ impl Clock {
         *known = Some(lead);
         if !step.is_zero() {
             let seconds = step.as_secs();
-            tracing::warn!("the clock was set by {seconds} s; what waits for a time waits no longer and no shorter");
+            tracing::warn!(
+                "the clock was set by {seconds} s; what waits for a time waits no longer and no shorter"
+            );
         }
         Ok(())
     }
 }
 
-fn follow(tx: &Transaction<'_>, boot: &str, lead: SignedDuration) -> Result<SignedDuration, StoreError> {
+fn follow(
+    tx: &Transaction<'_>,
+    boot: &str,
+    lead: SignedDuration,
+) -> Result<SignedDuration, StoreError> {
     let known = remembered(tx)?.filter(|(known, _)| known == boot).map(|(_, lead)| lead);
     let step = match known {
         Some(before) => lead - SignedDuration::from_millis(before),

@@ -41,11 +41,15 @@ impl Jobs<'_> {
                     State::Running { stage } => Ok(Err(refused(
                         id,
                         format!("is being worked on ({stage})"),
-                        format!("minuted status shows its progress; minuted cancel {id} gives it up"),
+                        format!(
+                            "minuted status shows its progress; minuted cancel {id} gives it up"
+                        ),
                     ))),
                     State::Waiting { on: Wait::Analysis, .. } => {
                         let why = "waits for the service, which is still working on it";
-                        let hint = format!("minuted job {id} shows since when; minuted cancel {id} gives it up");
+                        let hint = format!(
+                            "minuted job {id} shows since when; minuted cancel {id} gives it up"
+                        );
                         Ok(Err(refused(id, why.into(), hint)))
                     }
                     State::Skipped => Ok(Err(skipped(id))),
@@ -61,7 +65,11 @@ impl Jobs<'_> {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
                 let why = format!("is not finished: it is {}", job.state);
-                return Ok(Err(refused(id, why, format!("wait, or give it up first: minuted cancel {id}"))));
+                return Ok(Err(refused(
+                    id,
+                    why,
+                    format!("wait, or give it up first: minuted cancel {id}"),
+                )));
             }
             let latest: Option<JobId> = tx.find_value(
                 "SELECT id FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
@@ -133,16 +141,26 @@ impl Jobs<'_> {
         self.0
             .write(Effect::Reanalyse, move |tx| {
                 let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
-                let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording_id().is_some()) else {
+                let Some(mut plan) =
+                    job.plan.clone().filter(|_| job.remote.recording_id().is_some())
+                else {
                     let why = "has no recording at the service";
-                    return Ok(Err(refused(id, why.into(), format!("minuted redo {id} makes a new meeting"))));
+                    return Ok(Err(refused(
+                        id,
+                        why.into(),
+                        format!("minuted redo {id} makes a new meeting"),
+                    )));
                 };
                 if job.state != State::Done {
-                    let why = format!("is {}, and more analyses are asked of a job that is done", job.state);
+                    let why = format!(
+                        "is {}, and more analyses are asked of a job that is done",
+                        job.state
+                    );
                     return Ok(Err(refused(id, why, format!("minuted job {id}"))));
                 }
                 if is_deleted_remotely(tx, id)? {
-                    let why = "was deleted at the service after its notes were made (on_success_remote)";
+                    let why =
+                        "was deleted at the service after its notes were made (on_success_remote)";
                     return Ok(Err(refused(
                         id,
                         why.into(),
@@ -155,7 +173,10 @@ impl Jobs<'_> {
                     }
                 }
                 plan.silent = !mail;
-                tx.execute("UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1", params![id, to_json(&plan)])?;
+                tx.execute(
+                    "UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1",
+                    params![id, to_json(&plan)],
+                )?;
                 transition(tx, id, &job.state, &Event::Reopen { due: now }, now)?;
                 log(tx, id, Some(Stage::Analyse), EventKind::AnalysesRequested, None, now)?;
                 Ok(Ok("is analysed again; its notes are written again".to_owned()))
@@ -183,7 +204,8 @@ pub(super) fn next_generation(
     )?;
     let evident = find_evidence(tx, content, folder)?.map_or(0, |(key, _)| key.generation);
     let last = done.max(evident).max(beside);
-    last.checked_add(1).ok_or_else(|| StoreError::Generations { key: format!("{content}.{folder}.{last}") })
+    last.checked_add(1)
+        .ok_or_else(|| StoreError::Generations { key: format!("{content}.{folder}.{last}") })
 }
 
 /// Takes a recording in anew, as a generation of its own.
@@ -212,7 +234,10 @@ pub(super) fn resume(
     release: bool,
     now: Timestamp,
 ) -> Result<Stage, StoreError> {
-    tx.execute("UPDATE job SET attempts = 0, error = NULL, invalid_metadata = 0 WHERE id = ?1", params![id])?;
+    tx.execute(
+        "UPDATE job SET attempts = 0, error = NULL, invalid_metadata = 0 WHERE id = ?1",
+        params![id],
+    )?;
     reopen(tx, id, release, now)?;
     let from = match state.stage() {
         Some(stage) => stage,
@@ -236,14 +261,19 @@ fn resume_stage(tx: &Transaction<'_>, id: JobId) -> Result<Stage, StoreError> {
 
 /// Returns whether the results of a job that its plan wants are there, and go somewhere.
 fn has_all_results(tx: &Transaction<'_>, job: &Job) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM delivery WHERE job_id = ?1 AND version = ?2 AND kind IN ('notes', 'mail')";
+    let sql =
+        "SELECT 1 FROM delivery WHERE job_id = ?1 AND version = ?2 AND kind IN ('notes', 'mail')";
     let wanted: &[Analysis] = job.plan.as_ref().map_or(&[], |plan| &plan.analyses);
     Ok(tx.exists(sql, params![job.id, job.version])? && has_reports(tx, job.id, wanted)?)
 }
 
 /// Lets the mails of a job that was adopted go out after all, and those that were withheld if they
 /// are allowed by now.
-fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Result<String, CommandError>, StoreError> {
+fn release_mails(
+    tx: &Transaction<'_>,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Result<String, CommandError>, StoreError> {
     let held = release_held(tx, job.id, now)?;
     let withheld = release_withheld(tx, job.id, now)?;
     let message = match (held, withheld) {
@@ -255,9 +285,14 @@ fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resu
             }));
         }
         (held, 0) => format!("sends {held} held mails"),
-        (0, withheld) => format!("sends what `email.allow` permits now of {}", count_mails(withheld)),
+        (0, withheld) => {
+            format!("sends what `email.allow` permits now of {}", count_mails(withheld))
+        }
         (held, withheld) => {
-            format!("sends {held} held mails, and of {} what `email.allow` permits now", count_mails(withheld))
+            format!(
+                "sends {held} held mails, and of {} what `email.allow` permits now",
+                count_mails(withheld)
+            )
         }
     };
     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?1", params![job.id])?;
@@ -277,7 +312,11 @@ fn alternative(state: &State, id: JobId) -> Option<String> {
     match state {
         State::Done => Some(format!("minuted redo {id} makes a new meeting and new notes")),
         State::Cancelled => Some(format!("minuted retry {id} takes it up again")),
-        State::Skipped | State::Failed | State::Ready { .. } | State::Running { .. } | State::Waiting { .. } => None,
+        State::Skipped
+        | State::Failed
+        | State::Ready { .. }
+        | State::Running { .. }
+        | State::Waiting { .. } => None,
     }
 }
 

@@ -68,6 +68,10 @@ fn read_times(
 }
 
 /// A file that was looked into to its end, or is gone, is charged with nothing any more.
-pub(super) fn clear_crashes(tx: &Transaction<'_>, folder: &str, path: &Path) -> Result<(), StoreError> {
+pub(super) fn clear_crashes(
+    tx: &Transaction<'_>,
+    folder: &str,
+    path: &Path,
+) -> Result<(), StoreError> {
     tx.execute("DELETE FROM crash WHERE folder = ?1 AND path = ?2", params![folder, path]).map(drop)
 }

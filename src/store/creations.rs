@@ -42,7 +42,10 @@ impl Creations {
 
     /// The number in the file; 0 where it is missing or holds none: it proves nothing then.
     fn read(&self) -> u64 {
-        std::fs::read_to_string(&self.path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+        std::fs::read_to_string(&self.path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or_default()
     }
 }
 
@@ -67,7 +70,8 @@ impl Maintenance<'_> {
         let path = self.0.creations.path.clone();
         let write = move |path: &Path| -> io::Result<()> {
             let is_new = !path.exists();
-            let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            let file =
+                File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
             Effect::CountCreation.before();
             file.write_all_at(format!("{count:0DIGITS$}\n").as_bytes(), 0)?;
             file.sync_data()?;

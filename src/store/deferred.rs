@@ -44,7 +44,11 @@ impl Jobs<'_> {
     }
 
     /// Makes the jobs of these folders that were put off due now; returns how many.
-    pub async fn wake_folders(self, folders: Vec<String>, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn wake_folders(
+        self,
+        folders: Vec<String>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         self.write_woken(move |tx| {
             let mut woken = 0;
             for folder in &folders {
@@ -81,8 +85,11 @@ impl Jobs<'_> {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write_woken(move |tx| {
-            let sql = format!("UPDATE job SET due_ms = ?1 WHERE {AWAITS_METADATA} AND (?2 IS NULL OR id = ?2)");
-            let which = jobs.map_or_else(|| vec![None], |jobs| jobs.into_iter().map(Some).collect());
+            let sql = format!(
+                "UPDATE job SET due_ms = ?1 WHERE {AWAITS_METADATA} AND (?2 IS NULL OR id = ?2)"
+            );
+            let which =
+                jobs.map_or_else(|| vec![None], |jobs| jobs.into_iter().map(Some).collect());
             let mut woken = 0;
             for id in which {
                 woken += tx.execute(&sql, params![now, id])?;

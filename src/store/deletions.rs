@@ -95,7 +95,11 @@ pub struct FetchedView {
 impl Sources<'_> {
     /// Returns copies that may be deleted now: their recording's notes are done and delivered,
     /// nothing of it failed, waits, or is being done anew.
-    pub async fn list_deletable(self, source: &str, now: Timestamp) -> Result<Vec<Deletable>, StoreError> {
+    pub async fn list_deletable(
+        self,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Deletable>, StoreError> {
         let source = source.to_owned();
         self.0
             .read(move |tx| {
@@ -138,7 +142,12 @@ impl Sources<'_> {
     }
 
     /// Records that the vendor is about to be asked to delete its copy.
-    pub async fn intend_deletion(self, source: &str, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn intend_deletion(
+        self,
+        source: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let source = source.to_owned();
         let id = id.to_owned();
         self.0

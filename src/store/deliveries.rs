@@ -159,7 +159,12 @@ pub struct Written {
 
 impl Deliveries<'_> {
     /// Returns up to `limit` deliveries of a lane that are due.
-    pub async fn list_due(self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    pub async fn list_due(
+        self,
+        lane: Lane,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
         self.0
             .read(move |tx| {
                 let condition = lane.condition();
@@ -172,7 +177,11 @@ impl Deliveries<'_> {
 
     /// Returns when the next delivery becomes due after `now`.
     pub async fn next_due(self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.0.read(move |tx| tx.query_value("SELECT min(due_ms) FROM delivery WHERE due_ms > ?1", params![now])).await
+        self.0
+            .read(move |tx| {
+                tx.query_value("SELECT min(due_ms) FROM delivery WHERE due_ms > ?1", params![now])
+            })
+            .await
     }
 
     /// Returns when a delivery that failed is tried again: the next mail, or the next file of a
@@ -205,7 +214,12 @@ impl Deliveries<'_> {
     }
 
     /// Makes the deliveries of a lane that were put off due now: those of a folder, or all.
-    pub async fn wake(self, lane: Lane, folder: Option<String>, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn wake(
+        self,
+        lane: Lane,
+        folder: Option<String>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         self.0
             .write(Effect::WakeDeliveries, move |tx| {
                 let sql = format!(
@@ -253,7 +267,12 @@ pub(super) fn update_one(
 
 /// Makes the deliveries of a job due again that were not made. Failure files and the endings are
 /// recorded again when it is time for them. Held mails stay held unless `release`.
-pub(super) fn reopen(tx: &Transaction<'_>, id: JobId, release: bool, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn reopen(
+    tx: &Transaction<'_>,
+    id: JobId,
+    release: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE delivery SET state = 'cancelled', due_ms = NULL WHERE job_id = ?1 AND state IN ('due', 'failed') \
          AND kind IN ('failure', 'dispose', 'remote')",
@@ -275,14 +294,22 @@ pub(super) fn give_up(tx: &Transaction<'_>, id: JobId) -> Result<(), StoreError>
 }
 
 /// Makes the held mails of a job due; returns how many.
-pub(super) fn release_held(tx: &Transaction<'_>, id: JobId, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn release_held(
+    tx: &Transaction<'_>,
+    id: JobId,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery SET state = 'due', due_ms = ?2 WHERE job_id = ?1 AND state = 'held'";
     tx.execute(sql, params![id, now])
 }
 
 /// Makes the withheld mails of the latest notes of a job due; returns how many. An older one would
 /// be a second mail to the same person.
-pub(super) fn release_withheld(tx: &Transaction<'_>, id: JobId, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn release_withheld(
+    tx: &Transaction<'_>,
+    id: JobId,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     tx.execute(
         "UPDATE delivery SET state = 'due', due_ms = ?2, error = NULL WHERE job_id = ?1 AND state = 'withheld' \
          AND NOT EXISTS (SELECT 1 FROM delivery AS later WHERE later.job_id = delivery.job_id \
@@ -294,13 +321,18 @@ pub(super) fn release_withheld(tx: &Transaction<'_>, id: JobId, now: Timestamp) 
 /// Returns whether the notes of a job lie in a file or were mailed to anyone: else nothing that
 /// they were made of may go.
 pub(super) fn is_delivered(tx: &Transaction<'_>, id: JobId) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM delivery WHERE job_id = ?1 AND kind IN ('notes', 'mail') AND state = 'done'";
+    let sql =
+        "SELECT 1 FROM delivery WHERE job_id = ?1 AND kind IN ('notes', 'mail') AND state = 'done'";
     tx.exists(sql, params![id])
 }
 
 /// Returns whether a delivery of this kind was recorded for the current version of a job, and not
 /// given up.
-pub(super) fn is_begun(tx: &Transaction<'_>, job: &Job, kind: DeliveryKind) -> Result<bool, StoreError> {
+pub(super) fn is_begun(
+    tx: &Transaction<'_>,
+    job: &Job,
+    kind: DeliveryKind,
+) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM delivery WHERE job_id = ?1 AND version = ?2 AND kind = ?3 AND state <> 'cancelled'";
     tx.exists(sql, params![job.id, job.version, kind])
 }
@@ -328,7 +360,12 @@ pub(super) fn insert_deliveries(
          UNION ALL SELECT 1 FROM evidence WHERE key = ?2";
     let may_lie_there = tx.exists(sql, params![id, job.key.to_string()])?;
     if may_lie_there && !deliveries.iter().any(|delivery| delivery.kind == DeliveryKind::Failure) {
-        insert_one(tx, &job, &NewDelivery { kind: DeliveryKind::Clear, target: String::new(), held: false }, now)?;
+        insert_one(
+            tx,
+            &job,
+            &NewDelivery { kind: DeliveryKind::Clear, target: String::new(), held: false },
+            now,
+        )?;
     }
     Ok(())
 }

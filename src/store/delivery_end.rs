@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Deliveries, Delivery, DeliveryKind, DeliveryState, Endings, JobId, NewDelivery, StoreError, Written,
+    Deliveries, Delivery, DeliveryKind, DeliveryState, Endings, JobId, NewDelivery, StoreError,
+    Written,
     deliveries::{insert_one, is_begun, is_delivered, update_one},
     finished::finish,
     history::log,
@@ -31,7 +32,8 @@ impl Deliveries<'_> {
         endings: Endings,
         now: Timestamp,
     ) -> Result<Option<State>, StoreError> {
-        let kept = (delivery.kind == DeliveryKind::Remote && endings.remote.is_none()).then_some(KEPT);
+        let kept =
+            (delivery.kind == DeliveryKind::Remote && endings.remote.is_none()).then_some(KEPT);
         self.end_delivery(delivery, DeliveryEnd::Done { written, kept }, endings, now).await
     }
 
@@ -45,7 +47,13 @@ impl Deliveries<'_> {
         endings: Endings,
         now: Timestamp,
     ) -> Result<Option<State>, StoreError> {
-        self.end_delivery(delivery, DeliveryEnd::Withheld { reason: reason.to_owned() }, endings, now).await
+        self.end_delivery(
+            delivery,
+            DeliveryEnd::Withheld { reason: reason.to_owned() },
+            endings,
+            now,
+        )
+        .await
     }
 
     async fn end_delivery(
@@ -126,7 +134,12 @@ impl Deliveries<'_> {
     }
 
     /// Advances a job that is in `deliver` and has no due delivery.
-    pub async fn settle_job(self, id: JobId, endings: Endings, now: Timestamp) -> Result<Option<State>, StoreError> {
+    pub async fn settle_job(
+        self,
+        id: JobId,
+        endings: Endings,
+        now: Timestamp,
+    ) -> Result<Option<State>, StoreError> {
         self.0.write(Effect::Settle, move |tx| settle(tx, id, endings, now)).await
     }
 
@@ -208,7 +221,12 @@ enum DeliveryEnd {
 
 impl DeliveryEnd {
     /// Records the end in the ledger and in the history of the job.
-    fn record(&self, tx: &Transaction<'_>, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+    fn record(
+        &self,
+        tx: &Transaction<'_>,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         match self {
             Self::Done { written, kept } => record_done(tx, delivery, written.as_ref(), *kept, now),
             Self::Withheld { reason } => record_withheld(tx, delivery, reason, now),
@@ -230,13 +248,20 @@ fn record_done(
          WHERE id = ?1 AND state IN ('due', 'cancelled')";
     update_one(tx, delivery, sql, params![delivery.id, kept, base, path, digest])?;
     let (kind, detail) = match kept {
-        Some(kept) => (EventKind::RemoteCopyKept, format!("{} at the service: {kept}", delivery.target)),
+        Some(kept) => {
+            (EventKind::RemoteCopyKept, format!("{} at the service: {kept}", delivery.target))
+        }
         None => (EventKind::DeliveryMade, format!("{} {}", delivery.kind, delivery.target)),
     };
     log(tx, delivery.job, Some(Stage::Deliver), kind.with_detail(detail.trim_end()), None, now)
 }
 
-fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+fn record_withheld(
+    tx: &Transaction<'_>,
+    delivery: &Delivery,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let sql = "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'";
     update_one(tx, delivery, sql, params![delivery.id, reason])?;
     let which = format!("{} {}", delivery.kind, delivery.target);

@@ -32,7 +32,9 @@ pub enum StoreError {
         hint: Option<String>,
     },
     /// A recording has a job of the last generation that can be counted; nothing was written.
-    #[error("the recording cannot be redone: `{key}` is of the last generation that can be counted")]
+    #[error(
+        "the recording cannot be redone: `{key}` is of the last generation that can be counted"
+    )]
     Generations {
         /// The key of that job.
         key: String,
@@ -122,7 +124,11 @@ impl StoreError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Disk(_) | Self::Lost { .. } | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
+            Self::Disk(_)
+            | Self::Lost { .. }
+            | Self::Closed
+            | Self::Sql(_)
+            | Self::Corrupt { .. } => true,
             Self::Open { .. }
             | Self::Copy { .. }
             | Self::Generations { .. }

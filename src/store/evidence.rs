@@ -24,7 +24,11 @@ pub struct FoundNotes {
 
 impl Maintenance<'_> {
     /// Records the keys that a walk of the service's list has found, with their meetings.
-    pub async fn take_markers(self, service: &str, markers: Vec<(Key, String)>) -> Result<(), StoreError> {
+    pub async fn take_markers(
+        self,
+        service: &str,
+        markers: Vec<(Key, String)>,
+    ) -> Result<(), StoreError> {
         let service = service.to_owned();
         self.0
             .write(Effect::TakeMarkers, move |tx| {
@@ -63,7 +67,11 @@ impl Maintenance<'_> {
     }
 
     /// Returns the meeting that a walk of `service`'s list found for `key`.
-    pub async fn find_meeting(self, key: &Key, service: &str) -> Result<Option<String>, StoreError> {
+    pub async fn find_meeting(
+        self,
+        key: &Key,
+        service: &str,
+    ) -> Result<Option<String>, StoreError> {
         let key = key.to_string();
         let service = service.to_owned();
         self.0
@@ -102,6 +110,8 @@ pub(super) fn find_notes_of_sound(
     folder: &str,
 ) -> Result<Option<String>, StoreError> {
     let sql = "SELECT key, notes FROM evidence WHERE sound = ?1 AND notes IS NOT NULL ORDER BY key";
-    let notes = tx.query_rows(sql, params![sound], |row| Ok((row.get::<Key>("key")?, row.get::<String>("notes")?)))?;
+    let notes = tx.query_rows(sql, params![sound], |row| {
+        Ok((row.get::<Key>("key")?, row.get::<String>("notes")?))
+    })?;
     Ok(notes.into_iter().find(|(key, _)| key.folder == folder).map(|(_, notes)| notes))
 }

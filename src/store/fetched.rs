@@ -107,7 +107,11 @@ pub enum Later {
 
 impl Sources<'_> {
     /// Returns the state of a source, and whether it is new: then it is recorded now.
-    pub async fn find_or_add(self, name: &str, now: Timestamp) -> Result<(SourceState, bool), StoreError> {
+    pub async fn find_or_add(
+        self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(SourceState, bool), StoreError> {
         let source = name.to_owned();
         let known = self.0.read(move |tx| {
             let sql = "SELECT met_ms, walked_ms, floor_ms FROM source WHERE name = ?1";
@@ -119,7 +123,10 @@ impl Sources<'_> {
         let source = name.to_owned();
         self.0
             .write(Effect::MeetSource, move |tx| {
-                tx.execute("INSERT INTO source (name, met_ms) VALUES (?1, ?2)", params![source, now])?;
+                tx.execute(
+                    "INSERT INTO source (name, met_ms) VALUES (?1, ?2)",
+                    params![source, now],
+                )?;
                 Ok((SourceState { met: now, walked: None }, true))
             })
             .await
@@ -127,7 +134,12 @@ impl Sources<'_> {
 
     /// Records that the list of a source was read to its end: the walk began at `began` and listed
     /// what ended since `floor`.
-    pub async fn record_walk(self, source: &str, began: Timestamp, floor: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_walk(
+        self,
+        source: &str,
+        began: Timestamp,
+        floor: Timestamp,
+    ) -> Result<(), StoreError> {
         let source = source.to_owned();
         self.0
             .write(Effect::WalkSource, move |tx| {
@@ -149,7 +161,10 @@ impl Sources<'_> {
         let unknown = self.0.read(move |tx| {
             let mut unknown = Vec::new();
             for (id, ended) in found {
-                if !tx.exists("SELECT 1 FROM fetched WHERE source = ?1 AND remote_id = ?2", params![name, id])? {
+                if !tx.exists(
+                    "SELECT 1 FROM fetched WHERE source = ?1 AND remote_id = ?2",
+                    params![name, id],
+                )? {
                     unknown.push((id, ended));
                 }
             }
@@ -175,7 +190,12 @@ impl Sources<'_> {
     /// not listed. One that was placed and whose content the folder does not know is wanted again.
     ///
     /// Returns where it lies when there is nothing to fetch.
-    pub async fn request(self, source: &str, id: &str, now: Timestamp) -> Result<Option<FetchedFile>, StoreError> {
+    pub async fn request(
+        self,
+        source: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<FetchedFile>, StoreError> {
         let source = source.to_owned();
         let id = id.to_owned();
         self.0
@@ -203,7 +223,12 @@ impl Sources<'_> {
 
     /// Lets recordings that are not there yet be looked at now; returns those of `ids` that are not
     /// known at all.
-    pub async fn hasten(self, source: &str, ids: Vec<String>, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    pub async fn hasten(
+        self,
+        source: &str,
+        ids: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
         let name = source.to_owned();
         let (unknown, late) = self
             .0
@@ -257,14 +282,19 @@ impl Sources<'_> {
         let id = id.to_owned();
         self.0
             .read(move |tx| {
-                let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
+                let sql =
+                    format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
                 tx.query_row(&sql, params![source, id], read_fetching)
             })
             .await
     }
 
     /// Returns when the next recording of a source is due after `now`.
-    pub async fn next_due(self, source: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn next_due(
+        self,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let source = source.to_owned();
         self.0
             .read(move |tx| {
@@ -304,7 +334,9 @@ impl Sources<'_> {
         let source = source.to_owned();
         self.0
             .read(move |tx| {
-                let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND state = 'placing'");
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND state = 'placing'"
+                );
                 tx.query_rows(&sql, params![source], read_fetching)
             })
             .await
@@ -402,7 +434,12 @@ impl Sources<'_> {
     }
 
     /// Records that a file has its name.
-    pub async fn record_placed(self, source: &str, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_placed(
+        self,
+        source: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let source = source.to_owned();
         let id = id.to_owned();
         self.0
@@ -442,9 +479,12 @@ fn read_fetching(row: &Row<'_>) -> Result<Fetching, StoreError> {
     let folder: Option<String> = row.get("folder")?;
     let placing = match folder {
         None => None,
-        Some(folder) => {
-            Some(FetchedFile { folder, path: row.get("path")?, content: row.get("content")?, size: row.get("size")? })
-        }
+        Some(folder) => Some(FetchedFile {
+            folder,
+            path: row.get("path")?,
+            content: row.get("content")?,
+            size: row.get("size")?,
+        }),
     };
     Ok(Fetching {
         id: row.get("remote_id")?,
@@ -493,7 +533,12 @@ mod tests {
 
     fn intent(bytes: &[u8]) -> Intent {
         let content = Content::from_hash(&blake3::hash(bytes));
-        let file = FetchedFile { folder: "sales".into(), path: "a.flac".into(), content, size: bytes.len() as u64 };
+        let file = FetchedFile {
+            folder: "sales".into(),
+            path: "a.flac".into(),
+            content,
+            size: bytes.len() as u64,
+        };
         let details = Details { title: Some("Weekly".into()), ..Details::default() };
         Intent { file, details, ended: None, reuse: false }
     }
@@ -511,11 +556,20 @@ mod tests {
             "each source has its own"
         );
         assert_eq!(
-            queue.sources().intend_place("calls", "a", intent(b"a"), at(12)).await.expect("written"),
+            queue
+                .sources()
+                .intend_place("calls", "a", intent(b"a"), at(12))
+                .await
+                .expect("written"),
             Placing::Go
         );
         let key = Key { content: intent(b"a").file.content, folder: "sales".into(), generation: 1 };
-        let details = queue.sources().find_details(&key).await.expect("read").expect("there before the file is");
+        let details = queue
+            .sources()
+            .find_details(&key)
+            .await
+            .expect("read")
+            .expect("there before the file is");
         assert_eq!((details.0.as_str(), details.1.title.as_deref()), ("calls", Some("Weekly")));
         assert_eq!(queue.sources().list_placing("calls").await.expect("read").len(), 1);
         queue.sources().record_placed("calls", "a", at(13)).await.expect("written");
@@ -534,7 +588,13 @@ mod tests {
             "a person may want it again"
         );
         assert_eq!(
-            queue.sources().next("calls", at(1000)).await.expect("read").map(|row| row.id).as_deref(),
+            queue
+                .sources()
+                .next("calls", at(1000))
+                .await
+                .expect("read")
+                .map(|row| row.id)
+                .as_deref(),
             Some("b")
         );
     }
@@ -545,14 +605,25 @@ mod tests {
         let queue = Store::open(dir.path()).expect("opened");
         let found = ["a", "b"].map(|id| (id.to_owned(), at(0))).to_vec();
         queue.sources().add_found("calls", found, at(0)).await.expect("written");
-        queue.sources().retry_later("calls", "a", at(500), Later::Uncounted(None), at(1)).await.expect("written");
+        queue
+            .sources()
+            .retry_later("calls", "a", at(500), Later::Uncounted(None), at(1))
+            .await
+            .expect("written");
         let failed = Later::Counted { error: "cut".into(), notice: None };
         queue.sources().retry_later("calls", "b", at(500), failed, at(1)).await.expect("written");
         let ids = ["a", "b", "c"].map(str::to_owned).to_vec();
         assert_eq!(queue.sources().hasten("calls", ids, at(2)).await.expect("written"), ["c"]);
-        assert_eq!(queue.sources().next("calls", at(3)).await.expect("read").map(|row| row.id).as_deref(), Some("a"));
+        assert_eq!(
+            queue.sources().next("calls", at(3)).await.expect("read").map(|row| row.id).as_deref(),
+            Some("a")
+        );
         queue.sources().intend_place("calls", "a", intent(b"a"), at(4)).await.expect("written");
-        assert_eq!(queue.sources().next("calls", at(400)).await.expect("read"), None, "it failed, and waits its time");
+        assert_eq!(
+            queue.sources().next("calls", at(400)).await.expect("read"),
+            None,
+            "it failed, and waits its time"
+        );
     }
 
     #[tokio::test]
@@ -565,17 +636,28 @@ mod tests {
         );
         queue.sources().record_walk("calls", at(60), at(0)).await.expect("written");
         let known = SourceState { met: at(0), walked: Some((at(60), at(0))) };
-        assert_eq!(queue.sources().find_or_add("calls", at(99)).await.expect("known"), (known, false));
+        assert_eq!(
+            queue.sources().find_or_add("calls", at(99)).await.expect("known"),
+            (known, false)
+        );
     }
 
     #[tokio::test]
     async fn deletions_are_counted_by_what_was_asked_for_and_nothing_is_deleted_before_its_notes() {
         let dir = tempfile::tempdir().expect("a directory");
         let queue = Store::open(dir.path()).expect("opened");
-        queue.sources().add_found("calls", vec![("a".to_owned(), at(0))], at(0)).await.expect("written");
+        queue
+            .sources()
+            .add_found("calls", vec![("a".to_owned(), at(0))], at(0))
+            .await
+            .expect("written");
         queue.sources().intend_place("calls", "a", intent(b"a"), at(1)).await.expect("written");
         queue.sources().record_placed("calls", "a", at(2)).await.expect("written");
-        assert_eq!(queue.sources().list_deletable("calls", at(9)).await.expect("read"), Vec::new(), "no notes");
+        assert_eq!(
+            queue.sources().list_deletable("calls", at(9)).await.expect("read"),
+            Vec::new(),
+            "no notes"
+        );
         queue.sources().intend_deletion("calls", "a", at(10)).await.expect("written");
         let asked = |now| queue.sources().list_deletions("calls", Duration::from_secs(60), now);
         assert_eq!(asked(at(11)).await.expect("read"), [at(10)]);

@@ -38,6 +38,7 @@ pub(super) fn sound_finished_at(
     sound: &Sound,
     folder: &str,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT at_ms FROM finished WHERE sound = ?1 AND folder = ?2 ORDER BY at_ms DESC LIMIT 1";
+    let sql =
+        "SELECT at_ms FROM finished WHERE sound = ?1 AND folder = ?2 ORDER BY at_ms DESC LIMIT 1";
     tx.find_value(sql, params![sound, folder])
 }

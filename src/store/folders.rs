@@ -10,8 +10,8 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Folders, Lane, StoreError, history::log, jobs::read_id_and_state, meta, row::to_json, sql::params,
-    transition::transition,
+    Folders, Lane, StoreError, history::log, jobs::read_id_and_state, meta, row::to_json,
+    sql::params, transition::transition,
 };
 use crate::{
     beneath::Place,
@@ -28,7 +28,12 @@ impl Folders<'_> {
     ///
     /// Only those that have waited since before `before`, so that a file which stays unreadable
     /// costs little.
-    pub async fn wake_files(self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn wake_files(
+        self,
+        folder: &str,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let folder = folder.to_owned();
         self.0
             .write(Effect::WakeFiles, move |tx| {
@@ -51,13 +56,19 @@ impl Folders<'_> {
     /// Lets everything in `folder` try again that could not be read or written: the folder is back.
     /// Returns how many.
     pub async fn wake(self, folder: &str, now: Timestamp) -> Result<usize, StoreError> {
-        let deliveries = self.0.deliveries().wake(Lane::Files, Some(folder.to_owned()), now).await?;
+        let deliveries =
+            self.0.deliveries().wake(Lane::Files, Some(folder.to_owned()), now).await?;
         Ok(deliveries + self.wake_files(folder, now, now).await?)
     }
 
     /// Cancels the jobs whose file has been gone from a folder since before `before`. Returns how
     /// many.
-    pub async fn cancel_lost(self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn cancel_lost(
+        self,
+        folder: &str,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let folder = folder.to_owned();
         self.0
             .write(Effect::CancelLost, move |tx| {
@@ -84,7 +95,8 @@ impl Folders<'_> {
         self.0
             .read(move |tx| {
                 let text = meta::recall(tx, &name)?;
-                let paths: Vec<Vec<u8>> = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                let paths: Vec<Vec<u8>> =
+                    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 Ok(paths.into_iter().map(|path| OsString::from_vec(path).into()).collect())
             })
             .await
@@ -99,7 +111,12 @@ impl Folders<'_> {
 
     /// Keeps the configuration of folders that leave it while jobs of theirs are under way, and
     /// forgets those that came back or have nothing left to do. `left` and `here` are ids.
-    pub async fn keep_former(self, left: Vec<String>, here: Vec<String>, config: String) -> Result<(), StoreError> {
+    pub async fn keep_former(
+        self,
+        left: Vec<String>,
+        here: Vec<String>,
+        config: String,
+    ) -> Result<(), StoreError> {
         self.0
             .write(Effect::KeepFormer, move |tx| {
                 for id in left {
@@ -140,13 +157,19 @@ impl Folders<'_> {
         self.0
             .read(move |tx| {
                 let sql = "SELECT device, met_ms FROM folder WHERE id = ?1";
-                let read = tx.query_row(sql, params![folder], |row| Ok((row.get("device")?, row.get("met_ms")?)))?;
+                let read = tx.query_row(sql, params![folder], |row| {
+                    Ok((row.get("device")?, row.get("met_ms")?))
+                })?;
                 let Some((device, met)) = read else { return Ok(None) };
                 let spot = meta::recall(tx, &root_of(&folder))?;
                 // An older minuted remembered no more than the device.
-                let spot = spot.and_then(|text| serde_json::from_str(&text).ok()).map(|(inode, is_mount, path)| {
-                    DirectoryIdentity { inode, is_mount, path: OsString::from_vec(path).into() }
-                });
+                let spot = spot.and_then(|text| serde_json::from_str(&text).ok()).map(
+                    |(inode, is_mount, path)| DirectoryIdentity {
+                        inode,
+                        is_mount,
+                        path: OsString::from_vec(path).into(),
+                    },
+                );
                 Ok(Some(FolderRoot { device, met, spot }))
             })
             .await
@@ -199,7 +222,11 @@ impl FolderRoot {
     #[must_use]
     pub fn new(place: Place, path: &Path, met: Timestamp) -> Self {
         let Place { device, inode, is_mount } = place;
-        Self { device, met, spot: Some(DirectoryIdentity { inode, is_mount, path: path.to_owned() }) }
+        Self {
+            device,
+            met,
+            spot: Some(DirectoryIdentity { inode, is_mount, path: path.to_owned() }),
+        }
     }
 
     /// Returns whether something else lies there than was met, as far as its numbers tell: a mount
@@ -212,7 +239,9 @@ impl FolderRoot {
     pub fn is_elsewhere(&self, now: Place) -> bool {
         let other_device = self.device != now.device;
         match &self.spot {
-            Some(spot) if spot.inode == now.inode => other_device && (spot.is_mount || now.is_mount),
+            Some(spot) if spot.inode == now.inode => {
+                other_device && (spot.is_mount || now.is_mount)
+            }
             Some(spot) => other_device || spot.is_mount,
             None => other_device,
         }

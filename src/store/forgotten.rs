@@ -23,7 +23,11 @@ pub struct Forgotten {
 
 impl Jobs<'_> {
     /// Returns the traces of a file whose job is forgotten; `None` for any other.
-    pub async fn find_forgotten(self, folder: &str, path: PathBuf) -> Result<Option<Forgotten>, StoreError> {
+    pub async fn find_forgotten(
+        self,
+        folder: &str,
+        path: PathBuf,
+    ) -> Result<Option<Forgotten>, StoreError> {
         let folder = folder.to_owned();
         self.0
             .read(move |tx| {

@@ -87,7 +87,12 @@ impl Holds<'_> {
 
     /// Records that nothing holds this any more for one of `reasons`. Returns whether something
     /// had.
-    pub async fn release(self, scope: Scope, name: &str, reasons: &[HoldReason]) -> Result<bool, StoreError> {
+    pub async fn release(
+        self,
+        scope: Scope,
+        name: &str,
+        reasons: &[HoldReason],
+    ) -> Result<bool, StoreError> {
         let name = name.to_owned();
         let reasons = reasons.to_vec();
         self.0
@@ -151,10 +156,14 @@ impl Holds<'_> {
     }
 
     /// Returns up to `limit` notices that were not mailed yet, and when the last mail went out.
-    pub async fn list_unsent_notices(self, limit: usize) -> Result<(Vec<Notice>, Option<Timestamp>), StoreError> {
+    pub async fn list_unsent_notices(
+        self,
+        limit: usize,
+    ) -> Result<(Vec<Notice>, Option<Timestamp>), StoreError> {
         self.0
             .read(move |tx| {
-                let sql = "SELECT id, at_ms, text FROM notice WHERE sent_ms IS NULL ORDER BY id LIMIT ?1";
+                let sql =
+                    "SELECT id, at_ms, text FROM notice WHERE sent_ms IS NULL ORDER BY id LIMIT ?1";
                 let notices = tx.query_rows(sql, params![limit], |row| {
                     Ok(Notice { id: row.get("id")?, at: row.get("at_ms")?, text: row.get("text")? })
                 })?;
@@ -176,6 +185,10 @@ impl Holds<'_> {
 }
 
 /// Records a notice, which is mailed to the operator later.
-pub(super) fn insert_notice(tx: &Transaction<'_>, text: &str, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn insert_notice(
+    tx: &Transaction<'_>,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute("INSERT INTO notice (at_ms, text) VALUES (?1, ?2)", params![now, text]).map(drop)
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    DeliveryKind, FileVerdict, Files, JobId, NewDelivery, Settled, Sighting, SkipReason, StoreError, Unplayable,
+    DeliveryKind, FileVerdict, Files, JobId, NewDelivery, Settled, Sighting, SkipReason,
+    StoreError, Unplayable,
     command::resume,
     crash::{CRASHES_MAX, clear_crashes},
     deliveries::insert_deliveries,
@@ -39,7 +40,12 @@ pub struct Taken {
 impl Files<'_> {
     /// Records that a complete scan did not find these files: jobs that still need theirs wait for
     /// it, or take a copy of the same content that lies elsewhere in the folder.
-    pub async fn record_missing(self, folder: &str, paths: Vec<PathBuf>, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_missing(
+        self,
+        folder: &str,
+        paths: Vec<PathBuf>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let folder = folder.to_owned();
         self.0
             .write(Effect::Gone, move |tx| {
@@ -66,14 +72,22 @@ impl Files<'_> {
                 let mut taken = Vec::with_capacity(settled.len());
                 for recording in &settled {
                     let job = match (&recording.content, recording.unplayable) {
-                        (Some(content), Some(Unplayable::NoSound)) => take_soundless(tx, recording, content, now)?,
-                        (Some(content), Some(Unplayable::Crashes) | None) => take_content(tx, recording, content, now)?,
+                        (Some(content), Some(Unplayable::NoSound)) => {
+                            take_soundless(tx, recording, content, now)?
+                        }
+                        (Some(content), Some(Unplayable::Crashes) | None) => {
+                            take_content(tx, recording, content, now)?
+                        }
                         (content, Some(Unplayable::Beyond(bound))) => {
                             take_beyond(tx, recording, content.as_ref(), bound, now)?
                         }
-                        (None, _) => {
-                            record_skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?
-                        }
+                        (None, _) => record_skip(
+                            tx,
+                            recording,
+                            None,
+                            &SkipReason::Unsupported(unsupported.clone()),
+                            now,
+                        )?,
                     };
                     let sighting = Sighting {
                         path: recording.path.clone(),
@@ -86,7 +100,11 @@ impl Files<'_> {
                     put_sighting(tx, &recording.folder, &sighting)?;
                     clear_crashes(tx, &recording.folder, &recording.path)?;
                     forget_bound(tx, recording, job)?;
-                    taken.push(Taken { path: recording.path.clone(), job, skipped: find_skip_reason(tx, job)? });
+                    taken.push(Taken {
+                        path: recording.path.clone(),
+                        job,
+                        skipped: find_skip_reason(tx, job)?,
+                    });
                 }
                 Ok(taken)
             })
@@ -222,7 +240,11 @@ fn take_known(
             log(tx, known.id, Some(from), EventKind::DroppedAgain, None, now)?;
             Ok(known.id)
         }
-        State::Ready { .. } | State::Running { .. } | State::Waiting { .. } | State::Failed | State::Cancelled
+        State::Ready { .. }
+        | State::Running { .. }
+        | State::Waiting { .. }
+        | State::Failed
+        | State::Cancelled
             if same_place =>
         {
             move_to(tx, known.id, recording).map(|()| known.id)
@@ -234,11 +256,18 @@ fn take_known(
         | State::Waiting { .. }
         | State::Failed
         | State::Cancelled
-        | State::Skipped => record_skip(tx, recording, Some(content), &likeness.unfinished_reason(known), now),
+        | State::Skipped => {
+            record_skip(tx, recording, Some(content), &likeness.unfinished_reason(known), now)
+        }
     }
 }
 
-fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: Timestamp) -> Result<JobId, StoreError> {
+fn take_new(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: &Content,
+    now: Timestamp,
+) -> Result<JobId, StoreError> {
     let evidence = find_evidence(tx, content, &recording.folder)?;
     let generation = evidence.as_ref().map_or(1, |(key, _)| key.generation);
     let notes = evidence.as_ref().and_then(|(_, notes)| notes.clone());
@@ -268,10 +297,16 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
 }
 
 /// A recording that is not to be touched again fails at once.
-fn fail_set_aside(tx: &Transaction<'_>, recording: &Settled, id: JobId, now: Timestamp) -> Result<(), StoreError> {
+fn fail_set_aside(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    id: JobId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let shown = printable_path(&recording.path);
-    let error =
-        format!("minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen");
+    let error = format!(
+        "minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen"
+    );
     tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", params![id, error])?;
     log(tx, id, None, EventKind::SetAside, Some(&error), now)?;
     let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
@@ -280,21 +315,41 @@ fn fail_set_aside(tx: &Transaction<'_>, recording: &Settled, id: JobId, now: Tim
 }
 
 /// Another job that still needs the file at this path has lost it to the new content.
-fn cancel_superseded(tx: &Transaction<'_>, recording: &Settled, by: JobId, now: Timestamp) -> Result<(), StoreError> {
+fn cancel_superseded(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    by: JobId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT id, {STATE_COLUMNS} FROM job WHERE folder = ?1 AND path = ?2 AND id <> ?3 \
          AND stage IN ('create', 'upload') AND state <> 'running'"
     );
-    let others = tx.query_rows(&sql, params![recording.folder, recording.path, by], read_id_and_state)?;
+    let others =
+        tx.query_rows(&sql, params![recording.folder, recording.path, by], read_id_and_state)?;
     for (id, state) in others {
         transition(tx, id, &state, &Event::Cancel, now)?;
-        log(tx, id, state.stage(), EventKind::CancelledFileChanged.with_detail(&by.to_string()), None, now)?;
+        log(
+            tx,
+            id,
+            state.stage(),
+            EventKind::CancelledFileChanged.with_detail(&by.to_string()),
+            None,
+            now,
+        )?;
     }
     Ok(())
 }
 
-fn mark_missing(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp) -> Result<(), StoreError> {
-    let sql = format!("SELECT id, key, {STATE_COLUMNS} FROM job WHERE folder = ?1 AND path = ?2 AND stage IS NOT NULL");
+fn mark_missing(
+    tx: &Transaction<'_>,
+    folder: &str,
+    path: &Path,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT id, key, {STATE_COLUMNS} FROM job WHERE folder = ?1 AND path = ?2 AND stage IS NOT NULL"
+    );
     let jobs = tx.query_rows(&sql, params![folder, path], |row| {
         Ok((row.get::<JobId>("id")?, read_state(row)?, row.get::<String>("key")?))
     })?;
@@ -303,7 +358,8 @@ fn mark_missing(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp)
             log(tx, id, state.stage(), EventKind::FileRenamed, None, now)?;
         } else if matches!(
             state,
-            State::Ready { stage: Stage::Create | Stage::Upload, .. } | State::Waiting { on: Wait::Retry { .. }, .. }
+            State::Ready { stage: Stage::Create | Stage::Upload, .. }
+                | State::Waiting { on: Wait::Retry { .. }, .. }
         ) && state.stage() != Some(Stage::Analyse)
         {
             transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
@@ -315,7 +371,11 @@ fn mark_missing(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp)
 
 /// Returns the job with this sound in the folder: one that is done or under way before one that
 /// failed.
-fn find_job_of_sound(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Result<Option<Known>, StoreError> {
+fn find_job_of_sound(
+    tx: &Transaction<'_>,
+    sound: &Sound,
+    folder: &str,
+) -> Result<Option<Known>, StoreError> {
     let sql = format!(
         "SELECT id, path, {STATE_COLUMNS} FROM job WHERE sound = ?1 AND folder = ?2 AND state <> 'skipped' \
          ORDER BY state IN ('failed', 'cancelled'), id DESC LIMIT 1"
@@ -325,7 +385,11 @@ fn find_job_of_sound(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Resul
 
 /// Returns why a sound without a job is done, where it is: by a job that is forgotten, or by notes
 /// on disk.
-fn find_end_of_sound(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Result<Option<SkipReason>, StoreError> {
+fn find_end_of_sound(
+    tx: &Transaction<'_>,
+    sound: &Sound,
+    folder: &str,
+) -> Result<Option<SkipReason>, StoreError> {
     if let Some(at) = sound_finished_at(tx, sound, folder)? {
         return Ok(Some(SkipReason::SoundForgotten(at)));
     }
@@ -333,7 +397,11 @@ fn find_end_of_sound(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Resul
 }
 
 /// Returns the latest job of a content in the folder.
-fn find_job_of_content(tx: &Transaction<'_>, content: &Content, folder: &str) -> Result<Option<Known>, StoreError> {
+fn find_job_of_content(
+    tx: &Transaction<'_>,
+    content: &Content,
+    folder: &str,
+) -> Result<Option<Known>, StoreError> {
     let sql = format!(
         "SELECT id, path, {STATE_COLUMNS} FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
          ORDER BY generation DESC LIMIT 1"

@@ -20,7 +20,10 @@ use crate::{
 
 /// A job that has been or will be worked on.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own; no two exclude each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of its own; no two exclude each other"
+)]
 pub struct Job {
     /// Its number.
     pub id: JobId,
@@ -113,7 +116,8 @@ impl Jobs<'_> {
     pub async fn keys_to_send(self, keys: Vec<String>) -> Result<BTreeSet<String>, StoreError> {
         self.0
             .read(move |tx| {
-                let sql = "SELECT 1 FROM job WHERE key = ?1 AND stage IN ('create', 'upload') LIMIT 1";
+                let sql =
+                    "SELECT 1 FROM job WHERE key = ?1 AND stage IN ('create', 'upload') LIMIT 1";
                 let mut unsent = BTreeSet::new();
                 for key in keys {
                     if tx.exists(sql, params![key])? {
@@ -185,7 +189,10 @@ fn read_wait(row: &Row<'_>) -> Result<Wait, StoreError> {
         WaitReason::Retry => Wait::Retry { due: row.get("due_ms")? },
         WaitReason::File => Wait::File { since: row.get("updated_ms")? },
         // These are of holds, and only shown.
-        reason @ (WaitReason::Service | WaitReason::SignIn | WaitReason::Folder | WaitReason::Disk) => {
+        reason @ (WaitReason::Service
+        | WaitReason::SignIn
+        | WaitReason::Folder
+        | WaitReason::Disk) => {
             return Err(StoreError::Corrupt { what: "waits_for", value: reason.to_string() });
         }
     })
@@ -221,7 +228,11 @@ impl StateColumns {
             State::Waiting { on: Wait::Analysis, .. } => (Some(WaitReason::Analysis), None),
             State::Waiting { on: Wait::Retry { due }, .. } => (Some(WaitReason::Retry), Some(*due)),
             State::Waiting { on: Wait::File { .. }, .. } => (Some(WaitReason::File), None),
-            State::Running { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => (None, None),
+            State::Running { .. }
+            | State::Done
+            | State::Failed
+            | State::Skipped
+            | State::Cancelled => (None, None),
         };
         Self { state: state.shown_state(), stage: state.stage(), waits_for, due }
     }
@@ -276,7 +287,11 @@ pub(super) fn insert(
 }
 
 /// Records where the file of a job is now, and what it is.
-pub(super) fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), StoreError> {
+pub(super) fn move_to(
+    tx: &Transaction<'_>,
+    id: JobId,
+    recording: &Settled,
+) -> Result<(), StoreError> {
     set_path(tx, id, &recording.path)?;
     set_stamp(tx, id, recording.stamp)?;
     set_file_content(tx, id, recording.content.as_ref())
@@ -294,6 +309,14 @@ pub(super) fn set_stamp(tx: &Transaction<'_>, id: JobId, stamp: Stamp) -> Result
 }
 
 /// Records the content of the file that a job has now: what is sent is compared with it.
-pub(super) fn set_file_content(tx: &Transaction<'_>, id: JobId, content: Option<&Content>) -> Result<(), StoreError> {
-    tx.execute("UPDATE job SET file_content = nullif(?2, content) WHERE id = ?1", params![id, content]).map(drop)
+pub(super) fn set_file_content(
+    tx: &Transaction<'_>,
+    id: JobId,
+    content: Option<&Content>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE job SET file_content = nullif(?2, content) WHERE id = ?1",
+        params![id, content],
+    )
+    .map(drop)
 }

@@ -3,7 +3,9 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -47,7 +49,10 @@ pub(crate) enum LockError {
         dir: String,
     },
     /// Others may read it: it holds tokens.
-    #[error("the state directory `{}` is open to other users (mode {mode:04o})", printable_path(dir))]
+    #[error(
+        "the state directory `{}` is open to other users (mode {mode:04o})",
+        printable_path(dir)
+    )]
     Open {
         /// The directory.
         dir: PathBuf,
@@ -86,14 +91,19 @@ impl LockError {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Held { .. } => {
-                "one minuted serves one state directory; minuted status asks the one that runs".to_owned()
+                "one minuted serves one state directory; minuted status asks the one that runs"
+                    .to_owned()
             }
             Self::OtherUser { owner, .. } => as_user(*owner),
-            Self::NotADirectory { .. } => "move that file away, or set state_dir to a directory".to_owned(),
+            Self::NotADirectory { .. } => {
+                "move that file away, or set state_dir to a directory".to_owned()
+            }
             Self::Open { dir, .. } => ShellCommand::new("chmod 0700").add_path(dir).into(),
             Self::Network { .. } => "set state_dir to a directory on a local disk".to_owned(),
             Self::Make { dir, .. } => StateLock::make_it(dir),
-            Self::Io { error, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY.to_owned(),
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                READ_ONLY.to_owned()
+            }
             Self::Io { error, .. } if is_full(error) => "free some space on its disk".to_owned(),
             Self::Io { .. } => "minuted check says what is wrong with it".to_owned(),
         }
@@ -101,8 +111,7 @@ impl LockError {
 }
 
 /// The remedy for a state directory on a file system that cannot be written.
-pub(crate) const READ_ONLY: &str =
-    "its file system is mounted read-only: mount it writable, or set state_dir to a directory on another";
+pub(crate) const READ_ONLY: &str = "its file system is mounted read-only: mount it writable, or set state_dir to a directory on another";
 
 /// The time after which a busy lock is asked for again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -117,7 +126,9 @@ impl StateLock {
         let begun = tokio::time::Instant::now();
         loop {
             match Self::try_acquire(dir) {
-                Err(LockError::Held { .. }) if begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
+                Err(LockError::Held { .. }) if begun.elapsed() < patience => {
+                    tokio::time::sleep(RETRY).await
+                }
                 done => return done,
             }
         }
@@ -150,7 +161,13 @@ impl StateLock {
             return Err(LockError::Network { dir: shown(), kind });
         }
         let path = dir.join("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(io)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held { dir: shown() }),

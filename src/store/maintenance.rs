@@ -89,7 +89,9 @@ impl Maintenance<'_> {
 
     /// Returns the keys of the jobs that are not finished.
     pub async fn unfinished_keys(self) -> Result<BTreeSet<String>, StoreError> {
-        let keys = self.0.read(|tx| tx.query_values("SELECT key FROM job WHERE stage IS NOT NULL", params![]));
+        let keys = self
+            .0
+            .read(|tx| tx.query_values("SELECT key FROM job WHERE stage IS NOT NULL", params![]));
         Ok(keys.await?.into_iter().collect())
     }
 

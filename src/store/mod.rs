@@ -64,11 +64,14 @@ pub(crate) use crash::CRASHES_MAX;
 pub(crate) use deferred::DeferredJobs;
 pub(crate) use deletions::{Deletable, Deleted, DeletionState, FetchedView};
 pub(crate) use deliveries::{
-    Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, PostDelivery, RemoteCleanup, Written,
+    Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, PostDelivery, RemoteCleanup,
+    Written,
 };
 pub(crate) use error::{CommandError, StoreError};
 pub(crate) use evidence::FoundNotes;
-pub(crate) use fetched::{FetchedFile, FetchedState, Fetching, Intent, Later, Placing, SourceState};
+pub(crate) use fetched::{
+    FetchedFile, FetchedState, Fetching, Intent, Later, Placing, SourceState,
+};
 pub(crate) use folders::{FolderRoot, LOST_AFTER};
 pub(crate) use forgotten::Forgotten;
 pub(crate) use holds::{Hold, Scope};

@@ -10,14 +10,17 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery, PostDelivery,
-    RemoteCleanup, Scope, Settled, Store, StoreError,
+    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery,
+    PostDelivery, RemoteCleanup, Scope, Settled, Store, StoreError,
 };
 use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status},
+    job::{
+        Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage,
+        State, Status,
+    },
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -82,7 +85,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// How a recording gets to its deliveries; a case begins somewhere on the way, because chance alone seldom gets far.
-const WAY: [Step; 5] = [Step::Take(0, 0, 0), Step::Claim, Step::Work(0, 2), Step::Work(0, 1), Step::Work(0, 5)];
+const WAY: [Step; 5] =
+    [Step::Take(0, 0, 0), Step::Claim, Step::Work(0, 2), Step::Work(0, 1), Step::Work(0, 5)];
 
 /// A job, without what follows from the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,9 +203,10 @@ impl World {
                 })
             },
         );
-        let seen = rows(&file, "SELECT path, mtime_ns, job_id FROM sighting ORDER BY path", |row| {
-            Ok((String::from_utf8(row.get(0)?).expect("UTF-8"), row.get(1)?, row.get(2)?))
-        });
+        let seen =
+            rows(&file, "SELECT path, mtime_ns, job_id FROM sighting ORDER BY path", |row| {
+                Ok((String::from_utf8(row.get(0)?).expect("UTF-8"), row.get(1)?, row.get(2)?))
+            });
         let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let wish = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let triple = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
@@ -209,14 +214,26 @@ impl World {
             jobs,
             owed,
             seen,
-            finished: rows(&file, "SELECT content, generation FROM finished", pair).into_iter().collect(),
-            asked: rows(&file, "SELECT job_id, analysis, answered FROM request", triple).into_iter().collect(),
-            holds: rows(&file, "SELECT name FROM hold", |row| row.get(0)).into_iter().collect(),
-            notices: rows(&file, "SELECT sent_ms IS NOT NULL FROM notice ORDER BY id", |row| row.get(0)),
-            wanted: rows(&file, "SELECT job.id, value FROM job, json_each(plan, '$.analyses')", wish)
+            finished: rows(&file, "SELECT content, generation FROM finished", pair)
                 .into_iter()
                 .collect(),
-            reported: rows(&file, "SELECT job_id, analysis FROM report", wish).into_iter().collect(),
+            asked: rows(&file, "SELECT job_id, analysis, answered FROM request", triple)
+                .into_iter()
+                .collect(),
+            holds: rows(&file, "SELECT name FROM hold", |row| row.get(0)).into_iter().collect(),
+            notices: rows(&file, "SELECT sent_ms IS NOT NULL FROM notice ORDER BY id", |row| {
+                row.get(0)
+            }),
+            wanted: rows(
+                &file,
+                "SELECT job.id, value FROM job, json_each(plan, '$.analyses')",
+                wish,
+            )
+            .into_iter()
+            .collect(),
+            reported: rows(&file, "SELECT job_id, analysis FROM report", wish)
+                .into_iter()
+                .collect(),
             evidence: rows(&file, "SELECT key FROM evidence", |row| row.get::<_, String>(0))
                 .into_iter()
                 .map(|key| key.parse::<Key>().expect("a key"))
@@ -230,14 +247,17 @@ impl World {
     }
 
     fn sort(&mut self) {
-        self.owed.sort_by(|a, b| (a.job, a.version, &a.kind, &a.target).cmp(&(b.job, b.version, &b.kind, &b.target)));
+        self.owed.sort_by(|a, b| {
+            (a.job, a.version, &a.kind, &a.target).cmp(&(b.job, b.version, &b.kind, &b.target))
+        });
         self.seen.sort();
     }
 
     /// Whatever happens: a job that delivers has something to deliver, and nothing else has mails on their way.
     fn assert_sound(&self) {
         for job in &self.jobs {
-            let mut owed = self.owed.iter().filter(|owed| owed.job == job.id && owed.state == "due");
+            let mut owed =
+                self.owed.iter().filter(|owed| owed.job == job.id && owed.state == "due");
             if job.stage.as_deref() == Some("deliver") {
                 assert!(owed.next().is_some(), "nothing will ever finish {job:?}: {:?}", self.owed);
             }
@@ -288,12 +308,20 @@ impl World {
         let is_told = is_done || self.evidence.iter().any(|(told, _)| told == content);
         let known = known.or_else(|| self.known_by_sound(content).filter(|_| !is_told));
         let id = match known {
-            None if is_done || !is_told && self.finished.iter().any(|(done, _)| sound_alike(done, content)) => {
+            None if is_done
+                || !is_told && self.finished.iter().any(|(done, _)| sound_alike(done, content)) =>
+            {
                 self.skip(path, content, stamp, least, now)
             }
             None => {
-                let before = self.evidence.iter().filter(|(known, _)| known == content).map(|(_, last)| *last).max();
-                let id = self.insert(path, content, before.unwrap_or(1), "ready", stamp, least, now);
+                let before = self
+                    .evidence
+                    .iter()
+                    .filter(|(known, _)| known == content)
+                    .map(|(_, last)| *last)
+                    .max();
+                let id =
+                    self.insert(path, content, before.unwrap_or(1), "ready", stamp, least, now);
                 self.job(id).mail_held = before.is_some();
                 id
             }
@@ -335,8 +363,13 @@ impl World {
 
     /// The job with the sound of a content, one that failed or was cancelled only where there is no other.
     fn known_by_sound(&self, content: &str) -> Option<Row> {
-        let alike = self.jobs.iter().filter(|job| sound_alike(&job.content, content) && job.state != "skipped");
-        alike.max_by_key(|job| (!["failed", "cancelled"].contains(&job.state.as_str()), job.id)).cloned()
+        let alike = self
+            .jobs
+            .iter()
+            .filter(|job| sound_alike(&job.content, content) && job.state != "skipped");
+        alike
+            .max_by_key(|job| (!["failed", "cancelled"].contains(&job.state.as_str()), job.id))
+            .cloned()
     }
 
     fn place(&mut self, id: i64, path: &str, stamp: i64) {
@@ -379,7 +412,10 @@ impl World {
     }
 
     fn skip(&mut self, path: &str, content: &str, stamp: i64, least: i64, now: i64) -> i64 {
-        let there = self.jobs.iter().find(|job| job.state == "skipped" && job.path == path && job.content == content);
+        let there = self
+            .jobs
+            .iter()
+            .find(|job| job.state == "skipped" && job.path == path && job.content == content);
         let id = match there {
             Some(job) => job.id,
             None => self.insert(path, content, 1, "skipped", stamp, least, now),
@@ -391,11 +427,19 @@ impl World {
 
     fn gone(&mut self, path: &str, now: i64) {
         self.seen.retain(|(seen, ..)| seen != path);
-        let lost: Vec<Row> = self.jobs.iter().filter(|job| job.path == path && job.stage.is_some()).cloned().collect();
+        let lost: Vec<Row> = self
+            .jobs
+            .iter()
+            .filter(|job| job.path == path && job.stage.is_some())
+            .cloned()
+            .collect();
         for job in lost {
             let stage = job.stage.clone().expect("filtered");
             let waits = job.state == "ready" || job.waits_for.as_deref() == Some("retry");
-            if !self.adopt_copy(job.id, &job.content) && waits && ["create", "upload"].contains(&stage.as_str()) {
+            if !self.adopt_copy(job.id, &job.content)
+                && waits
+                && ["create", "upload"].contains(&stage.as_str())
+            {
                 self.move_to(job.id, "waiting", Some(&stage), Some("file"), None, now);
             }
         }
@@ -404,10 +448,9 @@ impl World {
     /// A copy that still lies there takes the place of the file; which one, where there are several, is the queue's
     /// choice, and the model looks which it was.
     fn adopt_copy(&mut self, id: i64, content: &str) -> bool {
-        let mut copies = self
-            .jobs
-            .iter()
-            .filter(|job| job.state == "skipped" && self.seen.iter().any(|(_, _, seen)| *seen == Some(job.id)));
+        let mut copies = self.jobs.iter().filter(|job| {
+            job.state == "skipped" && self.seen.iter().any(|(_, _, seen)| *seen == Some(job.id))
+        });
         let copy = copies.clone().find(|job| job.content == content);
         let copy = copy.or_else(|| copies.find(|job| sound_alike(&job.content, content)));
         let Some(copy) = copy.cloned() else { return false };
@@ -443,7 +486,9 @@ impl World {
             let once = ["failure", "dispose", "remote"].contains(&owed.kind.as_str());
             match owed.state.as_str() {
                 "due" | "failed" if once => "cancelled".clone_into(&mut owed.state),
-                "due" | "failed" | "cancelled" | "withheld" if !once && owed.version == job.version => {
+                "due" | "failed" | "cancelled" | "withheld"
+                    if !once && owed.version == job.version =>
+                {
                     "due".clone_into(&mut owed.state);
                     owed.attempts = 0;
                 }
@@ -455,8 +500,16 @@ impl World {
             }
         }
         let current = |owed: &&Owed| owed.job == id && owed.version == job.version;
-        let delivers = self.owed.iter().filter(current).any(|owed| ["notes", "mail"].contains(&owed.kind.as_str()))
-            && self.wanted.iter().filter(|(job, _)| *job == id).all(|wanted| self.reported.contains(wanted));
+        let delivers = self
+            .owed
+            .iter()
+            .filter(current)
+            .any(|owed| ["notes", "mail"].contains(&owed.kind.as_str()))
+            && self
+                .wanted
+                .iter()
+                .filter(|(job, _)| *job == id)
+                .all(|wanted| self.reported.contains(wanted));
         let from = match (&job.stage, job.remote.as_str()) {
             (Some(stage), _) => stage.clone(),
             (None, "nothing" | "creating") => "create".to_owned(),
@@ -476,7 +529,9 @@ impl World {
         }
         let job = self.job(id);
         match (from, job.remote.as_str()) {
-            (Stage::Create, remote) if remote != "creating" => "nothing".clone_into(&mut job.remote),
+            (Stage::Create, remote) if remote != "creating" => {
+                "nothing".clone_into(&mut job.remote)
+            }
             (Stage::Upload, "uploaded") => "meeting".clone_into(&mut job.remote),
             (Stage::Create | Stage::Upload | Stage::Analyse | Stage::Deliver, _) => {}
         }
@@ -501,7 +556,15 @@ impl World {
         if told && !deliveries.iter().any(|new| new.kind == DeliveryKind::Failure) {
             let kind = "clear".to_owned();
             let state = "due".to_owned();
-            self.owed.push(Owed { job: id, version, kind, target: String::new(), state, attempts: 0, kept: false });
+            self.owed.push(Owed {
+                job: id,
+                version,
+                kind,
+                target: String::new(),
+                state,
+                attempts: 0,
+                kept: false,
+            });
         }
     }
 
@@ -514,15 +577,21 @@ impl World {
         }
         let current = |owed: &&&Owed| owed.version == job.version;
         let failed = mine.iter().filter(current).any(|owed| owed.state == "failed");
-        let begun = |kind: &str| mine.iter().filter(current).any(|owed| owed.kind == kind && owed.state != "cancelled");
+        let begun = |kind: &str| {
+            mine.iter().filter(current).any(|owed| owed.kind == kind && owed.state != "cancelled")
+        };
         let held = mine.iter().any(|owed| owed.state == "held");
-        let is_delivered = |owed: &&Owed| ["notes", "mail"].contains(&owed.kind.as_str()) && owed.state == "done";
+        let is_delivered =
+            |owed: &&Owed| ["notes", "mail"].contains(&owed.kind.as_str()) && owed.state == "done";
         let has_readers = mine.iter().any(is_delivered);
         let all = [
             ("dispose", endings.recording.map(PostDelivery::as_str)),
             ("remote", endings.remote.map(RemoteCleanup::as_str)),
         ];
-        let next = all.into_iter().filter_map(|(kind, what)| Some((kind, what?))).find(|(kind, _)| !begun(kind));
+        let next = all
+            .into_iter()
+            .filter_map(|(kind, what)| Some((kind, what?)))
+            .find(|(kind, _)| !begun(kind));
         if failed {
             self.move_to(id, "failed", None, None, None, now);
         } else if let Some((kind, what)) = next.filter(|_| !held && has_readers) {
@@ -532,7 +601,15 @@ impl World {
             let state = "due".to_owned();
             // One that was given up comes anew in its own row.
             self.owed.retain(|owed| (owed.job, owed.version) != (id, version) || owed.kind != kind);
-            self.owed.push(Owed { job: id, version, kind, target, state, attempts: 0, kept: false });
+            self.owed.push(Owed {
+                job: id,
+                version,
+                kind,
+                target,
+                state,
+                attempts: 0,
+                kept: false,
+            });
         } else {
             self.move_to(id, "done", None, None, None, now);
             self.finish(id);
@@ -542,7 +619,8 @@ impl World {
     /// The plan that a meeting is made with.
     fn plan(&mut self, id: i64) {
         self.wanted.retain(|(job, _)| *job != id);
-        self.wanted.extend(plan().analyses.iter().map(|analysis| (id, analysis.as_str().to_owned())));
+        self.wanted
+            .extend(plan().analyses.iter().map(|analysis| (id, analysis.as_str().to_owned())));
     }
 
     fn report(&mut self, id: i64) {
@@ -552,7 +630,11 @@ impl World {
     fn finish(&mut self, id: i64) {
         let content = self.job(id).content.clone();
         let generation = self.job(id).generation;
-        let before = self.finished.iter().find(|(done, _)| *done == content).map_or(0, |(_, before)| *before);
+        let before = self
+            .finished
+            .iter()
+            .find(|(done, _)| *done == content)
+            .map_or(0, |(_, before)| *before);
         self.finished.retain(|(done, _)| *done != content);
         self.finished.insert((content, generation.max(before)));
     }
@@ -649,8 +731,12 @@ impl Bench {
             Step::Hold(name) => self.hold(*name).await,
             Step::Release(name) => {
                 let name = format!("service {name}");
-                let was =
-                    self.queue.holds().release(Scope::Service, &name, &[HoldReason::Down]).await.expect("released");
+                let was = self
+                    .queue
+                    .holds()
+                    .release(Scope::Service, &name, &[HoldReason::Down])
+                    .await
+                    .expect("released");
                 assert_eq!(was, self.world.holds.remove(&name));
             }
             Step::WakeFiles => self.wake_files().await,
@@ -681,7 +767,11 @@ impl Bench {
         for (job, _) in self.queue.deliveries().list_idle().await.expect("read") {
             self.world.sort();
             self.before.push(self.world.clone());
-            self.queue.deliveries().settle_job(job, Endings::default(), self.now()).await.expect("settled");
+            self.queue
+                .deliveries()
+                .settle_job(job, Endings::default(), self.now())
+                .await
+                .expect("settled");
             let now = self.now_ms();
             self.world.settle(job.0, Endings::default(), now);
         }
@@ -695,13 +785,15 @@ impl Bench {
             path: path.clone().into(),
             stamp: Stamp { size: 5, mtime_ns: stamp.into(), inode: 1 },
             content: Some(content.clone()),
-            sound: sound_alike(content.as_str(), content.as_str()).then(|| Sound::from_hash(&blake3::hash(b"sound"))),
+            sound: sound_alike(content.as_str(), content.as_str())
+                .then(|| Sound::from_hash(&blake3::hash(b"sound"))),
             recorded: at(0),
             backlog: false,
             unplayable: None,
             length_max: None,
         };
-        let taken = self.queue.files().take(vec![settled], String::new(), self.now()).await.expect("taken");
+        let taken =
+            self.queue.files().take(vec![settled], String::new(), self.now()).await.expect("taken");
         let least = self.least;
         let now = self.now_ms();
         let expected = self.world.take(&path, content.as_str(), stamp.into(), least, now);
@@ -710,8 +802,12 @@ impl Bench {
 
     async fn claim(&mut self) {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        let claimed =
-            self.queue.jobs().claim(super::ClaimRequest::of_folder(FOLDER, stages), self.now()).await.expect("claimed");
+        let claimed = self
+            .queue
+            .jobs()
+            .claim(super::ClaimRequest::of_folder(FOLDER, stages), self.now())
+            .await
+            .expect("claimed");
         let expected = self.world.claim(self.now_ms());
         assert_eq!(claimed.as_ref().map(|job| job.id.0), expected);
         self.hands.extend(claimed);
@@ -740,7 +836,11 @@ impl Bench {
         let (stage, waits_for) = match &job.state {
             State::Running { stage } => (*stage, None),
             State::Waiting { stage, .. } => (*stage, Some("analysis")),
-            State::Ready { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => {
+            State::Ready { .. }
+            | State::Done
+            | State::Failed
+            | State::Skipped
+            | State::Cancelled => {
                 unreachable!("nobody works on {job:?}")
             }
         };
@@ -792,7 +892,10 @@ impl Bench {
                 }
             }
             2 | 3 => {
-                self.queue.stages().record_meeting(job, &plan(), "m", EventKind::MeetingCreated, now).await?;
+                self.queue
+                    .stages()
+                    .record_meeting(job, &plan(), "m", EventKind::MeetingCreated, now)
+                    .await?;
                 "meeting".clone_into(&mut self.world.job(id).remote);
                 self.world.plan(id);
                 self.world.move_to(id, "running", Some("upload"), None, None, ms);
@@ -822,7 +925,13 @@ impl Bench {
     }
 
     /// A failure that counts or not; a file that is gone.
-    async fn set_back(&mut self, job: &Job, from: &[Stage], what: u8, current: bool) -> Result<(), StoreError> {
+    async fn set_back(
+        &mut self,
+        job: &Job,
+        from: &[Stage],
+        what: u8,
+        current: bool,
+    ) -> Result<(), StoreError> {
         let id = job.id.0;
         let now = self.now();
         let ms = self.now_ms();
@@ -869,7 +978,9 @@ impl Bench {
                 if what.is_multiple_of(2) {
                     let path = job.path.to_string_lossy();
                     let stamp = job.stamp.mtime_ns;
-                    self.world.seen.retain(|(seen, at, by)| *seen != path || *at != stamp || *by != Some(id));
+                    self.world
+                        .seen
+                        .retain(|(seen, at, by)| *seen != path || *at != stamp || *by != Some(id));
                 }
             }
             _ => self.fail(job, from, true).await?,
@@ -909,7 +1020,14 @@ impl Bench {
             1 => {
                 self.queue.stages().await_results(job, self.now()).await?;
                 let ms = self.now_ms();
-                self.world.move_to(job.id.0, "waiting", Some("analyse"), Some("analysis"), None, ms);
+                self.world.move_to(
+                    job.id.0,
+                    "waiting",
+                    Some("analyse"),
+                    Some("analysis"),
+                    None,
+                    ms,
+                );
                 Ok(())
             }
             _ => self.set_back(job, &[Stage::Upload, Stage::Analyse], what / 3, current).await,
@@ -956,7 +1074,8 @@ impl Bench {
         let deliveries = all[usize::from(what % 3 / 2)..].to_vec();
         let deliveries = if what.is_multiple_of(7) { Vec::new() } else { deliveries };
         let endings = endings(what);
-        let analysed = Analysed { reports: vec![report()], deliveries: deliveries.clone(), endings };
+        let analysed =
+            Analysed { reports: vec![report()], deliveries: deliveries.clone(), endings };
         self.queue.stages().record_results(job, analysed, self.now()).await?;
         let id = job.id.0;
         let ms = self.now_ms();
@@ -984,16 +1103,27 @@ impl Bench {
         let endings = endings(what / 5);
         let (state, tried) = match what % 5 {
             4 if delivery.kind == DeliveryKind::Mail => {
-                self.queue.deliveries().withhold(&delivery, "not allowed", endings, now).await.expect("recorded");
+                self.queue
+                    .deliveries()
+                    .withhold(&delivery, "not allowed", endings, now)
+                    .await
+                    .expect("recorded");
                 ("withheld", 0)
             }
             0 => {
-                self.queue.deliveries().retry_later(&delivery, now, "later", now).await.expect("recorded");
+                self.queue
+                    .deliveries()
+                    .retry_later(&delivery, now, "later", now)
+                    .await
+                    .expect("recorded");
                 ("due", 1)
             }
             1 => {
-                let failed =
-                    self.queue.deliveries().record_failure(&delivery, "failed", "failed".into(), endings, now).await;
+                let failed = self
+                    .queue
+                    .deliveries()
+                    .record_failure(&delivery, "failed", "failed".into(), endings, now)
+                    .await;
                 failed.expect("recorded");
                 self.world.notices.push(false);
                 ("failed", 1)
@@ -1005,7 +1135,11 @@ impl Bench {
                     path: "talk.failed.txt".into(),
                     digest: "x".into(),
                 });
-                self.queue.deliveries().record_done(&delivery, written, endings, now).await.expect("recorded");
+                self.queue
+                    .deliveries()
+                    .record_done(&delivery, written, endings, now)
+                    .await
+                    .expect("recorded");
                 ("done", 0)
             }
         };
@@ -1015,7 +1149,8 @@ impl Bench {
         });
         let owed = owed.expect("it is owed");
         state.clone_into(&mut owed.state);
-        owed.kept = state == "done" && delivery.kind == DeliveryKind::Remote && endings.remote.is_none();
+        owed.kept =
+            state == "done" && delivery.kind == DeliveryKind::Remote && endings.remote.is_none();
         owed.attempts += tried;
         if state != "due" {
             let now = self.now_ms();
@@ -1023,7 +1158,8 @@ impl Bench {
         }
         // Whoever is behind the times changes nothing.
         if state != "due" {
-            let late = self.queue.deliveries().record_done(&delivery, None, Endings::default(), now).await;
+            let late =
+                self.queue.deliveries().record_done(&delivery, None, Endings::default(), now).await;
             assert!(matches!(late, Err(StoreError::Moved { .. })), "{late:?}");
         }
     }
@@ -1042,7 +1178,9 @@ impl Bench {
         if allowed {
             let ms = self.now_ms();
             self.world.move_to(row.id, "cancelled", None, None, None, ms);
-            for owed in self.world.owed.iter_mut().filter(|owed| owed.job == row.id && owed.state == "due") {
+            for owed in
+                self.world.owed.iter_mut().filter(|owed| owed.job == row.id && owed.state == "due")
+            {
                 "cancelled".clone_into(&mut owed.state);
             }
         }
@@ -1055,12 +1193,14 @@ impl Bench {
             let mut released = 0;
             let all = self.world.owed.clone();
             let is_latest = |owed: &Owed| {
-                let later =
-                    |other: &&Owed| (other.job, &other.kind, &other.target) == (owed.job, &owed.kind, &owed.target);
+                let later = |other: &&Owed| {
+                    (other.job, &other.kind, &other.target) == (owed.job, &owed.kind, &owed.target)
+                };
                 !all.iter().filter(later).any(|other| other.version > owed.version)
             };
             let waits = |owed: &&mut Owed| {
-                owed.job == row.id && (owed.state == "held" || owed.state == "withheld" && is_latest(owed))
+                owed.job == row.id
+                    && (owed.state == "held" || owed.state == "withheld" && is_latest(owed))
             };
             for owed in self.world.owed.iter_mut().filter(waits) {
                 "due".clone_into(&mut owed.state);
@@ -1087,18 +1227,34 @@ impl Bench {
     async fn redo(&mut self, which: u8) {
         let Some(row) = self.any(which) else { return };
         let made = self.queue.jobs().redo(JobId(row.id), 0, self.now()).await.ok();
-        let latest = self.world.jobs.iter().filter(|job| job.content == row.content && job.state != "skipped");
+        let latest = self
+            .world
+            .jobs
+            .iter()
+            .filter(|job| job.content == row.content && job.state != "skipped");
         let latest = latest.max_by_key(|job| job.generation).cloned();
         let is_over = |row: &Row| row.stage.is_none();
         let allowed = is_over(&row) && latest.as_ref().is_none_or(is_over);
         assert_eq!(made.is_some(), allowed, "{row:?}");
         if let Some(made) = made {
             let told = self.world.finished.iter().chain(&self.world.evidence);
-            let told = told.filter(|(content, _)| *content == row.content).map(|(_, generation)| *generation);
-            let generation = told.chain(latest.map(|latest| latest.generation)).fold(row.generation, i64::max) + 1;
+            let told = told
+                .filter(|(content, _)| *content == row.content)
+                .map(|(_, generation)| *generation);
+            let generation =
+                told.chain(latest.map(|latest| latest.generation)).fold(row.generation, i64::max)
+                    + 1;
             let least = self.least;
             let ms = self.now_ms();
-            let id = self.world.insert(&row.path, &row.content, generation, "ready", row.stamp, least, ms);
+            let id = self.world.insert(
+                &row.path,
+                &row.content,
+                generation,
+                "ready",
+                row.stamp,
+                least,
+                ms,
+            );
             assert_eq!(made.0, id);
             for seen in self.world.seen.iter_mut().filter(|(_, _, seen)| *seen == Some(row.id)) {
                 seen.2 = Some(id);
@@ -1109,12 +1265,11 @@ impl Bench {
     async fn reanalyse(&mut self, which: u8) {
         let Some(row) = self.any(which) else { return };
         let analyses = vec![Analysis::KeyPoints];
-        let done = self.queue.jobs().reanalyse(JobId(row.id), analyses, false, self.now()).await.is_ok();
-        let is_deleted = self
-            .world
-            .owed
-            .iter()
-            .any(|owed| owed.job == row.id && owed.kind == "remote" && owed.state == "done" && !owed.kept);
+        let done =
+            self.queue.jobs().reanalyse(JobId(row.id), analyses, false, self.now()).await.is_ok();
+        let is_deleted = self.world.owed.iter().any(|owed| {
+            owed.job == row.id && owed.kind == "remote" && owed.state == "done" && !owed.kept
+        });
         let allowed = row.state == "done" && row.remote == "uploaded" && !is_deleted;
         assert_eq!(done, allowed, "{row:?}");
         if allowed {
@@ -1137,10 +1292,17 @@ impl Bench {
     }
 
     async fn wake_files(&mut self) {
-        let woken = self.queue.folders().wake_files(FOLDER, self.now(), self.now()).await.expect("ran");
-        let there =
-            |job: &&Row| self.world.seen.iter().any(|(path, _, seen)| *path == job.path && *seen == Some(job.id));
-        let waiting = self.world.jobs.iter().filter(|job| job.waits_for.as_deref() == Some("file")).filter(there);
+        let woken =
+            self.queue.folders().wake_files(FOLDER, self.now(), self.now()).await.expect("ran");
+        let there = |job: &&Row| {
+            self.world.seen.iter().any(|(path, _, seen)| *path == job.path && *seen == Some(job.id))
+        };
+        let waiting = self
+            .world
+            .jobs
+            .iter()
+            .filter(|job| job.waits_for.as_deref() == Some("file"))
+            .filter(there);
         let waiting: Vec<Row> = waiting.cloned().collect();
         assert_eq!(woken, waiting.len());
         let ms = self.now_ms();
@@ -1150,12 +1312,18 @@ impl Bench {
     }
 
     async fn cancel_lost(&mut self) {
-        let cancelled = self.queue.folders().cancel_lost(FOLDER, self.now(), self.now()).await.expect("ran");
+        let cancelled =
+            self.queue.folders().cancel_lost(FOLDER, self.now(), self.now()).await.expect("ran");
         let gone = |job: &&Row| {
             let own = |(path, _, by): &Seen| *path == job.path && by.is_none_or(|by| by == job.id);
             !self.world.seen.iter().any(own)
         };
-        let waiting = self.world.jobs.iter().filter(|job| job.waits_for.as_deref() == Some("file")).filter(gone);
+        let waiting = self
+            .world
+            .jobs
+            .iter()
+            .filter(|job| job.waits_for.as_deref() == Some("file"))
+            .filter(gone);
         let waiting: Vec<i64> = waiting.map(|job| job.id).collect();
         assert_eq!(cancelled, waiting.len());
         let ms = self.now_ms();
@@ -1167,10 +1335,14 @@ impl Bench {
     async fn prune(&mut self) {
         let pruned = self.queue.maintenance().prune(self.now()).await.expect("ran");
         let owes = |job: &Row| {
-            self.world.owed.iter().any(|owed| owed.job == job.id && ["due", "held"].contains(&owed.state.as_str()))
+            self.world
+                .owed
+                .iter()
+                .any(|owed| owed.job == job.id && ["due", "held"].contains(&owed.state.as_str()))
         };
         let over = self.world.jobs.iter().filter(|job| job.stage.is_none());
-        let over: Vec<i64> = over.filter(|job| job.state == "cancelled" || !owes(job)).map(|job| job.id).collect();
+        let over: Vec<i64> =
+            over.filter(|job| job.state == "cancelled" || !owes(job)).map(|job| job.id).collect();
         assert_eq!(pruned, over.len());
         for job in self.world.jobs.iter().filter(|job| over.contains(&job.id)) {
             let unfinished = ["failed", "cancelled"].contains(&job.state.as_str());
@@ -1191,7 +1363,9 @@ impl Bench {
         for job in self.world.jobs.iter_mut().filter(|job| job.stage.is_some()) {
             (job.mail_held, job.updated) = (true, ms);
         }
-        for owed in self.world.owed.iter_mut().filter(|owed| owed.state == "due" && owed.kind == "mail") {
+        for owed in
+            self.world.owed.iter_mut().filter(|owed| owed.state == "due" && owed.kind == "mail")
+        {
             "held".clone_into(&mut owed.state);
         }
         let jobs: Vec<i64> = self.world.jobs.iter().map(|job| job.id).collect();
@@ -1218,9 +1392,15 @@ impl Bench {
         self.queue = Store::open(self.dir.path()).expect("opened");
         self.hands.clear();
         assert_eq!(World::read(self.dir.path()), self.world, "what has returned is on disk");
-        let recovered = self.queue.jobs().recover(Vec::new(), Timestamp::MAX, self.now()).await.expect("recovered");
+        let recovered = self
+            .queue
+            .jobs()
+            .recover(Vec::new(), Timestamp::MAX, self.now())
+            .await
+            .expect("recovered");
         let ms = self.now_ms();
-        let running: Vec<Row> = self.world.jobs.iter().filter(|job| job.state == "running").cloned().collect();
+        let running: Vec<Row> =
+            self.world.jobs.iter().filter(|job| job.state == "running").cloned().collect();
         assert_eq!(recovered, running.len());
         for job in running {
             self.world.move_to(job.id, "ready", job.stage.as_deref(), None, Some(ms), ms);

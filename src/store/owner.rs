@@ -41,7 +41,8 @@ fn command(user: &str, typed: &[OsString], located: Option<&Path>) -> String {
         Some(program) => command.add_word(program),
         None => command.add_words("minuted"),
     };
-    let is_named = |word: &OsString| word == "--config" || word.as_bytes().starts_with(b"--config=");
+    let is_named =
+        |word: &OsString| word == "--config" || word.as_bytes().starts_with(b"--config=");
     if let Some(file) = located.filter(|_| !typed.iter().any(is_named)) {
         command = command.add_words("--config").add_word(file);
     }
@@ -58,7 +59,11 @@ mod tests {
         let system = Path::new("/etc/minuted/config.toml");
         let shown = [
             command("minuted", &typed(&["minuted", "status"]), Some(system)),
-            command("minuted", &typed(&["minuted", "--config", "it's here.toml", "why", "a b.wav"]), Some(system)),
+            command(
+                "minuted",
+                &typed(&["minuted", "--config", "it's here.toml", "why", "a b.wav"]),
+                Some(system),
+            ),
             command("#1000", &typed(&["./minuted", "--config=x.toml", "run"]), None),
         ];
         insta::assert_snapshot!(shown.join("\n"), @r"

@@ -63,7 +63,12 @@ pub enum DeferReason {
 
 impl Stages<'_> {
     /// Records the intent to create a meeting, with the settings that the job keeps from now on.
-    pub async fn intend_create(self, job: &Job, plan: &Plan, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn intend_create(
+        self,
+        job: &Job,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let id = job.id;
         let state = job.state.clone();
         let plan = to_json(plan);
@@ -126,7 +131,11 @@ impl Stages<'_> {
     /// Returns the recordings of a job at the service that were given up: none of them is what an
     /// upload has left.
     pub async fn discarded_recordings(self, id: JobId) -> Result<Vec<String>, StoreError> {
-        self.0.read(move |tx| tx.query_values("SELECT recording_id FROM given_up WHERE job_id = ?1", params![id])).await
+        self.0
+            .read(move |tx| {
+                tx.query_values("SELECT recording_id FROM given_up WHERE job_id = ?1", params![id])
+            })
+            .await
     }
 
     /// Records the recording at the service; the job waits for its analysis from now on.
@@ -154,7 +163,12 @@ impl Stages<'_> {
 
     /// Records the intent to ask for results, each with the fingerprints of the reports that do not
     /// count then.
-    pub async fn intend_request(self, job: &Job, asked: WantedResults, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn intend_request(
+        self,
+        job: &Job,
+        asked: WantedResults,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let id = job.id;
         let state = job.state.clone();
         self.0
@@ -182,7 +196,12 @@ impl Stages<'_> {
     }
 
     /// Records that the service took the request; the results are waited for from now on.
-    pub async fn record_request(self, job: &Job, analyses: Vec<Analysis>, now: Timestamp) -> Result<State, StoreError> {
+    pub async fn record_request(
+        self,
+        job: &Job,
+        analyses: Vec<Analysis>,
+        now: Timestamp,
+    ) -> Result<State, StoreError> {
         let id = job.id;
         let state = job.state.clone();
         self.0
@@ -213,13 +232,19 @@ impl Stages<'_> {
 
     /// Records the results together with the deliveries that they lead to; the job delivers from
     /// now on.
-    pub async fn record_results(self, job: &Job, analysed: Analysed, now: Timestamp) -> Result<State, StoreError> {
+    pub async fn record_results(
+        self,
+        job: &Job,
+        analysed: Analysed,
+        now: Timestamp,
+    ) -> Result<State, StoreError> {
         let id = job.id;
         let state = job.state.clone();
         self.0
             .write(Effect::Analysed, move |tx| {
                 let next = transition(tx, id, &state, &Event::Advance, now)?;
-                let sql = "UPDATE job SET version = version + 1, partial = 0, error = NULL WHERE id = ?1";
+                let sql =
+                    "UPDATE job SET version = version + 1, partial = 0, error = NULL WHERE id = ?1";
                 tx.execute(sql, params![id])?;
                 put_reports(tx, id, &analysed.reports)?;
                 insert_deliveries(tx, id, &analysed.deliveries, now)?;
@@ -231,7 +256,12 @@ impl Stages<'_> {
 
     /// Records that the notes of this job lie there already: another host, or minuted before its
     /// queue was lost.
-    pub async fn record_existing_notes(self, job: &Job, notes: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_existing_notes(
+        self,
+        job: &Job,
+        notes: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let id = job.id;
         let state = job.state.clone();
         let notes = notes.to_owned();
@@ -268,7 +298,12 @@ impl Stages<'_> {
     }
 
     /// Records the last failure of a job.
-    pub async fn fail(self, job: &Job, failure: Failure, now: Timestamp) -> Result<State, StoreError> {
+    pub async fn fail(
+        self,
+        job: &Job,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Result<State, StoreError> {
         let id = job.id;
         let state = job.state.clone();
         self.write_end(move |tx| {
@@ -325,7 +360,12 @@ impl Stages<'_> {
 
     /// Records that the job's file cannot be read; it waits for it. Where a copy of the same
     /// content lies in the folder, the job takes that one and goes on.
-    pub async fn lose_file(self, job: &Job, error: &str, now: Timestamp) -> Result<State, StoreError> {
+    pub async fn lose_file(
+        self,
+        job: &Job,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<State, StoreError> {
         let id = job.id;
         let state = job.state.clone();
         let error = error.to_owned();
@@ -351,7 +391,8 @@ impl Stages<'_> {
                     return transition(tx, id, &state, &Event::Cancel, now);
                 }
                 let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
-                let before: Option<String> = tx.query_value("SELECT error FROM job WHERE id = ?1", params![id])?;
+                let before: Option<String> =
+                    tx.query_value("SELECT error FROM job WHERE id = ?1", params![id])?;
                 if before.as_ref() != Some(&error) {
                     log(tx, id, state.stage(), EventKind::FileAwaited, Some(&error), now)?;
                     let sql = "UPDATE job SET error = ?2, invalid_metadata = 0 WHERE id = ?1";
@@ -372,7 +413,8 @@ fn count(
     error: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE job SET attempts = attempts + 1, error = ?2, invalid_metadata = 0 WHERE id = ?1";
+    let sql =
+        "UPDATE job SET attempts = attempts + 1, error = ?2, invalid_metadata = 0 WHERE id = ?1";
     tx.execute(sql, params![id, error])?;
     log(tx, id, stage, event, Some(error), now)
 }
@@ -381,7 +423,10 @@ fn count(
 fn back_to(tx: &Transaction<'_>, id: JobId, from: Stage) -> Result<(), StoreError> {
     let sql = match from {
         Stage::Create => {
-            tx.execute("DELETE FROM evidence WHERE key = (SELECT key FROM job WHERE id = ?1)", params![id])?;
+            tx.execute(
+                "DELETE FROM evidence WHERE key = (SELECT key FROM job WHERE id = ?1)",
+                params![id],
+            )?;
             "UPDATE job SET remote = 'nothing', meeting_id = NULL, recording_id = NULL, remote_ms = NULL \
              WHERE id = ?1 AND remote <> 'creating'"
         }

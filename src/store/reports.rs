@@ -27,7 +27,9 @@ impl Stages<'_> {
                         raw: String::new(),
                     })
                 })?;
-                reports.sort_by_key(|report| Analysis::ALL.iter().position(|known| *known == report.analysis));
+                reports.sort_by_key(|report| {
+                    Analysis::ALL.iter().position(|known| *known == report.analysis)
+                });
                 Ok(reports)
             })
             .await
@@ -35,7 +37,11 @@ impl Stages<'_> {
 }
 
 /// Records the completed ones of these results.
-pub(super) fn put_reports(tx: &Transaction<'_>, id: JobId, reports: &[Report]) -> Result<(), StoreError> {
+pub(super) fn put_reports(
+    tx: &Transaction<'_>,
+    id: JobId,
+    reports: &[Report],
+) -> Result<(), StoreError> {
     for report in reports.iter().filter(|report| report.status == Status::Completed) {
         tx.execute(
             "INSERT INTO report (job_id, analysis, remote_id, findings, raw) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -47,7 +53,12 @@ pub(super) fn put_reports(tx: &Transaction<'_>, id: JobId, reports: &[Report]) -
 }
 
 /// Returns whether results of all these analyses are there.
-pub(super) fn has_reports(tx: &Transaction<'_>, id: JobId, analyses: &[Analysis]) -> Result<bool, StoreError> {
-    let found: Vec<Analysis> = tx.query_values("SELECT analysis FROM report WHERE job_id = ?1", params![id])?;
+pub(super) fn has_reports(
+    tx: &Transaction<'_>,
+    id: JobId,
+    analyses: &[Analysis],
+) -> Result<bool, StoreError> {
+    let found: Vec<Analysis> =
+        tx.query_values("SELECT analysis FROM report WHERE job_id = ?1", params![id])?;
     Ok(analyses.iter().all(|analysis| found.contains(analysis)))
 }

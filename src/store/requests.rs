@@ -28,14 +28,26 @@ pub(crate) type WantedResults = Vec<(Analysis, Vec<String>)>;
 
 impl Stages<'_> {
     /// Returns what has been asked for a job.
-    pub async fn list_requests(self, id: JobId) -> Result<BTreeMap<Analysis, ResultRequest>, StoreError> {
+    pub async fn list_requests(
+        self,
+        id: JobId,
+    ) -> Result<BTreeMap<Analysis, ResultRequest>, StoreError> {
         self.0
             .read(move |tx| {
-                let sql = "SELECT analysis, asked_ms, answered, baseline FROM request WHERE job_id = ?1";
+                let sql =
+                    "SELECT analysis, asked_ms, answered, baseline FROM request WHERE job_id = ?1";
                 let asked = tx.query_rows(sql, params![id], |row| {
                     let words: Option<String> = row.get("baseline")?;
-                    let before = words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect();
-                    let asked = ResultRequest { at: row.get("asked_ms")?, answered: row.get("answered")?, before };
+                    let before = words
+                        .iter()
+                        .flat_map(|words| words.split_whitespace())
+                        .map(str::to_owned)
+                        .collect();
+                    let asked = ResultRequest {
+                        at: row.get("asked_ms")?,
+                        answered: row.get("answered")?,
+                        before,
+                    };
                     Ok((row.get("analysis")?, asked))
                 })?;
                 Ok(asked.into_iter().collect())
@@ -62,13 +74,21 @@ pub(super) fn put_request(
 }
 
 /// Records that the service has surely not taken a request.
-pub(super) fn take_request_back(tx: &Transaction<'_>, id: JobId, analysis: Analysis) -> Result<(), StoreError> {
+pub(super) fn take_request_back(
+    tx: &Transaction<'_>,
+    id: JobId,
+    analysis: Analysis,
+) -> Result<(), StoreError> {
     let sql = "UPDATE request SET asked_ms = 0 WHERE job_id = ?1 AND analysis = ?2";
     tx.execute(sql, params![id, analysis]).map(drop)
 }
 
 /// Records that the service took a request.
-pub(super) fn mark_answered(tx: &Transaction<'_>, id: JobId, analysis: Analysis) -> Result<(), StoreError> {
+pub(super) fn mark_answered(
+    tx: &Transaction<'_>,
+    id: JobId,
+    analysis: Analysis,
+) -> Result<(), StoreError> {
     let sql = "UPDATE request SET answered = 1 WHERE job_id = ?1 AND analysis = ?2";
     tx.execute(sql, params![id, analysis]).map(drop)
 }

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     beneath::Stamp,
     config::Analysis,
-    job::{Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound, Stage, WaitReason},
+    job::{
+        Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound, Stage,
+        WaitReason,
+    },
 };
 
 /// Times are milliseconds since 1970, UTC.
@@ -58,7 +61,11 @@ impl IntoValue for PathBuf {
 
 impl FromValue for PathBuf {
     fn from_value(value: Value<'_>) -> Option<Self> {
-        if let Value::Blob(bytes) = value { Some(OsString::from_vec(bytes.to_vec()).into()) } else { None }
+        if let Value::Blob(bytes) = value {
+            Some(OsString::from_vec(bytes.to_vec()).into())
+        } else {
+            None
+        }
     }
 }
 

@@ -59,14 +59,19 @@ impl FileVerdict {
         match self {
             Self::Settling => "it is being watched until it is quiet and complete",
             Self::Taken { .. } => "a job is recorded for it",
-            Self::Backlog => "it was there before minuted and waits for `minuted backlog FOLDER process|skip`",
-            Self::Ignored => "it was there before minuted and is left alone, as the folder's backlog setting says",
+            Self::Backlog => {
+                "it was there before minuted and waits for `minuted backlog FOLDER process|skip`"
+            }
+            Self::Ignored => {
+                "it was there before minuted and is left alone, as the folder's backlog setting says"
+            }
         }
     }
 }
 
 /// The columns of [`Sighting`].
-const COLUMNS: &str = "path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot";
+const COLUMNS: &str =
+    "path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot";
 
 impl Files<'_> {
     /// Returns up to `SIGHTINGS_MAX` sightings of a folder by the bytes of their paths, those
@@ -96,7 +101,11 @@ impl Files<'_> {
 
     /// Returns where in a folder files of this very stamp were seen: where a file that was renamed
     /// lies now.
-    pub async fn find_by_stamp(self, folder: &str, stamp: Stamp) -> Result<Vec<PathBuf>, StoreError> {
+    pub async fn find_by_stamp(
+        self,
+        folder: &str,
+        stamp: Stamp,
+    ) -> Result<Vec<PathBuf>, StoreError> {
         let folder = folder.to_owned();
         self.0
             .read(move |tx| {
@@ -111,7 +120,9 @@ impl Files<'_> {
     pub async fn record(self, folder: &str, seen: Vec<Sighting>) -> Result<(), StoreError> {
         let folder = folder.to_owned();
         self.0
-            .write(Effect::See, move |tx| seen.iter().try_for_each(|sighting| put_sighting(tx, &folder, sighting)))
+            .write(Effect::See, move |tx| {
+                seen.iter().try_for_each(|sighting| put_sighting(tx, &folder, sighting))
+            })
             .await
     }
 
@@ -144,7 +155,11 @@ impl Files<'_> {
 
     /// Forgets that files of `folder` exceeded its bounds, where these are not the bounds of
     /// `limits` any more: they are looked at again. Returns how many.
-    pub async fn reconsider_limits(self, folder: &str, limits: String) -> Result<usize, StoreError> {
+    pub async fn reconsider_limits(
+        self,
+        folder: &str,
+        limits: String,
+    ) -> Result<usize, StoreError> {
         let folder = folder.to_owned();
         self.write_reconsidered(move |tx| {
             let name = format!("limits of {folder}");
@@ -177,7 +192,11 @@ impl Files<'_> {
 
     /// Forgets that these files were seen as unsupported, so that a service that takes them now
     /// gets them.
-    pub async fn reconsider_unsupported(self, folder: &str, extensions: Vec<String>) -> Result<usize, StoreError> {
+    pub async fn reconsider_unsupported(
+        self,
+        folder: &str,
+        extensions: Vec<String>,
+    ) -> Result<usize, StoreError> {
         let folder = folder.to_owned();
         self.write_reconsidered(move |tx| {
             let sql = "SELECT id, path FROM job WHERE folder = ?1 AND state = 'skipped' AND key IS NULL \
@@ -208,7 +227,11 @@ impl Files<'_> {
 }
 
 /// Records a file as it was seen.
-pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighting) -> Result<(), StoreError> {
+pub(super) fn put_sighting(
+    tx: &Transaction<'_>,
+    folder: &str,
+    sighting: &Sighting,
+) -> Result<(), StoreError> {
     let (verdict, job) = match sighting.verdict {
         FileVerdict::Settling => ("settling", None),
         FileVerdict::Taken { job } => ("taken", Some(job)),
@@ -227,12 +250,21 @@ pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighti
 }
 
 /// Forgets that a file was seen.
-pub(super) fn delete_sighting(tx: &Transaction<'_>, folder: &str, path: &Path) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM sighting WHERE folder = ?1 AND path = ?2", params![folder, path]).map(drop)
+pub(super) fn delete_sighting(
+    tx: &Transaction<'_>,
+    folder: &str,
+    path: &Path,
+) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM sighting WHERE folder = ?1 AND path = ?2", params![folder, path])
+        .map(drop)
 }
 
 /// Returns whether this very file is known as the job's: then it was not dropped again.
-pub(super) fn is_seen_as(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<bool, StoreError> {
+pub(super) fn is_seen_as(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    job: JobId,
+) -> Result<bool, StoreError> {
     let Settled { folder, path, stamp, .. } = recording;
     tx.exists(
         "SELECT 1 FROM sighting WHERE folder = ?1 AND path = ?2 AND job_id = ?3 AND size = ?4 AND mtime_ns = ?5 \
@@ -257,10 +289,16 @@ pub(super) fn hand_over(tx: &Transaction<'_>, from: JobId, to: JobId) -> Result<
 
 /// Lets a job whose file is gone take a copy that was skipped because of it: that is what a rename
 /// looks like.
-pub(super) fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Result<bool, StoreError> {
+pub(super) fn adopt_copy(
+    tx: &Transaction<'_>,
+    id: JobId,
+    folder: &str,
+    key: &str,
+) -> Result<bool, StoreError> {
     let content = key.split('.').next().unwrap_or_default();
     let same_content = find_copy(tx, "job.content = ?1", content, folder)?;
-    let sound: Option<String> = tx.query_value("SELECT sound FROM job WHERE id = ?1", params![id])?;
+    let sound: Option<String> =
+        tx.query_value("SELECT sound FROM job WHERE id = ?1", params![id])?;
     let copy = match (same_content, sound) {
         (None, Some(sound)) => find_copy(tx, "job.sound = ?1", &sound, folder)?,
         (copy, _) => copy,
@@ -309,7 +347,9 @@ fn read_sighting(row: &Row<'_>) -> Result<Sighting, StoreError> {
     let verdict = match word.as_str() {
         "settling" => FileVerdict::Settling,
         // A job that was pruned leaves its sighting: the file is still known.
-        "taken" => FileVerdict::Taken { job: row.get::<Option<i64>>("job_id")?.unwrap_or_default() },
+        "taken" => {
+            FileVerdict::Taken { job: row.get::<Option<i64>>("job_id")?.unwrap_or_default() }
+        }
         "backlog" => FileVerdict::Backlog,
         "ignored" => FileVerdict::Ignored,
         _ => return Err(StoreError::Corrupt { what: "verdict", value: word }),

@@ -69,10 +69,13 @@ impl SkipReason {
     pub fn kind(&self) -> SkipKind {
         match self {
             Self::Unsupported(_) => SkipKind::Unsupported,
-            Self::ContentDone(_) | Self::ContentUnderWay(_) | Self::ContentForgotten(_) => SkipKind::Content,
-            Self::SoundDone(..) | Self::SoundUnderWay(..) | Self::SoundForgotten(_) | Self::SoundHasNotes(_) => {
-                SkipKind::Sound
+            Self::ContentDone(_) | Self::ContentUnderWay(_) | Self::ContentForgotten(_) => {
+                SkipKind::Content
             }
+            Self::SoundDone(..)
+            | Self::SoundUnderWay(..)
+            | Self::SoundForgotten(_)
+            | Self::SoundHasNotes(_) => SkipKind::Sound,
             Self::NoSound => SkipKind::NoSound,
             Self::Beyond(_) => SkipKind::Limit,
         }
@@ -84,7 +87,9 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Unsupported(text) => f.write_str(text),
             Self::ContentDone(job) => write!(f, "its content is done already, as job {job}"),
-            Self::ContentUnderWay(job) => write!(f, "its content is that of job {job}, which is being worked on"),
+            Self::ContentUnderWay(job) => {
+                write!(f, "its content is that of job {job}, which is being worked on")
+            }
             Self::ContentForgotten(at) => {
                 write!(f, "its content was done on {}; the job is forgotten", at.strftime("%F"))
             }
@@ -92,12 +97,22 @@ impl fmt::Display for SkipReason {
                 write!(f, "the same sound as job {job}, `{}`, which is done", printable_path(path))
             }
             Self::SoundUnderWay(job, path) => {
-                write!(f, "the same sound as job {job}, `{}`, which is being worked on", printable_path(path))
+                write!(
+                    f,
+                    "the same sound as job {job}, `{}`, which is being worked on",
+                    printable_path(path)
+                )
             }
             Self::SoundForgotten(at) => {
-                write!(f, "the same sound was done on {}, from another file; the job is forgotten", at.strftime("%F"))
+                write!(
+                    f,
+                    "the same sound was done on {}, from another file; the job is forgotten",
+                    at.strftime("%F")
+                )
             }
-            Self::SoundHasNotes(notes) => write!(f, "the same sound has its notes already: {notes}"),
+            Self::SoundHasNotes(notes) => {
+                write!(f, "the same sound has its notes already: {notes}")
+            }
             Self::NoSound => f.write_str("there is no sound in it"),
             Self::Beyond(bound) => bound.fmt(f),
         }
@@ -107,7 +122,10 @@ impl fmt::Display for SkipReason {
 impl Jobs<'_> {
     /// Returns the folder and the path of a recording that is skipped because it exceeds a bound;
     /// `None` for any other.
-    pub async fn find_beyond_limits(self, id: JobId) -> Result<Option<(String, PathBuf)>, StoreError> {
+    pub async fn find_beyond_limits(
+        self,
+        id: JobId,
+    ) -> Result<Option<(String, PathBuf)>, StoreError> {
         self.0
             .read(move |tx| {
                 let sql = "SELECT folder, path FROM job WHERE id = ?1 AND state = 'skipped' AND skip = ?2";
@@ -121,7 +139,12 @@ impl Stages<'_> {
     /// Ends a job as skipped because of what was found in its recording: no sound, or too much of
     /// it. It counts as no attempt, and what told of an earlier failure beside the recording is
     /// removed.
-    pub async fn skip(self, job: &Job, reason: SkipReason, now: Timestamp) -> Result<State, StoreError> {
+    pub async fn skip(
+        self,
+        job: &Job,
+        reason: SkipReason,
+        now: Timestamp,
+    ) -> Result<State, StoreError> {
         let id = job.id;
         let state = job.state.clone();
         self.write_end(move |tx| {
@@ -177,7 +200,11 @@ pub(super) fn record_skip(
 }
 
 /// Forgets that the file exceeded a bound before: now it has another row.
-pub(super) fn forget_bound(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<(), StoreError> {
+pub(super) fn forget_bound(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    job: JobId,
+) -> Result<(), StoreError> {
     let sql = "DELETE FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND skip = ?3 AND id <> ?4";
     tx.execute(sql, params![recording.folder, recording.path, SkipKind::Limit, job]).map(drop)
 }

@@ -91,10 +91,17 @@ impl<'r> Row<'r> {
         self.read(self.0.index_of(column), column)
     }
 
-    fn read<T: FromValue>(&self, index: Option<usize>, what: &'static str) -> Result<T, StoreError> {
+    fn read<T: FromValue>(
+        &self,
+        index: Option<usize>,
+        what: &'static str,
+    ) -> Result<T, StoreError> {
         let value = index.and_then(|index| self.0.value_at(index));
         let read = value.and_then(T::from_value);
-        read.ok_or_else(|| StoreError::Corrupt { what, value: value.map(Value::shown).unwrap_or_default() })
+        read.ok_or_else(|| StoreError::Corrupt {
+            what,
+            value: value.map(Value::shown).unwrap_or_default(),
+        })
     }
 }
 
@@ -176,18 +183,30 @@ impl<'d> Transaction<'d> {
     }
 
     /// Reads the value that a statement of one column always finds, such as a count.
-    pub(super) fn query_value<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<T, StoreError> {
+    pub(super) fn query_value<T: FromValue>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<T, StoreError> {
         let missing = || StoreError::Corrupt { what: "answer", value: sql.to_owned() };
         self.query_row(sql, values, read_only_column)?.ok_or_else(missing)
     }
 
     /// Reads the value of the first row of one column, where there is a row.
-    pub(super) fn find_value<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<T>, StoreError> {
+    pub(super) fn find_value<T: FromValue>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Option<T>, StoreError> {
         self.query_row(sql, values, read_only_column)
     }
 
     /// Reads the values of one column.
-    pub(super) fn query_values<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>, StoreError> {
+    pub(super) fn query_values<T: FromValue>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, StoreError> {
         self.query_rows(sql, values, read_only_column)
     }
 

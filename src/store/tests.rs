@@ -9,16 +9,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, DeferReason, DeferredJobs, Delivery, DeliveryKind, Endings, Failure, FileVerdict,
-    FolderRoot, Forgotten, Hold, Job, JobId, Lane, NewDelivery, PostDelivery, RemoteCleanup, Scope, Settled, Sighting,
-    Store, StoreError, Unplayable, Written,
+    Analysed, CommandError, DeferReason, DeferredJobs, Delivery, DeliveryKind, Endings, Failure,
+    FileVerdict, FolderRoot, Forgotten, Hold, Job, JobId, Lane, NewDelivery, PostDelivery,
+    RemoteCleanup, Scope, Settled, Sighting, Store, StoreError, Unplayable, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
     job::{
-        Content, DetailsSource, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status,
-        Wait,
+        Content, DetailsSource, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report,
+        Stage, State, Status, Wait,
     },
     last_words::Parsed,
 };
@@ -74,8 +74,12 @@ impl Desk {
     }
 
     async fn take(&self, path: &str, bytes: &str) -> JobId {
-        let taken =
-            self.queue.files().take(vec![settled(path, bytes)], "not taken".into(), at(1)).await.expect("taken");
+        let taken = self
+            .queue
+            .files()
+            .take(vec![settled(path, bytes)], "not taken".into(), at(1))
+            .await
+            .expect("taken");
         taken[0].job
     }
 
@@ -89,7 +93,11 @@ impl Desk {
 
     async fn claim_at(&self, second: i64) -> Option<Job> {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        self.queue.jobs().claim(super::ClaimRequest::of_folder("sales", stages), at(second)).await.expect("claimed")
+        self.queue
+            .jobs()
+            .claim(super::ClaimRequest::of_folder("sales", stages), at(second))
+            .await
+            .expect("claimed")
     }
 
     /// A job that waits for its analysis.
@@ -116,7 +124,14 @@ impl Desk {
 
 fn report(analysis: Analysis) -> Report {
     let findings = Findings { markdown: Some("# Notes".into()), ..Findings::default() };
-    Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: "{}".into() }
+    Report {
+        analysis,
+        status: Status::Completed,
+        id: None,
+        findings,
+        error: None,
+        raw: "{}".into(),
+    }
 }
 
 /// The recording is moved after all else.
@@ -140,7 +155,12 @@ async fn a_job_goes_from_its_file_to_done_and_its_content_is_never_forgotten() {
     desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded");
     let due = desk.queue.deliveries().list_due(Lane::Files, at(21), 9).await.expect("read");
     assert_eq!(due.len(), 1);
-    let state = desk.queue.deliveries().record_done(&due[0], None, Endings::default(), at(22)).await.expect("recorded");
+    let state = desk
+        .queue
+        .deliveries()
+        .record_done(&due[0], None, Endings::default(), at(22))
+        .await
+        .expect("recorded");
     assert_eq!(state, Some(State::Done));
     let before = at(0) + SignedDuration::from_hours(24 * 400);
     assert_eq!(desk.queue.maintenance().prune(before).await.expect("pruned"), 1);
@@ -156,7 +176,11 @@ async fn a_copy_is_skipped_and_takes_the_place_of_a_file_that_goes() {
     let job = desk.take("talk.wav", "talk").await;
     let copy = desk.take("copy.wav", "talk").await;
     assert_ne!(job, copy);
-    desk.queue.files().record_missing("sales", vec!["talk.wav".into()], at(3)).await.expect("recorded");
+    desk.queue
+        .files()
+        .record_missing("sales", vec!["talk.wav".into()], at(3))
+        .await
+        .expect("recorded");
     let job = desk.job(job).await;
     assert_eq!(job.path, Path::new("copy.wav"));
     assert!(matches!(job.state, State::Ready { .. }));
@@ -167,13 +191,20 @@ async fn a_copy_is_skipped_and_takes_the_place_of_a_file_that_goes() {
 async fn a_file_that_goes_is_waited_for_and_its_job_cancelled_when_it_stays_away() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
-    desk.queue.files().record_missing("sales", vec!["talk.wav".into()], at(3)).await.expect("recorded");
+    desk.queue
+        .files()
+        .record_missing("sales", vec!["talk.wav".into()], at(3))
+        .await
+        .expect("recorded");
     assert!(matches!(desk.job(id).await.state, State::Waiting { on: Wait::File { .. }, .. }));
     assert_eq!(desk.queue.folders().cancel_lost("sales", at(3), at(4)).await.expect("ran"), 0);
     assert_eq!(desk.queue.folders().cancel_lost("sales", at(4), at(5)).await.expect("ran"), 1);
     assert_eq!(desk.job(id).await.state, State::Cancelled);
     assert_eq!(desk.take("talk.wav", "talk").await, id);
-    assert!(matches!(desk.job(id).await.state, State::Ready { stage: Stage::Create, .. }), "dropped again: retried");
+    assert!(
+        matches!(desk.job(id).await.state, State::Ready { stage: Stage::Create, .. }),
+        "dropped again: retried"
+    );
 }
 
 #[tokio::test]
@@ -200,7 +231,11 @@ async fn an_outcome_for_a_job_that_a_person_cancelled_is_refused() {
     let id = desk.take("talk.wav", "talk").await;
     let job = desk.claim().await.expect("a job");
     desk.queue.jobs().cancel(id, at(11)).await.expect("cancelled");
-    let refused = desk.queue.stages().record_meeting(&job, &plan(), "m", EventKind::MeetingCreated, at(12)).await;
+    let refused = desk
+        .queue
+        .stages()
+        .record_meeting(&job, &plan(), "m", EventKind::MeetingCreated, at(12))
+        .await;
     assert!(matches!(refused, Err(StoreError::Moved { job }) if job == id), "{refused:?}");
 }
 
@@ -209,8 +244,16 @@ async fn a_crash_counts_nothing() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
     desk.claim().await.expect("a job");
-    assert_eq!(desk.queue.jobs().recover(vec![id], at(20), at(20)).await.expect("recovered"), 0, "somebody has it");
-    assert_eq!(desk.queue.jobs().recover(Vec::new(), at(9), at(20)).await.expect("recovered"), 0, "it has just begun");
+    assert_eq!(
+        desk.queue.jobs().recover(vec![id], at(20), at(20)).await.expect("recovered"),
+        0,
+        "somebody has it"
+    );
+    assert_eq!(
+        desk.queue.jobs().recover(Vec::new(), at(9), at(20)).await.expect("recovered"),
+        0,
+        "it has just begun"
+    );
     assert_eq!(desk.queue.jobs().recover(Vec::new(), at(20), at(20)).await.expect("recovered"), 1);
     let job = desk.job(id).await;
     assert_eq!((job.attempts, job.state), (0, State::Ready { stage: Stage::Create, due: at(20) }));
@@ -220,7 +263,11 @@ async fn a_crash_counts_nothing() {
 async fn a_failed_transcription_goes_back_to_the_same_meeting() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    desk.queue.stages().retry_later(&job, Stage::Upload, at(30), "no speech", at(20)).await.expect("recorded");
+    desk.queue
+        .stages()
+        .retry_later(&job, Stage::Upload, at(30), "no speech", at(20))
+        .await
+        .expect("recorded");
     let job = desk.job(job.id).await;
     assert_eq!(job.attempts, 1);
     assert_eq!(job.remote, Remote::Meeting { meeting: "meeting-1".into() });
@@ -233,29 +280,49 @@ async fn a_failed_transcription_goes_back_to_the_same_meeting() {
         .record_upload(&job, "recording-2", EventKind::RecordingUploaded, at(31))
         .await
         .expect("recorded");
-    desk.queue.stages().retry_later(&job, Stage::Upload, at(40), "no speech", at(35)).await.expect("recorded");
-    assert_eq!(desk.queue.stages().discarded_recordings(job.id).await.expect("read"), ["recording-1", "recording-2"]);
+    desk.queue
+        .stages()
+        .retry_later(&job, Stage::Upload, at(40), "no speech", at(35))
+        .await
+        .expect("recorded");
+    assert_eq!(
+        desk.queue.stages().discarded_recordings(job.id).await.expect("read"),
+        ["recording-1", "recording-2"]
+    );
 }
 
 #[tokio::test]
 async fn what_comes_after_the_last_delivery_waits_for_mails_that_are_held() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    let mail = NewDelivery { kind: DeliveryKind::Mail, target: "ann@example.com".into(), held: true };
+    let mail =
+        NewDelivery { kind: DeliveryKind::Mail, target: "ann@example.com".into(), held: true };
     let reports = vec![report(Analysis::Transcription)];
     let analysed = Analysed { reports, deliveries: vec![notes(), mail], endings: MOVES };
     desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded");
     let deliver = async |lane, second| {
         let due = desk.queue.deliveries().list_due(lane, at(second), 9).await.expect("read");
         assert_eq!(due.len(), 1, "{due:?}");
-        let state = desk.queue.deliveries().record_done(&due[0], None, MOVES, at(second)).await.expect("recorded");
+        let state = desk
+            .queue
+            .deliveries()
+            .record_done(&due[0], None, MOVES, at(second))
+            .await
+            .expect("recorded");
         (due[0].kind, state)
     };
-    assert_eq!(deliver(Lane::Files, 21).await, (DeliveryKind::Notes, Some(State::Done)), "its mail waits for a person");
+    assert_eq!(
+        deliver(Lane::Files, 21).await,
+        (DeliveryKind::Notes, Some(State::Done)),
+        "its mail waits for a person"
+    );
     desk.queue.jobs().retry(job.id, at(30)).await.expect("released");
     assert_eq!(deliver(Lane::Mails, 31).await, (DeliveryKind::Mail, None));
     assert_eq!(deliver(Lane::Files, 32).await, (DeliveryKind::Dispose, Some(State::Done)));
-    assert!(desk.queue.jobs().retry(job.id, at(40)).await.is_err(), "there is nothing left to release");
+    assert!(
+        desk.queue.jobs().retry(job.id, at(40)).await.is_err(),
+        "there is nothing left to release"
+    );
 }
 
 #[tokio::test]
@@ -290,7 +357,11 @@ async fn a_queue_that_was_put_back_knows_that_a_meeting_was_asked_for() {
 async fn a_job_that_was_put_back_before_the_clock_was_set_back_is_due() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    desk.queue.stages().retry_later(&job, Stage::Upload, at(7260), "no speech", at(7200)).await.expect("recorded");
+    desk.queue
+        .stages()
+        .retry_later(&job, Stage::Upload, at(7260), "no speech", at(7200))
+        .await
+        .expect("recorded");
     assert!(desk.claim_at(7199).await.is_none(), "a clock that is nudged is not set back");
     assert!(desk.claim_at(3600).await.is_some());
     assert!(desk.claim_at(3601).await.is_none(), "once");
@@ -310,7 +381,10 @@ async fn the_last_failure_leaves_a_word_beside_the_recording_and_one_for_the_ope
     };
     desk.queue.stages().fail(&job, failure, at(20)).await.expect("recorded");
     assert_eq!(desk.job(job.id).await.state, State::Failed);
-    assert_eq!(desk.queue.deliveries().list_due(Lane::Files, at(21), 9).await.expect("read").len(), 1);
+    assert_eq!(
+        desk.queue.deliveries().list_due(Lane::Files, at(21), 9).await.expect("read").len(),
+        1
+    );
     let (notices, _) = desk.queue.holds().list_unsent_notices(9).await.expect("read");
     assert_eq!(notices[0].text, "talk.wav failed");
     desk.queue.jobs().retry(job.id, at(30)).await.expect("retried");
@@ -322,20 +396,34 @@ async fn the_last_failure_leaves_a_word_beside_the_recording_and_one_for_the_ope
 async fn redo_makes_the_next_generation_and_only_one_at_a_time() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
-    assert!(matches!(desk.queue.jobs().redo(id, 0, at(2)).await, Err(CommandError::Refused { .. })), "it is not done");
+    assert!(
+        matches!(desk.queue.jobs().redo(id, 0, at(2)).await, Err(CommandError::Refused { .. })),
+        "it is not done"
+    );
     desk.queue.jobs().cancel(id, at(2)).await.expect("cancelled");
     let new = desk.queue.jobs().redo(id, 0, at(3)).await.expect("redone");
     assert_eq!(desk.job(new).await.key.generation, 2);
-    assert!(matches!(desk.queue.jobs().redo(id, 0, at(4)).await, Err(CommandError::Refused { .. })));
+    assert!(matches!(
+        desk.queue.jobs().redo(id, 0, at(4)).await,
+        Err(CommandError::Refused { .. })
+    ));
 }
 
 #[tokio::test]
 async fn redo_is_above_every_generation_that_is_known() {
-    let key = |generation: u32| crate::job::Key { content: content("talk"), folder: "sales".into(), generation };
+    let key = |generation: u32| crate::job::Key {
+        content: content("talk"),
+        folder: "sales".into(),
+        generation,
+    };
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
     desk.queue.jobs().cancel(id, at(2)).await.expect("cancelled");
-    desk.queue.maintenance().take_markers("paxs", vec![(key(4), "meeting-4".into())]).await.expect("taken in");
+    desk.queue
+        .maintenance()
+        .take_markers("paxs", vec![(key(4), "meeting-4".into())])
+        .await
+        .expect("taken in");
     let new = desk.queue.jobs().redo(id, 0, at(3)).await.expect("redone");
     assert_eq!(desk.job(new).await.key.generation, 5, "the service's list told of the fourth");
     desk.queue.jobs().cancel(new, at(4)).await.expect("cancelled");
@@ -354,21 +442,43 @@ async fn a_job_that_is_forgotten_says_when_and_where_and_can_be_redone() {
     };
     desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded");
     let due = desk.queue.deliveries().list_due(Lane::Files, at(21), 9).await.expect("read");
-    let written = Written { base: "/srv/sales".into(), path: "talk.notes.md".into(), digest: "d".into() };
-    desk.queue.deliveries().record_done(&due[0], Some(written), Endings::default(), at(22)).await.expect("recorded");
+    let written =
+        Written { base: "/srv/sales".into(), path: "talk.notes.md".into(), digest: "d".into() };
+    desk.queue
+        .deliveries()
+        .record_done(&due[0], Some(written), Endings::default(), at(22))
+        .await
+        .expect("recorded");
     let other = desk.take("other.wav", "other").await;
     desk.queue.jobs().cancel(other, at(23)).await.expect("cancelled");
-    let forgotten = async |path: &str| desk.queue.jobs().find_forgotten("sales", path.into()).await.expect("read");
+    let forgotten = async |path: &str| {
+        desk.queue.jobs().find_forgotten("sales", path.into()).await.expect("read")
+    };
     assert_eq!(forgotten("talk.wav").await, None, "it is not forgotten yet");
     assert_eq!(desk.queue.maintenance().prune(at(100)).await.expect("pruned"), 2);
     let notes = Some("/srv/sales/talk.notes.md".into());
     assert_eq!(forgotten("talk.wav").await, Some(Forgotten { done: Some(at(22)), notes }));
     assert_eq!(forgotten("other.wav").await, Some(Forgotten { done: None, notes: None }));
     assert_eq!(forgotten("none.wav").await, None);
-    let again = desk.queue.jobs().redo_forgotten("sales", "talk.wav".into(), 0, at(110)).await.expect("asked");
+    let again = desk
+        .queue
+        .jobs()
+        .redo_forgotten("sales", "talk.wav".into(), 0, at(110))
+        .await
+        .expect("asked");
     let again = desk.job(again.expect("redone")).await;
-    assert_eq!((again.key.generation, again.recorded, again.path.as_path()), (2, at(0), Path::new("talk.wav")));
-    assert_eq!(desk.queue.jobs().redo_forgotten("sales", "talk.wav".into(), 0, at(111)).await.expect("asked"), None);
+    assert_eq!(
+        (again.key.generation, again.recorded, again.path.as_path()),
+        (2, at(0), Path::new("talk.wav"))
+    );
+    assert_eq!(
+        desk.queue
+            .jobs()
+            .redo_forgotten("sales", "talk.wav".into(), 0, at(111))
+            .await
+            .expect("asked"),
+        None
+    );
 }
 
 #[tokio::test]
@@ -396,7 +506,13 @@ async fn what_is_held_is_told_once() {
     assert!(desk.queue.holds().add(hold.clone(), Some("down".into())).await.expect("held"));
     assert!(!desk.queue.holds().add(hold, Some("down".into())).await.expect("held"));
     assert_eq!(desk.queue.holds().list_unsent_notices(9).await.expect("read").0.len(), 1);
-    assert!(desk.queue.holds().release(Scope::Service, "paxs", &[HoldReason::Down]).await.expect("released"));
+    assert!(
+        desk.queue
+            .holds()
+            .release(Scope::Service, "paxs", &[HoldReason::Down])
+            .await
+            .expect("released")
+    );
     assert!(desk.queue.holds().list().await.expect("read").is_empty());
 }
 
@@ -405,8 +521,14 @@ async fn a_hold_that_lasts_is_told_once_for_each_time_that_it_begins() {
     let desk = Desk::new();
     let tell = async |now: i64| {
         let text = format!("mail cannot be sent: try {now}");
-        let told =
-            desk.queue.holds().notify_once(Scope::Service, "smtp", HoldReason::Down, at(now - 3600), text, at(now));
+        let told = desk.queue.holds().notify_once(
+            Scope::Service,
+            "smtp",
+            HoldReason::Down,
+            at(now - 3600),
+            text,
+            at(now),
+        );
         told.await.expect("asked")
     };
     for begun in [0, 10_000] {
@@ -418,7 +540,13 @@ async fn a_hold_that_lasts_is_told_once_for_each_time_that_it_begins() {
         assert!(!tell(begun + 3599).await);
         assert!(tell(begun + 3600).await);
         assert!(!tell(begun + 7200).await);
-        assert!(desk.queue.holds().release(Scope::Service, "smtp", &[HoldReason::Down]).await.expect("released"));
+        assert!(
+            desk.queue
+                .holds()
+                .release(Scope::Service, "smtp", &[HoldReason::Down])
+                .await
+                .expect("released")
+        );
         assert!(!tell(begun + 7300).await);
     }
 }
@@ -433,10 +561,17 @@ async fn what_was_put_off_is_known_and_can_be_woken() {
         .snooze(&job, at(7200), Some(DeferReason::ServiceFailed("busy".into())), at(10))
         .await
         .expect("put off");
-    let put_off = DeferredJobs { folder: "sales".into(), stage: Some(Stage::Create), until: at(7200) };
+    let put_off =
+        DeferredJobs { folder: "sales".into(), stage: Some(Stage::Create), until: at(7200) };
     assert_eq!(desk.queue.jobs().list_deferred(at(20)).await.expect("read"), [put_off]);
-    assert_eq!(desk.queue.jobs().wake_folders(vec!["calls".into()], at(20)).await.expect("woken"), 0);
-    assert_eq!(desk.queue.jobs().wake_folders(vec!["sales".into()], at(5)).await.expect("woken"), 1);
+    assert_eq!(
+        desk.queue.jobs().wake_folders(vec!["calls".into()], at(20)).await.expect("woken"),
+        0
+    );
+    assert_eq!(
+        desk.queue.jobs().wake_folders(vec!["sales".into()], at(5)).await.expect("woken"),
+        1
+    );
     assert_eq!(desk.queue.jobs().list_deferred(at(20)).await.expect("read"), []);
     assert_eq!(desk.claim().await.map(|woken| woken.id), Some(job.id));
 }
@@ -455,7 +590,10 @@ async fn names_that_are_not_utf8_survive() {
         written_boot: Some("93ac6c55-e2ad-4eb0-b75a-dd32efb6e383".into()),
     };
     desk.queue.files().record("sales", vec![sighting.clone()]).await.expect("seen");
-    assert_eq!(desk.queue.files().list("sales", Path::new("")).await.expect("read"), vec![sighting]);
+    assert_eq!(
+        desk.queue.files().list("sales", Path::new("")).await.expect("read"),
+        vec![sighting]
+    );
     assert_eq!(desk.queue.files().list("sales", &name).await.expect("read"), []);
 }
 
@@ -473,7 +611,8 @@ async fn a_folder_of_any_size_is_read_in_pages() {
     let all: Vec<Sighting> = (0..5001).map(seen).collect();
     desk.queue.files().record("sales", all.clone()).await.expect("seen");
     let first = desk.queue.files().list("sales", Path::new("")).await.expect("read");
-    let second = desk.queue.files().list("sales", &first[first.len() - 1].path).await.expect("read");
+    let second =
+        desk.queue.files().list("sales", &first[first.len() - 1].path).await.expect("read");
     assert_eq!((first.len(), second.len()), (5000, 1));
     assert_eq!([first, second].concat(), all);
 }
@@ -494,7 +633,8 @@ async fn a_backup_is_a_queue_of_its_own_and_replaces_nothing() {
 fn wait_until_closed(path: &Path) {
     let is_open = || {
         let descriptors = std::fs::read_dir("/proc/self/fd").expect("a directory");
-        let mut files = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let mut files =
+            descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
         files.any(|file| file.to_string_lossy().starts_with(&*path.to_string_lossy()))
     };
     while is_open() {
@@ -537,32 +677,53 @@ async fn a_recording_that_minuted_died_of_fails_with_that_reason() {
     let job = desk.job(taken[0].job).await;
     assert_eq!(job.state, State::Failed);
     assert!(job.error.expect("a reason").contains("crashed"));
-    assert_eq!(desk.queue.deliveries().list_due(Lane::Files, at(2), 9).await.expect("read").len(), 1);
+    assert_eq!(
+        desk.queue.deliveries().list_due(Lane::Files, at(2), 9).await.expect("read").len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn the_same_bytes_without_sound_are_skipped_each_with_an_answer_of_its_own() {
     let desk = Desk::new();
-    let silent = |path| Settled { unplayable: Some(Unplayable::NoSound), ..settled(path, "a header") };
-    let taken =
-        desk.queue.files().take(vec![silent("1.wav"), silent("2.wav"), silent("1.wav")], String::new(), at(1)).await;
+    let silent =
+        |path| Settled { unplayable: Some(Unplayable::NoSound), ..settled(path, "a header") };
+    let taken = desk
+        .queue
+        .files()
+        .take(vec![silent("1.wav"), silent("2.wav"), silent("1.wav")], String::new(), at(1))
+        .await;
     let taken = taken.expect("taken");
     assert_eq!((taken[0].job, taken[2].job), (JobId(1), JobId(1)), "the same file has one row");
     for (taken, path) in taken.iter().zip(["1.wav", "2.wav"]) {
         let job = desk.job(taken.job).await;
-        assert_eq!((job.state, job.attempts, job.path.as_path()), (State::Skipped, 0, Path::new(path)));
+        assert_eq!(
+            (job.state, job.attempts, job.path.as_path()),
+            (State::Skipped, 0, Path::new(path))
+        );
         assert_eq!(taken.skipped.as_deref(), Some("there is no sound in it"));
     }
     assert_eq!(desk.queue.deliveries().list_due(Lane::Files, at(2), 9).await.expect("read"), []);
-    let grown =
-        desk.queue.files().take(vec![settled("1.wav", "with sound")], String::new(), at(3)).await.expect("taken");
-    assert!(matches!(desk.job(grown[0].job).await.state, State::Ready { .. }), "what it grows into is heard");
+    let grown = desk
+        .queue
+        .files()
+        .take(vec![settled("1.wav", "with sound")], String::new(), at(3))
+        .await
+        .expect("taken");
+    assert!(
+        matches!(desk.job(grown[0].job).await.state, State::Ready { .. }),
+        "what it grows into is heard"
+    );
 }
 
 #[tokio::test]
 async fn a_running_job_without_sound_ends_skipped_and_counts_as_no_attempt() {
     let desk = Desk::new();
-    desk.queue.files().take(vec![settled("talk.wav", "talk")], String::new(), at(1)).await.expect("taken");
+    desk.queue
+        .files()
+        .take(vec![settled("talk.wav", "talk")], String::new(), at(1))
+        .await
+        .expect("taken");
     let job = desk
         .queue
         .jobs()
@@ -596,15 +757,22 @@ async fn a_death_is_charged_once_and_to_the_file_as_it_was() {
     };
     let changed = Stamp { size: 9, ..recording.stamp };
     let mut times = Vec::new();
-    for (mark, stamp) in [("a", recording.stamp), ("a", recording.stamp), ("b", recording.stamp), ("c", changed)] {
-        times.push(desk.queue.files().count_crash(&parsed(mark, stamp), at(1)).await.expect("charged"));
+    for (mark, stamp) in
+        [("a", recording.stamp), ("a", recording.stamp), ("b", recording.stamp), ("c", changed)]
+    {
+        times.push(
+            desk.queue.files().count_crash(&parsed(mark, stamp), at(1)).await.expect("charged"),
+        );
     }
     assert_eq!(times, [1, 1, 2, 1]);
     assert_eq!(desk.queue.files().list_crashing("sales").await.expect("read"), []);
     for mark in ["d", "e"] {
         desk.queue.files().count_crash(&parsed(mark, changed), at(1)).await.expect("charged");
     }
-    assert_eq!(desk.queue.files().list_crashing("sales").await.expect("read"), [(recording.path.clone(), changed)]);
+    assert_eq!(
+        desk.queue.files().list_crashing("sales").await.expect("read"),
+        [(recording.path.clone(), changed)]
+    );
     desk.queue.files().take(vec![recording], String::new(), at(1)).await.expect("taken");
     assert_eq!(
         desk.queue.files().list_crashing("sales").await.expect("read"),
@@ -619,9 +787,11 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
     let versions = || {
         drop(Store::open(dir.path()).expect("opened"));
         let file = rusqlite::Connection::open(dir.path().join(super::FILE)).expect("opened");
-        let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
-        let schema: String =
-            file.query_row("SELECT group_concat(sql, ';') FROM sqlite_schema", [], |row| row.get(0)).expect("read");
+        let version: i64 =
+            file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
+        let schema: String = file
+            .query_row("SELECT group_concat(sql, ';') FROM sqlite_schema", [], |row| row.get(0))
+            .expect("read");
         (version, schema)
     };
     let first = versions();
@@ -633,8 +803,12 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
 async fn results_that_are_delivered_nowhere_finish_their_job() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    let analysed = Analysed { reports: Vec::new(), deliveries: Vec::new(), endings: Endings::default() };
-    assert_eq!(desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded"), State::Done);
+    let analysed =
+        Analysed { reports: Vec::new(), deliveries: Vec::new(), endings: Endings::default() };
+    assert_eq!(
+        desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded"),
+        State::Done
+    );
 }
 
 fn mail() -> NewDelivery {
@@ -648,7 +822,11 @@ impl Desk {
         let reports = vec![report(Analysis::Transcription)];
         self.queue
             .stages()
-            .record_results(&job, Analysed { reports, deliveries, endings: Endings::default() }, at(20))
+            .record_results(
+                &job,
+                Analysed { reports, deliveries, endings: Endings::default() },
+                at(20),
+            )
             .await
             .expect("recorded");
         job.id
@@ -661,8 +839,11 @@ impl Desk {
     /// Fails the mail that is due, and with it the job.
     async fn refuse_mail(&self) {
         let due = self.due(Lane::Mails).await;
-        let failed =
-            self.queue.deliveries().record_failure(&due[0], "550", "refused".into(), Endings::default(), at(22)).await;
+        let failed = self
+            .queue
+            .deliveries()
+            .record_failure(&due[0], "550", "refused".into(), Endings::default(), at(22))
+            .await;
         assert_eq!(failed.expect("recorded"), Some(State::Failed));
     }
 }
@@ -689,15 +870,31 @@ async fn a_recording_goes_when_everything_is_done_or_withheld_and_somebody_has_i
     for (file, first, second, state, moves) in ENDS {
         let desk = Desk::new();
         let to = |address: &str| NewDelivery { target: address.into(), ..mail() };
-        let all = [(file, notes()), (first, to("ann@example.com")), (second, to("guest@elsewhere.test"))];
-        let wanted = all.iter().filter(|(end, _)| !end.is_empty()).map(|(_, delivery)| delivery.clone()).collect();
+        let all =
+            [(file, notes()), (first, to("ann@example.com")), (second, to("guest@elsewhere.test"))];
+        let wanted = all
+            .iter()
+            .filter(|(end, _)| !end.is_empty())
+            .map(|(_, delivery)| delivery.clone())
+            .collect();
         let job = desk.uploaded("talk.wav").await;
-        let analysed = Analysed { reports: vec![report(Analysis::Transcription)], deliveries: wanted, endings: MOVES };
+        let analysed = Analysed {
+            reports: vec![report(Analysis::Transcription)],
+            deliveries: wanted,
+            endings: MOVES,
+        };
         desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded");
         for lane in [Lane::Mails, Lane::Files] {
-            let due = desk.due(lane).await.into_iter().filter(|delivery| delivery.kind != DeliveryKind::Dispose);
+            let due = desk
+                .due(lane)
+                .await
+                .into_iter()
+                .filter(|delivery| delivery.kind != DeliveryKind::Dispose);
             for delivery in due {
-                let (end, _) = all.iter().find(|(_, of)| of.target == delivery.target).expect("it is one of them");
+                let (end, _) = all
+                    .iter()
+                    .find(|(_, of)| of.target == delivery.target)
+                    .expect("it is one of them");
                 desk.end(&delivery, end).await;
             }
         }
@@ -716,15 +913,23 @@ impl Desk {
     async fn end(&self, delivery: &Delivery, end: &str) {
         match end {
             "done" => self.queue.deliveries().record_done(delivery, None, MOVES, at(21)).await,
-            "withheld" => self.queue.deliveries().withhold(delivery, "not allowed", MOVES, at(21)).await,
-            _ => self.queue.deliveries().record_failure(delivery, "550", "refused".into(), MOVES, at(21)).await,
+            "withheld" => {
+                self.queue.deliveries().withhold(delivery, "not allowed", MOVES, at(21)).await
+            }
+            _ => {
+                self.queue
+                    .deliveries()
+                    .record_failure(delivery, "550", "refused".into(), MOVES, at(21))
+                    .await
+            }
         }
         .expect("recorded");
     }
 }
 
 #[tokio::test]
-async fn a_withheld_mail_of_the_latest_notes_alone_is_sent_by_a_retry_and_the_recording_goes_after_it() {
+async fn a_withheld_mail_of_the_latest_notes_alone_is_sent_by_a_retry_and_the_recording_goes_after_it()
+ {
     let desk = Desk::new();
     let job = desk.analysed("talk.wav", vec![mail()]).await;
     for version in [1, 2] {
@@ -733,16 +938,27 @@ async fn a_withheld_mail_of_the_latest_notes_alone_is_sent_by_a_retry_and_the_re
         desk.end(&due[0], "withheld").await;
         assert_eq!(desk.job(job).await.state, State::Done);
         if version == 1 {
-            desk.queue.jobs().reanalyse(job, vec![Analysis::KeyPoints], true, at(30)).await.expect("asked");
+            desk.queue
+                .jobs()
+                .reanalyse(job, vec![Analysis::KeyPoints], true, at(30))
+                .await
+                .expect("asked");
             let claimed = desk.claim_at(40).await.expect("a job");
-            let analysed =
-                Analysed { reports: vec![report(Analysis::KeyPoints)], deliveries: vec![mail()], endings: MOVES };
+            let analysed = Analysed {
+                reports: vec![report(Analysis::KeyPoints)],
+                deliveries: vec![mail()],
+                endings: MOVES,
+            };
             desk.queue.stages().record_results(&claimed, analysed, at(41)).await.expect("recorded");
         }
     }
     desk.queue.jobs().retry(job, at(50)).await.expect("retried");
     let due = desk.due(Lane::Mails).await;
-    assert_eq!(due.iter().map(|delivery| delivery.version).collect::<Vec<_>>(), [2], "not those before");
+    assert_eq!(
+        due.iter().map(|delivery| delivery.version).collect::<Vec<_>>(),
+        [2],
+        "not those before"
+    );
     desk.end(&due[0], "done").await;
     assert_eq!(desk.due(Lane::Files).await[0].kind, DeliveryKind::Dispose);
 }
@@ -772,12 +988,19 @@ async fn a_recording_that_is_dropped_again_gets_the_delivery_that_had_failed() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![mail()]).await;
     desk.refuse_mail().await;
-    let again = Settled { stamp: Stamp { size: 8, mtime_ns: 9, inode: 9 }, ..settled("talk.wav", "talk.wav") };
+    let again = Settled {
+        stamp: Stamp { size: 8, mtime_ns: 9, inode: 9 },
+        ..settled("talk.wav", "talk.wav")
+    };
     desk.queue.files().take(vec![again], String::new(), at(30)).await.expect("taken");
     let due = desk.due(Lane::Mails).await;
     assert_eq!(due.len(), 1);
     assert_eq!(
-        desk.queue.deliveries().record_done(&due[0], None, Endings::default(), at(31)).await.expect("recorded"),
+        desk.queue
+            .deliveries()
+            .record_done(&due[0], None, Endings::default(), at(31))
+            .await
+            .expect("recorded"),
         Some(State::Done)
     );
     assert_eq!(desk.job(id).await.state, State::Done);
@@ -788,7 +1011,11 @@ async fn a_job_that_was_cancelled_while_it_delivered_delivers_the_rest_when_it_i
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
     let written = desk.due(Lane::Files).await.remove(0);
-    desk.queue.deliveries().record_done(&written, None, Endings::default(), at(21)).await.expect("recorded");
+    desk.queue
+        .deliveries()
+        .record_done(&written, None, Endings::default(), at(21))
+        .await
+        .expect("recorded");
     desk.queue.jobs().cancel(id, at(22)).await.expect("cancelled");
     assert_eq!(desk.due(Lane::Mails).await, []);
     desk.queue.jobs().retry(id, at(23)).await.expect("retried");
@@ -802,10 +1029,18 @@ async fn a_job_with_nothing_left_to_deliver_is_found_and_finished() {
     let written = desk.due(Lane::Files).await.remove(0);
     desk.queue.deliveries().record_done(&written, None, MOVES, at(21)).await.expect("recorded");
     let connection = rusqlite::Connection::open(desk.dir.path().join(super::FILE)).expect("opened");
-    connection.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("held");
+    connection
+        .execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", [])
+        .expect("held");
     assert_eq!(desk.due(Lane::Mails).await, [], "its mails are held");
-    assert_eq!(desk.queue.deliveries().list_idle().await.expect("read"), [(id, "sales".to_owned())]);
-    assert_eq!(desk.queue.deliveries().settle_job(id, MOVES, at(23)).await.expect("settled"), Some(State::Done));
+    assert_eq!(
+        desk.queue.deliveries().list_idle().await.expect("read"),
+        [(id, "sales".to_owned())]
+    );
+    assert_eq!(
+        desk.queue.deliveries().settle_job(id, MOVES, at(23)).await.expect("settled"),
+        Some(State::Done)
+    );
     assert_eq!(desk.queue.deliveries().list_idle().await.expect("read"), []);
     desk.queue.jobs().retry(id, at(24)).await.expect("released");
     assert_eq!(desk.due(Lane::Mails).await.len(), 1);
@@ -818,7 +1053,11 @@ async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
     let written = desk.due(Lane::Files).await.remove(0);
     desk.queue.deliveries().record_done(&written, None, MOVES, at(21)).await.expect("recorded");
     let moving = desk.due(Lane::Files).await.remove(0);
-    let failed = desk.queue.deliveries().record_failure(&moving, "no way", "failed".into(), MOVES, at(22)).await;
+    let failed = desk
+        .queue
+        .deliveries()
+        .record_failure(&moving, "no way", "failed".into(), MOVES, at(22))
+        .await;
     assert_eq!(failed.expect("recorded"), Some(State::Failed));
     desk.queue.jobs().retry(id, at(23)).await.expect("retried");
     assert_eq!(desk.queue.deliveries().settle_job(id, MOVES, at(24)).await.expect("settled"), None);
@@ -829,21 +1068,44 @@ async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
 #[tokio::test]
 async fn what_the_service_keeps_goes_last_and_is_not_analysed_any_more() {
     let desk = Desk::new();
-    let endings = Endings { recording: Some(PostDelivery::Move), remote: Some(RemoteCleanup::Purge) };
+    let endings =
+        Endings { recording: Some(PostDelivery::Move), remote: Some(RemoteCleanup::Purge) };
     let id = desk.analysed("talk.wav", vec![notes()]).await;
     let written = desk.due(Lane::Files).await.remove(0);
-    assert_eq!(desk.queue.deliveries().record_done(&written, None, endings, at(21)).await.expect("recorded"), None);
+    assert_eq!(
+        desk.queue
+            .deliveries()
+            .record_done(&written, None, endings, at(21))
+            .await
+            .expect("recorded"),
+        None
+    );
     assert_eq!(desk.due(Lane::Remote).await, []);
     let moving = desk.due(Lane::Files).await.remove(0);
-    assert_eq!(desk.queue.deliveries().record_done(&moving, None, endings, at(22)).await.expect("recorded"), None);
+    assert_eq!(
+        desk.queue
+            .deliveries()
+            .record_done(&moving, None, endings, at(22))
+            .await
+            .expect("recorded"),
+        None
+    );
     assert_eq!(desk.due(Lane::Files).await, []);
     let purging = desk.due(Lane::Remote).await.remove(0);
     assert_eq!((purging.kind, purging.target.as_str()), (DeliveryKind::Remote, "purge"));
-    desk.queue.deliveries().retry_later(&purging, at(900), "it is down", at(23)).await.expect("recorded");
+    desk.queue
+        .deliveries()
+        .retry_later(&purging, at(900), "it is down", at(23))
+        .await
+        .expect("recorded");
     let done = desk.queue.deliveries().record_done(&purging, None, endings, at(901)).await;
     assert_eq!(done.expect("recorded"), Some(State::Done));
-    let refused =
-        desk.queue.jobs().reanalyse(id, vec![Analysis::KeyPoints], false, at(902)).await.expect_err("it is gone");
+    let refused = desk
+        .queue
+        .jobs()
+        .reanalyse(id, vec![Analysis::KeyPoints], false, at(902))
+        .await
+        .expect_err("it is gone");
     assert!(refused.to_string().contains("was deleted at the service"), "{refused}");
 }
 
@@ -852,7 +1114,11 @@ async fn a_cancelled_wish_for_more_analyses_is_taken_up_by_retry() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes()]).await;
     let written = desk.due(Lane::Files).await.remove(0);
-    desk.queue.deliveries().record_done(&written, None, Endings::default(), at(21)).await.expect("recorded");
+    desk.queue
+        .deliveries()
+        .record_done(&written, None, Endings::default(), at(21))
+        .await
+        .expect("recorded");
     desk.queue.jobs().reanalyse(id, vec![Analysis::KeyPoints], false, at(22)).await.expect("asked");
     desk.queue.jobs().retry(id, at(23)).await.expect("retried");
     assert_eq!(desk.job(id).await.state.stage(), Some(Stage::Analyse), "it stays where it is");
@@ -866,7 +1132,11 @@ async fn a_meeting_from_before_the_queue_was_lost_holds_the_mails_whenever_it_is
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk.wav").await;
     let key = desk.job(id).await.key;
-    desk.queue.maintenance().take_markers("paxs", vec![(key, "meeting-1".into())]).await.expect("taken in");
+    desk.queue
+        .maintenance()
+        .take_markers("paxs", vec![(key, "meeting-1".into())])
+        .await
+        .expect("taken in");
     assert!(desk.job(id).await.mail_held);
     desk.queue.jobs().retry(id, at(9)).await.expect("released");
     let mut job = desk.claim().await.expect("a job");
@@ -897,7 +1167,11 @@ async fn which_directory_a_folder_was_is_remembered_and_what_an_older_minuted_kn
     assert_eq!(desk.queue.folders().read_root("sales").await.expect("read"), None);
     for inode in [7, u64::MAX] {
         let place = Place { device: u64::MAX, inode, is_mount: true };
-        let root = FolderRoot::new(place, Path::new(OsStr::from_bytes(b"/srv/\xff")), at(i64::from(inode == 7)));
+        let root = FolderRoot::new(
+            place,
+            Path::new(OsStr::from_bytes(b"/srv/\xff")),
+            at(i64::from(inode == 7)),
+        );
         desk.queue.folders().record_root("sales", root.clone()).await.expect("met");
         assert_eq!(desk.queue.folders().read_root("sales").await.expect("read"), Some(root));
     }
@@ -914,11 +1188,20 @@ fn a_mount_that_is_missing_is_another_place_and_a_directory_made_anew_is_not() {
     let disk = met(place(1, 2, true));
     let plain = met(place(1, 50, false));
     assert!(disk.is_elsewhere(place(9, 50, false)), "unmounted");
-    assert!(disk.is_elsewhere(place(1, 50, false)), "a directory of the same disk was mounted there");
-    assert!(disk.is_elsewhere(place(9, 2, true)), "another disk; the inode of its root is the same");
+    assert!(
+        disk.is_elsewhere(place(1, 50, false)),
+        "a directory of the same disk was mounted there"
+    );
+    assert!(
+        disk.is_elsewhere(place(9, 2, true)),
+        "another disk; the inode of its root is the same"
+    );
     assert!(plain.is_elsewhere(place(9, 51, false)), "below a mount that went");
     assert!(!plain.is_elsewhere(place(1, 51, false)), "made anew by a person");
-    assert!(!plain.is_elsewhere(place(9, 50, false)), "its file system has another number since a restart");
+    assert!(
+        !plain.is_elsewhere(place(9, 50, false)),
+        "its file system has another number since a restart"
+    );
     assert!(plain.is_other_path(Path::new("/srv/calls"), place(1, 51, false)));
     assert!(!plain.is_other_path(Path::new("/srv/calls"), place(1, 50, false)), "it was renamed");
     assert!(!plain.is_other_path(Path::new("/srv/sales"), place(1, 51, false)));

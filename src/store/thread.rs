@@ -46,7 +46,11 @@ impl Broken {
 }
 
 impl Thread {
-    pub(super) fn start(name: &str, database: Box<dyn Database>, broken: Arc<Broken>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        name: &str,
+        database: Box<dyn Database>,
+        broken: Arc<Broken>,
+    ) -> Result<Self, StoreError> {
         let (calls, mut waiting) = mpsc::channel::<Work>(WAITING_MAX);
         std::thread::Builder::new()
             .name(name.to_owned())
@@ -72,7 +76,8 @@ impl Thread {
         let (answer, answered) = oneshot::channel();
         let broken = Arc::clone(&self.broken);
         let work: Work = Box::new(move |database| {
-            let done = if broken.signal.is_cancelled() { Err(StoreError::Closed) } else { work(database) };
+            let done =
+                if broken.signal.is_cancelled() { Err(StoreError::Closed) } else { work(database) };
             if let Err(error) = &done {
                 broken.check(error);
             }
@@ -83,7 +88,9 @@ impl Thread {
         // Paused time runs on whenever a runtime is idle, unless it waits for a thread of its own.
         #[cfg(test)]
         let answered = async {
-            tokio::task::spawn_blocking(|| answered.blocking_recv()).await.expect("it only waits for an answer")
+            tokio::task::spawn_blocking(|| answered.blocking_recv())
+                .await
+                .expect("it only waits for an answer")
         };
         answered.await.map_err(|_| StoreError::Closed)?
     }

@@ -35,7 +35,12 @@ pub(super) fn expect(tx: &Transaction<'_>, id: JobId, state: &State) -> Result<(
 }
 
 /// Writes a state.
-pub(super) fn set_state(tx: &Transaction<'_>, id: JobId, to: &State, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn set_state(
+    tx: &Transaction<'_>,
+    id: JobId,
+    to: &State,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let columns = StateColumns::new(to);
     tx.execute(
         "UPDATE job SET state = ?2, stage = ?3, waits_for = ?4, due_ms = ?5, updated_ms = ?6 WHERE id = ?1",

@@ -173,7 +173,11 @@ impl Jobs<'_> {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
     ///
     /// `waiting` and `ready` are told apart by what is held, so both words return both.
-    pub async fn list(self, states: Vec<JobState>, folder: Option<String>) -> Result<Vec<JobView>, StoreError> {
+    pub async fn list(
+        self,
+        states: Vec<JobState>,
+        folder: Option<String>,
+    ) -> Result<Vec<JobView>, StoreError> {
         self.0
             .read(move |tx| {
                 let mut values = params![folder].to_vec();
@@ -196,7 +200,9 @@ impl Jobs<'_> {
         self.0
             .read(move |tx| {
                 let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ?1");
-                let Some(job) = tx.query_row(&sql, params![id], read_view)? else { return Ok(None) };
+                let Some(job) = tx.query_row(&sql, params![id], read_view)? else {
+                    return Ok(None);
+                };
                 let mut job = complete(tx, job)?;
                 job.history = Some(history::events_of(tx, id)?);
                 Ok(Some(job))
@@ -205,7 +211,11 @@ impl Jobs<'_> {
     }
 
     /// Returns the latest job whose recording lies (or lay) at a path.
-    pub async fn find_at_path(self, folder: &str, path: PathBuf) -> Result<Option<JobId>, StoreError> {
+    pub async fn find_at_path(
+        self,
+        folder: &str,
+        path: PathBuf,
+    ) -> Result<Option<JobId>, StoreError> {
         let folder = folder.to_owned();
         self.0
             .read(move |tx| {
@@ -222,7 +232,12 @@ impl Jobs<'_> {
     /// Returns the latest job of a content in a folder, or anywhere.
     pub async fn find_by_key(self, key: String) -> Result<Option<JobId>, StoreError> {
         self.0
-            .read(move |tx| tx.find_value("SELECT id FROM job WHERE key = ?1 AND state <> 'skipped'", params![key]))
+            .read(move |tx| {
+                tx.find_value(
+                    "SELECT id FROM job WHERE key = ?1 AND state <> 'skipped'",
+                    params![key],
+                )
+            })
             .await
     }
 
@@ -232,22 +247,32 @@ impl Jobs<'_> {
         self.0
             .read(|tx| {
                 let sql = "SELECT folder, state, count(*) AS jobs FROM job GROUP BY folder, state";
-                tx.query_rows(sql, params![], |row| Ok((row.get("folder")?, row.get("state")?, row.get("jobs")?)))
+                tx.query_rows(sql, params![], |row| {
+                    Ok((row.get("folder")?, row.get("state")?, row.get("jobs")?))
+                })
             })
             .await
     }
 
     /// Returns the latest job of a file of this name (the end of an absolute path) in a folder
     /// other than these: such a folder has left the configuration, and only its id is known.
-    pub async fn find_outside(self, path: PathBuf, folders: Vec<String>) -> Result<Option<JobId>, StoreError> {
+    pub async fn find_outside(
+        self,
+        path: PathBuf,
+        folders: Vec<String>,
+    ) -> Result<Option<JobId>, StoreError> {
         self.0
             .read(move |tx| {
                 let mut below = path.components();
                 while below.next().is_some() {
                     let sql = "SELECT id, folder FROM job WHERE path = ?1 ORDER BY id DESC";
                     let found: Vec<(JobId, String)> =
-                        tx.query_rows(sql, params![below.as_path()], |row| Ok((row.get("id")?, row.get("folder")?)))?;
-                    if let Some((id, _)) = found.into_iter().find(|(_, folder)| !folders.contains(folder)) {
+                        tx.query_rows(sql, params![below.as_path()], |row| {
+                            Ok((row.get("id")?, row.get("folder")?))
+                        })?;
+                    if let Some((id, _)) =
+                        found.into_iter().find(|(_, folder)| !folders.contains(folder))
+                    {
                         return Ok(Some(id));
                     }
                 }
@@ -320,23 +345,24 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
 
 /// Adds the ledger to a job.
 fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, StoreError> {
-    let sql =
-        "SELECT kind, target, state, attempts, error, due_ms FROM delivery WHERE job_id = ?1 ORDER BY version, id";
-    let deliveries: Vec<(DeliveryView, Option<Timestamp>)> = tx.query_rows(sql, params![job.id], |row| {
-        let view = DeliveryView {
-            kind: row.get("kind")?,
-            target: row.get("target")?,
-            state: row.get("state")?,
-            attempts: row.get("attempts")?,
-            error: row.get("error")?,
-        };
-        Ok((view, row.get("due_ms")?))
-    })?;
+    let sql = "SELECT kind, target, state, attempts, error, due_ms FROM delivery WHERE job_id = ?1 ORDER BY version, id";
+    let deliveries: Vec<(DeliveryView, Option<Timestamp>)> =
+        tx.query_rows(sql, params![job.id], |row| {
+            let view = DeliveryView {
+                kind: row.get("kind")?,
+                target: row.get("target")?,
+                state: row.get("state")?,
+                attempts: row.get("attempts")?,
+                error: row.get("error")?,
+            };
+            Ok((view, row.get("due_ms")?))
+        })?;
     let next_due = deliveries.iter().filter_map(|(_, due)| *due).min();
     job.deliveries = deliveries.into_iter().map(|(view, _)| view).collect();
     if job.stage == Some(Stage::Deliver) {
         job.due = next_due;
-        let mut waiting = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
+        let mut waiting =
+            job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
     job.notes = find_notes(tx, job.id, job.key.as_deref())?;
@@ -351,8 +377,13 @@ fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, StoreErro
 
 /// Returns where the notes of a job lie: those that it wrote, else those that were there when its
 /// content came.
-fn find_notes(tx: &Transaction<'_>, id: JobId, key: Option<&str>) -> Result<Vec<String>, StoreError> {
-    let written: Vec<String> = notes_paths(tx, id)?.iter().map(|path| printable_path(path)).collect();
+fn find_notes(
+    tx: &Transaction<'_>,
+    id: JobId,
+    key: Option<&str>,
+) -> Result<Vec<String>, StoreError> {
+    let written: Vec<String> =
+        notes_paths(tx, id)?.iter().map(|path| printable_path(path)).collect();
     if !written.is_empty() {
         return Ok(written);
     }
@@ -365,16 +396,22 @@ fn find_notes(tx: &Transaction<'_>, id: JobId, key: Option<&str>) -> Result<Vec<
 }
 
 /// Returns the job because of which another one is skipped, the latest, and its key.
-fn find_original(tx: &Transaction<'_>, skipped: JobId) -> Result<Option<(OriginalJob, Option<String>)>, StoreError> {
-    let names =
-        tx.query_row("SELECT skip, content, sound, folder FROM job WHERE id = ?1", params![skipped], |row| {
+fn find_original(
+    tx: &Transaction<'_>,
+    skipped: JobId,
+) -> Result<Option<(OriginalJob, Option<String>)>, StoreError> {
+    let names = tx.query_row(
+        "SELECT skip, content, sound, folder FROM job WHERE id = ?1",
+        params![skipped],
+        |row| {
             let skip: Option<SkipKind> = row.get("skip")?;
             let folder: String = row.get("folder")?;
             let by_sound = skip == Some(SkipKind::Sound);
             let by_itself = matches!(skip, Some(SkipKind::NoSound | SkipKind::Limit));
             let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
             Ok((by_sound, name.filter(|_| !by_itself), folder))
-        })?;
+        },
+    )?;
     let Some((by_sound, Some(name), folder)) = names else { return Ok(None) };
     let sql = format!(
         "SELECT id, key, state, path FROM job WHERE {} = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY {} LIMIT 1",
@@ -382,8 +419,12 @@ fn find_original(tx: &Transaction<'_>, skipped: JobId) -> Result<Option<(Origina
         if by_sound { "state IN ('failed', 'cancelled'), id DESC" } else { "generation DESC" },
     );
     tx.query_row(&sql, params![name, folder], |row| {
-        let original =
-            OriginalJob { id: row.get("id")?, state: row.get("state")?, relative: row.get("path")?, by_sound };
+        let original = OriginalJob {
+            id: row.get("id")?,
+            state: row.get("state")?,
+            relative: row.get("path")?,
+            by_sound,
+        };
         Ok((original, row.get("key")?))
     })
 }

@@ -13,7 +13,10 @@ impl JobView {
         if self.state != JobState::Ready && !awaits {
             return None;
         }
-        let held = holds.iter().filter(|hold| self.is_held_by(hold, awaits)).min_by_key(|hold| hold.reason.urgency());
+        let held = holds
+            .iter()
+            .filter(|hold| self.is_held_by(hold, awaits))
+            .min_by_key(|hold| hold.reason.urgency());
         if awaits {
             return held;
         }

@@ -1,8 +1,18 @@
 //! The words of a page of HTML or XML: what a proxy or a gateway answers in place of the server behind it.
 
 /// Parts by which a page is told from other text, in lower case.
-const MARKS: [&str; 10] =
-    ["<html", "<!doctype", "<?xml", "</title>", "</body>", "</h1>", "</h2>", "</p>", "</center>", "</pre>"];
+const MARKS: [&str; 10] = [
+    "<html",
+    "<!doctype",
+    "<?xml",
+    "</title>",
+    "</body>",
+    "</h1>",
+    "</h2>",
+    "</p>",
+    "</center>",
+    "</pre>",
+];
 
 /// Elements whose content is for no reader.
 const UNREAD: [&str; 4] = ["script", "style", "svg", "noscript"];
@@ -69,20 +79,27 @@ fn end_after(text: &str, from: usize, end: &str) -> usize {
 }
 
 fn decode_entities(text: &str) -> String {
-    join_words(&ENTITIES.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant)))
+    join_words(
+        &ENTITIES.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant)),
+    )
 }
 
 /// Returns the words of a text with one space between them, and names of programs without their versions.
 fn join_words(text: &str) -> String {
     let named = |word: &'_ str| match word.split_once('/') {
-        Some((name, version)) if is_name(name) && version.starts_with(|c: char| c.is_ascii_digit()) => name.to_owned(),
+        Some((name, version))
+            if is_name(name) && version.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            name.to_owned()
+        }
         Some(_) | None => word.to_owned(),
     };
     text.split_whitespace().map(named).collect::<Vec<_>>().join(" ")
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|character| character.is_ascii_alphabetic() || character == '-')
+    !text.is_empty()
+        && text.chars().all(|character| character.is_ascii_alphabetic() || character == '-')
 }
 
 #[cfg(test)]
@@ -131,7 +148,13 @@ mod tests {
 
     #[test]
     fn what_is_no_page_stays_as_it_is() {
-        for text in ["", "a < b and c > d", "<|endoftext|>", "{\"error\": \"<unk>\"}", "use <model> instead"] {
+        for text in [
+            "",
+            "a < b and c > d",
+            "<|endoftext|>",
+            "{\"error\": \"<unk>\"}",
+            "use <model> instead",
+        ] {
             assert_eq!(page_words(text), None, "{text}");
         }
     }

@@ -67,7 +67,9 @@ impl From<ShellCommand> for String {
 fn shell_word(word: &OsStr) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(byte);
     match word.to_str() {
-        Some(text) if !text.is_empty() && text.bytes().all(|byte| is_plain(&byte)) => text.to_owned(),
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| is_plain(&byte)) => {
+            text.to_owned()
+        }
         Some(_) | None => quote_word(word),
     }
 }
@@ -86,7 +88,9 @@ fn quote_word(word: &OsStr) -> String {
             shown.push('\'');
             for character in text.chars() {
                 match character {
-                    '\'' | '\\' | '!' => write!(shown, r"'\{character}'").expect("a String takes what is written"),
+                    '\'' | '\\' | '!' => {
+                        write!(shown, r"'\{character}'").expect("a String takes what is written")
+                    }
                     other => shown.push(other),
                 }
             }
@@ -143,9 +147,11 @@ mod tests {
     /// Returns the words that a shell makes of a command's.
     fn parsed(shell: &str, words: &str) -> Vec<Vec<u8>> {
         let script = format!("set -- {words}\nprintf '%s\\0' \"$@\"");
-        let output = Command::new(shell).arg("-c").arg(script).current_dir("/").output().expect("a shell");
+        let output =
+            Command::new(shell).arg("-c").arg(script).current_dir("/").output().expect("a shell");
         assert!(output.status.success(), "{words}: {output:?}");
-        let mut found: Vec<_> = output.stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+        let mut found: Vec<_> =
+            output.stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
         found.pop();
         found
     }
@@ -154,8 +160,10 @@ mod tests {
     fn a_shell_takes_each_word_as_it_was_meant() {
         for rude in RUDE {
             let name = OsStr::from_bytes(rude);
-            let command =
-                ShellCommand::new("minuted why").add_path(Path::new(name)).add_words("--folder").add_word(name);
+            let command = ShellCommand::new("minuted why")
+                .add_path(Path::new(name))
+                .add_words("--folder")
+                .add_word(name);
             let expected: [&[u8]; 5] = [b"minuted", b"why", rude, b"--folder", rude];
             assert_eq!(parsed("bash", &command.to_string()), expected, "{command}");
             // A shell without `$'…'` names another file, and still runs nothing.
@@ -167,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_path_is_no_option() {
-        assert_eq!(ShellCommand::new("touch").add_path(Path::new("-rf")).to_string(), "touch './-rf'");
+        assert_eq!(
+            ShellCommand::new("touch").add_path(Path::new("-rf")).to_string(),
+            "touch './-rf'"
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ use crate::{
 const SHOP: [(&str, &str); 36] = [
     ("Ann Lee", "Good morning everyone, thanks for coming in so early."),
     ("Ann Lee", "First the price list, which has been lying around since October."),
-    ("Bo Chen", "I think we should send the new price list to the customers on the first of December."),
+    (
+        "Bo Chen",
+        "I think we should send the new price list to the customers on the first of December.",
+    ),
     ("Ann Lee", "Agreed, then we send it on the first of December."),
     ("Carla Ruiz", "Do the Swiss prices go in there as well?"),
     ("Bo Chen", "They do, they are in the second column."),
@@ -80,26 +83,56 @@ enum Sort {
     Looped,
 }
 
-use Sort::{Invented, InventedDate, InventedNumber, InventedOwner, Looped, Misread, True, WrongLine};
+use Sort::{
+    Invented, InventedDate, InventedNumber, InventedOwner, Looped, Misread, True, WrongLine,
+};
 
 type Case = (Sort, &'static str, &'static str);
 
 const SHOP_CASES: [Case; 58] = [
-    (True, "decisions", r#"{"text": "The new price list is sent to the customers on 1 December", "lines": [3, 4]}"#),
-    (True, "decisions", r#"{"text": "Send the price list on the first of December", "lines": [4]}"#),
-    (True, "decisions", r#"{"text": "A new printer is bought and the old one thrown away", "lines": [9]}"#),
-    (True, "decisions", r#"{"text": "They will buy a new printer for 300 euros", "lines": [8, 9]}"#),
+    (
+        True,
+        "decisions",
+        r#"{"text": "The new price list is sent to the customers on 1 December", "lines": [3, 4]}"#,
+    ),
+    (
+        True,
+        "decisions",
+        r#"{"text": "Send the price list on the first of December", "lines": [4]}"#,
+    ),
+    (
+        True,
+        "decisions",
+        r#"{"text": "A new printer is bought and the old one thrown away", "lines": [9]}"#,
+    ),
+    (
+        True,
+        "decisions",
+        r#"{"text": "They will buy a new printer for 300 euros", "lines": [8, 9]}"#,
+    ),
     (
         True,
         "decisions",
         r#"{"text": "The booth in Hamburg is not booked before the bank has answered", "lines": [14, 18, 19]}"#,
     ),
     (True, "decisions", r#"{"text": "No booth is booked yet", "lines": [18]}"#),
-    (True, "decisions", r#"{"text": "The shop closes at noon on Christmas Eve", "lines": [26, 28]}"#),
+    (
+        True,
+        "decisions",
+        r#"{"text": "The shop closes at noon on Christmas Eve", "lines": [26, 28]}"#,
+    ),
     (True, "decisions", r#"{"text": "There will be no coffee machine this year", "lines": [33]}"#),
-    (True, "decisions", r#"{"text": "The Swiss prices are in the second column of the price list", "lines": [5, 6]}"#),
+    (
+        True,
+        "decisions",
+        r#"{"text": "The Swiss prices are in the second column of the price list", "lines": [5, 6]}"#,
+    ),
     (True, "decisions", r#"{"text": "Make the pictures on the website smaller", "lines": [24]}"#),
-    (True, "actions", r#"{"text": "Order the new printer", "lines": [10], "owner": "Dev Patel", "due": "by Friday"}"#),
+    (
+        True,
+        "actions",
+        r#"{"text": "Order the new printer", "lines": [10], "owner": "Dev Patel", "due": "by Friday"}"#,
+    ),
     (
         True,
         "actions",
@@ -115,34 +148,86 @@ const SHOP_CASES: [Case; 58] = [
         "actions",
         r#"{"text": "Look into the slow pages of the website", "lines": [22, 23], "owner": "Dev Patel", "due": "this week"}"#,
     ),
-    (True, "actions", r#"{"text": "Make all 80 pictures smaller", "lines": [24, 25], "owner": "Dev"}"#),
+    (
+        True,
+        "actions",
+        r#"{"text": "Make all 80 pictures smaller", "lines": [24, 25], "owner": "Dev"}"#,
+    ),
     (
         True,
         "actions",
         r#"{"text": "Write the training plan for Fatima", "lines": [29, 30], "owner": "Bo Chen", "due": "before Christmas"}"#,
     ),
-    (True, "actions", r#"{"text": "Prepare a training plan for the new trainee", "lines": [30], "owner": "Bo"}"#),
-    (True, "actions", r#"{"text": "Ask the bank whether the budget allows the booth", "lines": [15, 17]}"#),
+    (
+        True,
+        "actions",
+        r#"{"text": "Prepare a training plan for the new trainee", "lines": [30], "owner": "Bo"}"#,
+    ),
+    (
+        True,
+        "actions",
+        r#"{"text": "Ask the bank whether the budget allows the booth", "lines": [15, 17]}"#,
+    ),
     (True, "actions", r#"{"text": "Throw the old printer away", "lines": [9], "owner": null}"#),
-    (True, "actions", r#"{"text": "Send the new price list to the customers", "lines": [3, 4], "due": "2026-12-01"}"#),
+    (
+        True,
+        "actions",
+        r#"{"text": "Send the new price list to the customers", "lines": [3, 4], "due": "2026-12-01"}"#,
+    ),
     (True, "questions", r#"{"text": "Who is going to talk to the bank?", "lines": [20, 21]}"#),
-    (True, "questions", r#"{"text": "Does the budget allow the booth in Hamburg?", "lines": [14, 17]}"#),
+    (
+        True,
+        "questions",
+        r#"{"text": "Does the budget allow the booth in Hamburg?", "lines": [14, 17]}"#,
+    ),
     (True, "questions", r#"{"text": "Where is the second key of the storeroom?", "lines": [34]}"#),
-    (True, "questions", r#"{"text": "Nobody knows where the storeroom key is", "lines": [34, 35]}"#),
-    (True, "questions", r#"{"text": "Whether to book the fair in Hamburg next spring", "lines": [14, 18]}"#),
-    (Misread, "decisions", r#"{"text": "The booth at the fair in Hamburg is booked", "lines": [14, 18, 19]}"#),
-    (Misread, "decisions", r#"{"text": "A coffee machine is bought this year", "lines": [32, 33]}"#),
+    (
+        True,
+        "questions",
+        r#"{"text": "Nobody knows where the storeroom key is", "lines": [34, 35]}"#,
+    ),
+    (
+        True,
+        "questions",
+        r#"{"text": "Whether to book the fair in Hamburg next spring", "lines": [14, 18]}"#,
+    ),
+    (
+        Misread,
+        "decisions",
+        r#"{"text": "The booth at the fair in Hamburg is booked", "lines": [14, 18, 19]}"#,
+    ),
+    (
+        Misread,
+        "decisions",
+        r#"{"text": "A coffee machine is bought this year", "lines": [32, 33]}"#,
+    ),
     (Misread, "decisions", r#"{"text": "The printer is repaired", "lines": [9]}"#),
     (Misread, "decisions", r#"{"text": "The budget allows the booth", "lines": [17]}"#),
-    (Misread, "decisions", r#"{"text": "The pictures of the landlord go into the cellar on Monday", "lines": [12]}"#),
-    (Misread, "actions", r#"{"text": "Book the booth before the bank answers", "lines": [19], "owner": "Ann"}"#),
+    (
+        Misread,
+        "decisions",
+        r#"{"text": "The pictures of the landlord go into the cellar on Monday", "lines": [12]}"#,
+    ),
+    (
+        Misread,
+        "actions",
+        r#"{"text": "Book the booth before the bank answers", "lines": [19], "owner": "Ann"}"#,
+    ),
     (
         Invented,
         "decisions",
         r#"{"text": "The company hires two developers for the mobile application", "lines": [29]}"#,
     ),
-    (Invented, "decisions", r#"{"text": "Marketing receives a larger share of the yearly spending", "lines": [15]}"#),
-    (Invented, "decisions", r#"{"text": "All employees work from home on Wednesdays", "lines": [36]}"#),
+    (
+        Invented,
+        "decisions",
+        r#"{"text": "Marketing receives a larger share of the yearly spending", "lines": [15]}"#,
+    ),
+    (
+        Invented,
+        "decisions",
+        r#"{"text": "All employees work from home on Wednesdays", "lines": [36]}"#,
+    ),
     (
         Invented,
         "actions",
@@ -153,24 +238,68 @@ const SHOP_CASES: [Case; 58] = [
         "actions",
         r#"{"text": "Schedule a follow-up with stakeholders to review progress", "lines": [36], "owner": "Ann Lee"}"#,
     ),
-    (Invented, "actions", r#"{"text": "Create a quarterly report on customer satisfaction", "lines": [16]}"#),
-    (Invented, "questions", r#"{"text": "Which supplier offers the best warranty conditions?", "lines": [8]}"#),
-    (Invented, "questions", r#"{"text": "How can the company improve its visibility abroad?", "lines": [16]}"#),
+    (
+        Invented,
+        "actions",
+        r#"{"text": "Create a quarterly report on customer satisfaction", "lines": [16]}"#,
+    ),
+    (
+        Invented,
+        "questions",
+        r#"{"text": "Which supplier offers the best warranty conditions?", "lines": [8]}"#,
+    ),
+    (
+        Invented,
+        "questions",
+        r#"{"text": "How can the company improve its visibility abroad?", "lines": [16]}"#,
+    ),
     (Invented, "decisions", r#"{"text": "Everything is fine", "lines": []}"#),
-    (Invented, "decisions", r#"{"text": "The price list is sent on the first of December", "lines": [4000]}"#),
+    (
+        Invented,
+        "decisions",
+        r#"{"text": "The price list is sent on the first of December", "lines": [4000]}"#,
+    ),
     (Invented, "decisions", r#"{"text": "The team decided", "lines": [4]}"#),
-    (WrongLine, "decisions", r#"{"text": "The shop closes at noon on Christmas Eve", "lines": [8]}"#),
-    (WrongLine, "actions", r#"{"text": "Order the new printer", "lines": [27], "owner": "Dev Patel"}"#),
-    (WrongLine, "actions", r#"{"text": "Call the landlord about the cellar", "lines": [23], "owner": "Carla Ruiz"}"#),
-    (WrongLine, "questions", r#"{"text": "Where is the second key of the storeroom?", "lines": [15]}"#),
-    (WrongLine, "decisions", r#"{"text": "The new price list goes to the customers", "lines": [27]}"#),
-    (InventedOwner, "actions", r#"{"text": "Order the new printer", "lines": [10], "owner": "Sandra Bullock"}"#),
+    (
+        WrongLine,
+        "decisions",
+        r#"{"text": "The shop closes at noon on Christmas Eve", "lines": [8]}"#,
+    ),
+    (
+        WrongLine,
+        "actions",
+        r#"{"text": "Order the new printer", "lines": [27], "owner": "Dev Patel"}"#,
+    ),
+    (
+        WrongLine,
+        "actions",
+        r#"{"text": "Call the landlord about the cellar", "lines": [23], "owner": "Carla Ruiz"}"#,
+    ),
+    (
+        WrongLine,
+        "questions",
+        r#"{"text": "Where is the second key of the storeroom?", "lines": [15]}"#,
+    ),
+    (
+        WrongLine,
+        "decisions",
+        r#"{"text": "The new price list goes to the customers", "lines": [27]}"#,
+    ),
+    (
+        InventedOwner,
+        "actions",
+        r#"{"text": "Order the new printer", "lines": [10], "owner": "Sandra Bullock"}"#,
+    ),
     (
         InventedOwner,
         "actions",
         r#"{"text": "Call the landlord about the cellar", "lines": [12], "owner": "the facility manager"}"#,
     ),
-    (InventedOwner, "actions", r#"{"text": "Make the pictures smaller", "lines": [24], "owner": "Speaker 9"}"#),
+    (
+        InventedOwner,
+        "actions",
+        r#"{"text": "Make the pictures smaller", "lines": [24], "owner": "Speaker 9"}"#,
+    ),
     (
         InventedDate,
         "actions",
@@ -181,14 +310,26 @@ const SHOP_CASES: [Case; 58] = [
         "actions",
         r#"{"text": "Order the new printer", "lines": [10], "owner": "Dev", "due": "2026-12-15"}"#,
     ),
-    (InventedDate, "actions", r#"{"text": "Write the training plan", "lines": [30], "owner": "Bo", "due": "Monday"}"#),
+    (
+        InventedDate,
+        "actions",
+        r#"{"text": "Write the training plan", "lines": [30], "owner": "Bo", "due": "Monday"}"#,
+    ),
     (
         InventedDate,
         "actions",
         r#"{"text": "Call the landlord about the cellar", "lines": [12], "owner": "Carla", "due": "within two weeks"}"#,
     ),
-    (InventedNumber, "decisions", r#"{"text": "Buy a new printer for 450 euros", "lines": [8, 9]}"#),
-    (InventedNumber, "actions", r#"{"text": "Make all 120 pictures smaller by Thursday", "lines": [24, 25]}"#),
+    (
+        InventedNumber,
+        "decisions",
+        r#"{"text": "Buy a new printer for 450 euros", "lines": [8, 9]}"#,
+    ),
+    (
+        InventedNumber,
+        "actions",
+        r#"{"text": "Make all 120 pictures smaller by Thursday", "lines": [24, 25]}"#,
+    ),
     (
         Looped,
         "decisions",
@@ -202,15 +343,35 @@ const SHOP_CASES: [Case; 58] = [
 ];
 
 const CALL_CASES: [Case; 10] = [
-    (True, "decisions", r#"{"text": "Die Fenster werden in der zweiten Dezemberwoche geliefert", "lines": [2, 3]}"#),
+    (
+        True,
+        "decisions",
+        r#"{"text": "Die Fenster werden in der zweiten Dezemberwoche geliefert", "lines": [2, 3]}"#,
+    ),
     (True, "decisions", r#"{"text": "Der Kran kommt vom Kunden", "lines": [3]}"#),
-    (True, "actions", r#"{"text": "Die Maße der Balkontüren schicken", "lines": [5, 6], "due": "bis Donnerstag"}"#),
+    (
+        True,
+        "actions",
+        r#"{"text": "Die Maße der Balkontüren schicken", "lines": [5, 6], "due": "bis Donnerstag"}"#,
+    ),
     (True, "actions", r#"{"text": "Die Rechnung per Post schicken", "lines": [4]}"#),
     (True, "questions", r#"{"text": "Wer bezahlt die Sperrung der Straße?", "lines": [7, 8]}"#),
     (Invented, "decisions", r#"{"text": "Der Vertrag wird um ein Jahr verlängert", "lines": [3]}"#),
-    (Invented, "actions", r#"{"text": "Angebote von drei weiteren Herstellern einholen", "lines": [4]}"#),
-    (InventedDate, "actions", r#"{"text": "Die Rechnung per Post schicken", "lines": [4], "due": "bis Montag"}"#),
-    (InventedNumber, "decisions", r#"{"text": "Es werden 25 Fenster nach Kiel geliefert", "lines": [1, 2]}"#),
+    (
+        Invented,
+        "actions",
+        r#"{"text": "Angebote von drei weiteren Herstellern einholen", "lines": [4]}"#,
+    ),
+    (
+        InventedDate,
+        "actions",
+        r#"{"text": "Die Rechnung per Post schicken", "lines": [4], "due": "bis Montag"}"#,
+    ),
+    (
+        InventedNumber,
+        "decisions",
+        r#"{"text": "Es werden 25 Fenster nach Kiel geliefert", "lines": [1, 2]}"#,
+    ),
     (WrongLine, "questions", r#"{"text": "Wer bezahlt die Sperrung der Straße?", "lines": [2]}"#),
 ];
 
@@ -232,9 +393,14 @@ fn check(said: &[(&str, &str)], answers: &[&str]) -> Checked {
         email: "x@example.com".to_owned(),
         role: None,
     });
-    let proposals: Vec<Proposals> =
-        answers.iter().map(|answer| parse_proposals(answer).unwrap_or_else(|| panic!("{answer}"))).collect();
-    check_proposals(&proposals, &Meeting { lines: &lines, attendees: &attendees, today: date(2026, 11, 24) })
+    let proposals: Vec<Proposals> = answers
+        .iter()
+        .map(|answer| parse_proposals(answer).unwrap_or_else(|| panic!("{answer}")))
+        .collect();
+    check_proposals(
+        &proposals,
+        &Meeting { lines: &lines, attendees: &attendees, today: date(2026, 11, 24) },
+    )
 }
 
 fn check_one(said: &[(&str, &str)], list: &str, proposal: &str) -> Option<Item> {
@@ -315,7 +481,10 @@ fn what_is_left_out_is_counted_and_what_is_said_twice_is_shown_once() {
 
 #[test]
 fn an_answer_that_is_cut_off_gives_its_whole_items() {
-    let answer = format!("{{\"decisions\": [{}, {}, {{\"text\": \"The sho", SHOP_CASES[0].2, SHOP_CASES[2].2);
+    let answer = format!(
+        "{{\"decisions\": [{}, {}, {{\"text\": \"The sho",
+        SHOP_CASES[0].2, SHOP_CASES[2].2
+    );
     assert_eq!(check(&SHOP, &[&answer]).items.len(), 2);
 }
 

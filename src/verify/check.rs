@@ -104,7 +104,10 @@ pub(crate) fn check_proposals(proposals: &[Proposals], meeting: &Meeting<'_>) ->
             continue;
         }
         match check_item(*kind, proposal, meeting) {
-            Some(item) if count_of(&checked.items, *kind) < EACH_MAX && !says_the_same(&checked.items, &item) => {
+            Some(item)
+                if count_of(&checked.items, *kind) < EACH_MAX
+                    && !says_the_same(&checked.items, &item) =>
+            {
                 checked.items.push(item);
             }
             Some(_) => {}
@@ -147,14 +150,19 @@ fn check_item(kind: ItemKind, proposal: &Proposal, meeting: &Meeting<'_>) -> Opt
         Verdict::NotThere => return None,
     };
     let line = evidence.best_line(&ContentWords::from_text(&proposal.text));
-    is_doubtful |= kind != ItemKind::Question && has_negation(&line.text) != has_negation(&proposal.text);
+    is_doubtful |=
+        kind != ItemKind::Question && has_negation(&line.text) != has_negation(&proposal.text);
     let is_action = kind == ItemKind::Action;
     let (owner, is_owner_sure) = match proposal.owner.as_deref().filter(|_| is_action) {
         Some(owner) => find_owners(owner, &evidence, meeting),
         None => (None, true),
     };
     is_doubtful |= !is_owner_sure;
-    let due = proposal.due.as_deref().filter(|_| is_action).and_then(|due| find_due(due, &evidence, meeting.today));
+    let due = proposal
+        .due
+        .as_deref()
+        .filter(|_| is_action)
+        .and_then(|due| find_due(due, &evidence, meeting.today));
     let mut lines: Vec<usize> = evidence.cited.iter().map(|line| line.segment + 1).collect();
     lines.dedup();
     let text = cut_text(&line.text);
@@ -184,7 +192,9 @@ fn judge(text: &str, evidence: &Evidence<'_>, meeting: &Meeting<'_>) -> Verdict 
     let is_spoken = are_days_spoken
         && digit_numbers(&bare).iter().all(|number| evidence.has_number(number))
         && time_words(&bare).iter().all(|word| evidence.has_time(word))
-        && names_in(text).iter().all(|name| evidence.has_word(name) || is_known_person(name, meeting));
+        && names_in(text)
+            .iter()
+            .all(|name| evidence.has_word(name) || is_known_person(name, meeting));
     if share >= SHARE_PLAIN && is_spoken { Verdict::Plain } else { Verdict::Doubtful }
 }
 
@@ -217,12 +227,17 @@ fn names_in(text: &str) -> Vec<String> {
 
 fn is_known_person(name: &str, meeting: &Meeting<'_>) -> bool {
     let has = |text: &str| lower_words(text).iter().any(|part| part == name);
-    meeting.attendees.iter().any(|attendee| has(&attendee.name)) || meeting.lines.speakers().any(has)
+    meeting.attendees.iter().any(|attendee| has(&attendee.name))
+        || meeting.lines.speakers().any(has)
 }
 
 /// Returns the owners that may be shown, and whether all that are shown speak or are named in the
 /// lines. A person who is neither there nor an attendee nor a speaker is left out.
-fn find_owners(written: &str, evidence: &Evidence<'_>, meeting: &Meeting<'_>) -> (Option<String>, bool) {
+fn find_owners(
+    written: &str,
+    evidence: &Evidence<'_>,
+    meeting: &Meeting<'_>,
+) -> (Option<String>, bool) {
     let mut owners: Vec<String> = Vec::new();
     let mut is_sure = true;
     for part in written.replace(" and ", ",").split([',', '&', '/', ';']).map(str::trim) {
@@ -240,7 +255,11 @@ fn find_owners(written: &str, evidence: &Evidence<'_>, meeting: &Meeting<'_>) ->
 }
 
 /// Returns the name of an owner, and whether the person speaks or is named in the lines.
-fn find_owner(written: &str, evidence: &Evidence<'_>, meeting: &Meeting<'_>) -> Option<(String, bool)> {
+fn find_owner(
+    written: &str,
+    evidence: &Evidence<'_>,
+    meeting: &Meeting<'_>,
+) -> Option<(String, bool)> {
     let words = lower_words(written);
     if words.is_empty() {
         return None;
@@ -271,7 +290,8 @@ fn find_due(written: &str, evidence: &Evidence<'_>, today: Date) -> Option<Strin
     }
     let is_spoken = lower_words(written).iter().all(|word| {
         let digits = digit_numbers(word);
-        let is_number = !digits.is_empty() && digits.iter().all(|number| evidence.has_number(number));
+        let is_number =
+            !digits.is_empty() && digits.iter().all(|number| evidence.has_number(number));
         is_number || evidence.has_word(word) || (is_empty_word(word) && digits.is_empty())
     });
     let day = named_days(written, today).into_iter().find(|day| evidence.has_day(*day));

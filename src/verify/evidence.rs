@@ -30,10 +30,14 @@ pub(super) struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// Returns what these lines say; `None` where none of them exists.
     pub(super) fn collect(lines: &'a NumberedLines, cited: &[usize], today: Date) -> Option<Self> {
-        let existing: BTreeSet<usize> = cited.iter().copied().filter(|number| lines.line(*number).is_some()).collect();
-        let around: BTreeSet<usize> =
-            existing.iter().flat_map(|number| number.saturating_sub(AROUND)..=number.saturating_add(AROUND)).collect();
-        let cited: Vec<&NumberedLine> = existing.iter().filter_map(|number| lines.line(*number)).collect();
+        let existing: BTreeSet<usize> =
+            cited.iter().copied().filter(|number| lines.line(*number).is_some()).collect();
+        let around: BTreeSet<usize> = existing
+            .iter()
+            .flat_map(|number| number.saturating_sub(AROUND)..=number.saturating_add(AROUND))
+            .collect();
+        let cited: Vec<&NumberedLine> =
+            existing.iter().filter_map(|number| lines.line(*number)).collect();
         if cited.is_empty() {
             return None;
         }
@@ -76,7 +80,8 @@ impl<'a> Evidence<'a> {
     pub(super) fn has_number(&self, number: &str) -> bool {
         let mut parts = number.split(['.', ':', ',']).map(|part| part.trim_start_matches('0'));
         self.numbers.contains(number)
-            || parts.all(|part| part.is_empty() || self.numbers.contains(part) || self.has_part(part))
+            || parts
+                .all(|part| part.is_empty() || self.numbers.contains(part) || self.has_part(part))
     }
 
     /// Returns whether a part of a number is spoken within another one, as 30 in 9:30.

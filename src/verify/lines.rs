@@ -20,8 +20,10 @@ const WORDS_MIN: usize = 3;
 const CHARACTERS_MIN: usize = 8;
 
 /// Sounds that are no words.
-const FILLERS: [&str; 14] =
-    ["um", "uh", "uhm", "erm", "er", "hm", "hmm", "mm", "mmm", "mm-hmm", "uh-huh", "äh", "ähm", "euh"];
+const FILLERS: [&str; 14] = [
+    "um", "uh", "uhm", "erm", "er", "hm", "hmm", "mm", "mmm", "mm-hmm", "uh-huh", "äh", "ähm",
+    "euh",
+];
 
 /// A line of a transcript.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,9 +52,11 @@ impl NumberedLines {
         let mut lines = Vec::new();
         let mut speakers: Vec<String> = Vec::new();
         for (place, segment) in segments.iter().enumerate() {
-            let speaker = segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
-            if let Some(name) =
-                speaker.as_ref().filter(|name| speakers.len() < SPEAKERS_MAX && !speakers.contains(name))
+            let speaker =
+                segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
+            if let Some(name) = speaker
+                .as_ref()
+                .filter(|name| speakers.len() < SPEAKERS_MAX && !speakers.contains(name))
             {
                 speakers.push(name.clone());
             }
@@ -61,7 +65,12 @@ impl NumberedLines {
                 let words = remove_fillers(words);
                 if has_content(&words) {
                     let speaker = speaker.clone();
-                    lines.push(NumberedLine { segment: place, at: segment.start, speaker, text: words });
+                    lines.push(NumberedLine {
+                        segment: place,
+                        at: segment.start,
+                        speaker,
+                        text: words,
+                    });
                 }
             }
         }
@@ -160,11 +169,18 @@ mod tests {
 
     #[test]
     fn fillers_stutters_and_short_lines_go() {
-        let cleaned =
-            lines(&["Um, so the the price uh list goes out.", "Yeah.", "Mm-hmm. Okay.", "我们决定下周发布新版本。"]);
+        let cleaned = lines(&[
+            "Um, so the the price uh list goes out.",
+            "Yeah.",
+            "Mm-hmm. Okay.",
+            "我们决定下周发布新版本。",
+        ]);
         assert_eq!(
             cleaned,
-            [(0, "so the price list goes out.".to_owned()), (3, "我们决定下周发布新版本。".to_owned())]
+            [
+                (0, "so the price list goes out.".to_owned()),
+                (3, "我们决定下周发布新版本。".to_owned())
+            ]
         );
     }
 
@@ -172,9 +188,16 @@ mod tests {
     fn a_long_turn_is_cut_after_sentences_and_loses_no_word() {
         let sentence = "This is a sentence of some fifty characters or so. ";
         let cut = lines(&[&sentence.repeat(14)]);
-        assert!(cut.len() > 2 && cut.iter().all(|(segment, text)| *segment == 0 && text.len() <= LINE_CHARS_MAX));
+        assert!(
+            cut.len() > 2
+                && cut.iter().all(|(segment, text)| *segment == 0 && text.len() <= LINE_CHARS_MAX)
+        );
         let long = lines(&["word ".repeat(1000).replace("word ", "a1 b2 ").as_str()]);
-        assert!(long.len() == 10 && long.iter().all(|(_, text)| text.len() <= SENTENCE_CHARS_MAX), "{}", long.len());
+        assert!(
+            long.len() == 10 && long.iter().all(|(_, text)| text.len() <= SENTENCE_CHARS_MAX),
+            "{}",
+            long.len()
+        );
         let joined: Vec<String> = cut.into_iter().map(|(_, text)| text).collect();
         assert_eq!(joined.join(" "), sentence.repeat(14).trim_end());
     }

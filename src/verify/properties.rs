@@ -37,13 +37,20 @@ pub(crate) fn answer(bytes: &[u8]) -> Vec<Item> {
         })
         .collect();
     let lines = NumberedLines::from_segments(&segments);
-    let attendee = Attendee { name: "Dev Patel".to_owned(), email: "dev@example.com".to_owned(), role: None };
+    let attendee =
+        Attendee { name: "Dev Patel".to_owned(), email: "dev@example.com".to_owned(), role: None };
     let meeting = Meeting { lines: &lines, attendees: &[attendee], today: date(2026, 11, 23) };
     let checked = check_proposals(&[proposals], &meeting);
-    assert!(checked.items.len() <= 120 && checked.summary.len() <= 20 && checked.dropped <= 400, "{checked:?}");
+    assert!(
+        checked.items.len() <= 120 && checked.summary.len() <= 20 && checked.dropped <= 400,
+        "{checked:?}"
+    );
     for item in &checked.items {
         assert!(SAID.iter().any(|(_, text)| text.contains(&item.quote.text)), "{item:?}");
-        assert!(item.lines.iter().all(|line| (1..=SAID.len()).contains(line)) && !item.lines.is_empty(), "{item:?}");
+        assert!(
+            item.lines.iter().all(|line| (1..=SAID.len()).contains(line)) && !item.lines.is_empty(),
+            "{item:?}"
+        );
         assert!(!item.text.is_empty() && !item.text.contains(['\n', '\r']), "{item:?}");
     }
     checked.items
@@ -96,7 +103,10 @@ mod tests {
         let whole = r#"{"actions": [{"text": "Write to the customers", "lines": [4, 5], "owner": "Bo", "due": "Friday"},
             {"text": "Write to the customers again", "lines": [5], "owner": "Zoe", "due": "2027-01-01"}]}"#;
         let items = answer(whole.as_bytes());
-        assert_eq!((items[0].owner.as_deref(), items[0].due.as_deref()), (Some("Bo"), Some("2026-11-27")));
+        assert_eq!(
+            (items[0].owner.as_deref(), items[0].due.as_deref()),
+            (Some("Bo"), Some("2026-11-27"))
+        );
         assert_eq!((&items[1].owner, &items[1].due), (&None, &None));
     }
 }

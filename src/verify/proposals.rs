@@ -50,7 +50,8 @@ impl ItemSchema {
         let lines = json!({"type": "array", "items": line, "minItems": 1, "maxItems": CITED_MAX});
         let text = json!({"type": "string", "maxLength": TEXT_CHARS_MAX});
         let short = json!({"type": ["string", "null"], "maxLength": SHORT_CHARS_MAX});
-        let list = |item: &Value, most: usize| json!({"type": "array", "items": item, "maxItems": most});
+        let list =
+            |item: &Value, most: usize| json!({"type": "array", "items": item, "maxItems": most});
         let plain = json!({
             "type": "object",
             "properties": {"lines": lines, "text": text},
@@ -113,19 +114,32 @@ const LISTS: [(ItemKind, &[&str]); 3] = [
 const SUMMARY: &[&str] = &["summary", "key_points", "summaries"];
 
 /// The names of an item's text.
-const TEXTS: [&str; 9] =
-    ["text", "decision", "action", "question", "task", "item", "description", "sentence", "summary"];
+const TEXTS: [&str; 9] = [
+    "text",
+    "decision",
+    "action",
+    "question",
+    "task",
+    "item",
+    "description",
+    "sentence",
+    "summary",
+];
 
 /// Reads the answer of a model; `None` where there is none of the lists in it.
 pub(crate) fn parse_proposals(answer: &str) -> Option<Proposals> {
     let has_list = |value: &Value| {
         let names = LISTS.iter().flat_map(|(_, names)| *names).chain(SUMMARY);
-        names.copied().any(|name| value.get(name).is_some_and(|list| list.is_array() || list.is_string()))
+        names
+            .copied()
+            .any(|name| value.get(name).is_some_and(|list| list.is_array() || list.is_string()))
     };
     let (value, is_cut) = find_object(answer, has_list)?;
     let mut proposals = Proposals { is_cut, ..Proposals::default() };
     for (kind, names) in LISTS {
-        proposals.items.extend(read_list(&value, names).into_iter().map(|proposal| (kind, proposal)));
+        proposals
+            .items
+            .extend(read_list(&value, names).into_iter().map(|proposal| (kind, proposal)));
     }
     proposals.summary = read_list(&value, SUMMARY);
     Some(proposals)
@@ -153,7 +167,9 @@ fn read_proposal(item: &Value) -> Option<Proposal> {
         return None;
     }
     let lines = ["lines", "line", "line_numbers", "sources"].iter().find_map(|name| item.get(name));
-    let short = |names: &[&str]| names.iter().find_map(|name| item.get(name)?.as_str()).and_then(read_short);
+    let short = |names: &[&str]| {
+        names.iter().find_map(|name| item.get(name)?.as_str()).and_then(read_short)
+    };
     Some(Proposal {
         text: text.to_owned(),
         lines: lines.map(read_lines).unwrap_or_default(),
@@ -172,14 +188,18 @@ fn read_lines(value: &Value) -> Vec<usize> {
 
 fn collect_lines(value: &Value, numbers: &mut Vec<usize>) {
     match value {
-        Value::Number(number) => numbers.extend(number.as_u64().and_then(|number| usize::try_from(number).ok())),
+        Value::Number(number) => {
+            numbers.extend(number.as_u64().and_then(|number| usize::try_from(number).ok()))
+        }
         Value::String(text) => {
             let runs = text.split(|c: char| !c.is_ascii_digit()).take(READ_MAX);
             numbers.extend(runs.filter_map(|run| run.parse::<usize>().ok()));
         }
-        Value::Array(items) => items.iter().take(READ_MAX).filter(|item| !item.is_array()).for_each(|item| {
-            collect_lines(item, numbers);
-        }),
+        Value::Array(items) => {
+            items.iter().take(READ_MAX).filter(|item| !item.is_array()).for_each(|item| {
+                collect_lines(item, numbers);
+            })
+        }
         Value::Null | Value::Bool(_) | Value::Object(_) => {}
     }
 }
@@ -219,8 +239,11 @@ mod tests {
              "open_questions": null, "summary": "We met."}
             ```"#;
         let read = parse_proposals(answer).expect("an answer");
-        let texts: Vec<_> =
-            read.items.iter().map(|(kind, item)| (*kind, item.text.as_str(), &item.lines[..])).collect();
+        let texts: Vec<_> = read
+            .items
+            .iter()
+            .map(|(kind, item)| (*kind, item.text.as_str(), &item.lines[..]))
+            .collect();
         assert_eq!(
             texts,
             [
@@ -229,7 +252,10 @@ mod tests {
                 (ItemKind::Action, "Write to them", &[3][..]),
             ]
         );
-        assert_eq!((&read.items[2].1.owner, read.items[2].1.due.as_deref()), (&None, Some("Friday")));
+        assert_eq!(
+            (&read.items[2].1.owner, read.items[2].1.due.as_deref()),
+            (&None, Some("Friday"))
+        );
         assert_eq!(read.summary[0].text, "We met.");
         assert_eq!(parse_proposals("## Notes\n\n- we met"), None);
     }
@@ -239,8 +265,17 @@ mod tests {
         let schema = ItemSchema { first: 3, last: 9, has_items: true, has_summary: true };
         let text = schema.to_json().to_string();
         let place = |word: &str| text.find(word).expect("there");
-        assert!(place("\"actions\"") < place("\"decisions\"") && place("\"questions\"") < place("\"summary\""));
-        assert!(text.contains("\"maximum\":9") && text.contains("\"minimum\":3") && text.contains("\"maxItems\""));
-        assert!(!ItemSchema { has_items: false, ..schema }.to_json().to_string().contains("decisions"));
+        assert!(
+            place("\"actions\"") < place("\"decisions\"")
+                && place("\"questions\"") < place("\"summary\"")
+        );
+        assert!(
+            text.contains("\"maximum\":9")
+                && text.contains("\"minimum\":3")
+                && text.contains("\"maxItems\"")
+        );
+        assert!(
+            !ItemSchema { has_items: false, ..schema }.to_json().to_string().contains("decisions")
+        );
     }
 }

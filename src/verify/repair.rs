@@ -104,7 +104,10 @@ mod tests {
     fn what_is_cut_off_has_its_whole_items() {
         let text = r#"{"a": [{"t": "one", "l": [1]}, {"t": "two", "l": [2]}, {"t": "thr"#;
         let found = find_object(text, |value| value.get("a").is_some());
-        assert_eq!(found, Some((json!({"a": [{"t": "one", "l": [1]}, {"t": "two", "l": [2]}]}), true)));
+        assert_eq!(
+            found,
+            Some((json!({"a": [{"t": "one", "l": [1]}, {"t": "two", "l": [2]}]}), true))
+        );
         let cut = r#"{"a": [{"t": "one", "l": [1]}], "b": [{"t": "two", "l": [2"#;
         let found = find_object(cut, |value| value.get("a").is_some());
         assert_eq!(found, Some((json!({"a": [{"t": "one", "l": [1]}]}), true)));

@@ -30,7 +30,8 @@ impl ContentWords {
         for word in lower_words(text) {
             if word.chars().any(is_without_spaces) {
                 let characters: Vec<char> = word.chars().collect();
-                let pairs = characters.windows(2.min(characters.len())).map(|pair| pair.iter().collect());
+                let pairs =
+                    characters.windows(2.min(characters.len())).map(|pair| pair.iter().collect());
                 stems.extend(pairs);
             } else if !is_empty_word(&word) && !word.chars().all(|c| c.is_ascii_digit()) {
                 stems.insert(strip_accents(&stemmer.stem(&word)));
@@ -130,8 +131,9 @@ const EMPTY: &str = "a about after all also am an and any are as at be because b
 /// Returns whether a text denies something.
 pub(super) fn has_negation(text: &str) -> bool {
     const WORDS: [&str; 20] = [
-        "not", "no", "never", "none", "nothing", "nobody", "without", "cannot", "refuse", "refused", "against",
-        "nicht", "kein", "keine", "nie", "pas", "jamais", "nunca", "non", "niet",
+        "not", "no", "never", "none", "nothing", "nobody", "without", "cannot", "refuse",
+        "refused", "against", "nicht", "kein", "keine", "nie", "pas", "jamais", "nunca", "non",
+        "niet",
     ];
     lower_words(text).iter().any(|word| WORDS.contains(&word.as_str()) || word.ends_with("n't"))
 }
@@ -312,7 +314,9 @@ fn spelled_numbers(text: &str) -> BTreeSet<String> {
             (Some(value), _) => {
                 current = Some(match current {
                     Some(tens) if tens >= 20 && tens % 10 == 0 && value < 10 => tens + value,
-                    Some(hundreds) if hundreds >= 100 && hundreds % 100 == 0 && value < 100 => hundreds + value,
+                    Some(hundreds) if hundreds >= 100 && hundreds % 100 == 0 && value < 100 => {
+                        hundreds + value
+                    }
                     Some(_) => {
                         finish(&mut total, &mut current);
                         value
@@ -344,8 +348,14 @@ mod tests {
 
     #[test]
     fn forms_of_a_word_are_one_word() {
-        assert_eq!(share("The team agreed to ship the lists", "so we are shipping that list then"), (2, 2));
-        assert_eq!(share("Die Lieferungen kommen aus Hamburg", "die lieferung kommt aus hamburg"), (2, 3));
+        assert_eq!(
+            share("The team agreed to ship the lists", "so we are shipping that list then"),
+            (2, 2)
+        );
+        assert_eq!(
+            share("Die Lieferungen kommen aus Hamburg", "die lieferung kommt aus hamburg"),
+            (2, 3)
+        );
         assert_eq!(share("决定下周发布", "我们决定下周发布新版本"), (5, 5));
         assert_eq!(share("Buy a printer", "we sold the house"), (0, 2));
     }

@@ -30,18 +30,31 @@ const NEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Returns when a recording was made. `zone` is that of this machine: names carry local time.
 #[must_use]
-pub(crate) fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
+pub(crate) fn recorded(
+    made: Option<Made>,
+    relative: &Path,
+    mtime_ns: i64,
+    zone: &TimeZone,
+) -> Timestamp {
     recorded_by(clock::now(), made, relative, mtime_ns, zone)
 }
 
-fn recorded_by(now: Timestamp, made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
+fn recorded_by(
+    now: Timestamp,
+    made: Option<Made>,
+    relative: &Path,
+    mtime_ns: i64,
+    zone: &TimeZone,
+) -> Timestamp {
     // A file system that knows no times, or a clock that was never set: then it is of now, when it is first read.
     let is_past = |at: &Timestamp| is_sane(*at) && clock::elapsed(now, *at) < FUTURE;
     let mtime = Timestamp::from_nanosecond(i128::from(mtime_ns)).ok().filter(is_past);
     let sources = DateSources { written: mtime.unwrap_or(now), now, zone };
     let mut found = sources.find(made, relative).into_iter();
     let Some(first) = found.next() else { return sources.written };
-    let Made::On(day) = first.made else { return sources.moment(first.made).unwrap_or(sources.written) };
+    let Made::On(day) = first.made else {
+        return sources.moment(first.made).unwrap_or(sources.written);
+    };
     // What is less near may know the hour of that day.
     let is_of_day = |at: &Timestamp| zone.to_datetime(*at).date() == day;
     let moments = found.map(|found| found.made).filter(|made| !matches!(made, Made::On(_)));
@@ -74,13 +87,19 @@ impl DateSources<'_> {
     /// Returns the dates of a recording that can be, the nearest first: of its container, of its name, and of the
     /// directories below the folder, from the innermost out.
     fn find(&self, made: Option<Made>, relative: &Path) -> Vec<FoundDate> {
-        let mut found: Vec<FoundDate> = made.map(|made| FoundDate { made, is_of_parent: false }).into_iter().collect();
+        let mut found: Vec<FoundDate> =
+            made.map(|made| FoundDate { made, is_of_parent: false }).into_iter().collect();
         let stem = relative.file_stem().unwrap_or_default().as_bytes();
         let of_name = candidates(stem).into_iter().filter(|candidate| self.is_believed(candidate));
-        found.extend(of_name.map(|candidate| FoundDate { made: candidate.made, is_of_parent: false }));
-        let parents: Vec<&[u8]> = relative.parent().into_iter().flat_map(Path::iter).map(OsStrExt::as_bytes).collect();
+        found.extend(
+            of_name.map(|candidate| FoundDate { made: candidate.made, is_of_parent: false }),
+        );
+        let parents: Vec<&[u8]> =
+            relative.parent().into_iter().flat_map(Path::iter).map(OsStrExt::as_bytes).collect();
         for last in (0..parents.len()).rev() {
-            let of_name = candidates(parents[last]).into_iter().filter(|found| found.certainty > DateCertainty::Number);
+            let of_name = candidates(parents[last])
+                .into_iter()
+                .filter(|found| found.certainty > DateCertainty::Number);
             // `2021/01/05`: year, month and day.
             let joined = parents[..=last].last_chunk::<3>().map(|parts| parts.join(&b'/'));
             let of_parts = joined.and_then(|joined| day_of(&joined));
@@ -107,16 +126,19 @@ impl DateSources<'_> {
     }
 
     fn is_believed(&self, candidate: &DateCandidate) -> bool {
-        let is_near = || self.moment(candidate.made).is_some_and(|at| self.written.duration_since(at) < NEAR);
+        let is_near =
+            || self.moment(candidate.made).is_some_and(|at| self.written.duration_since(at) < NEAR);
         candidate.certainty > DateCertainty::Number || is_near()
     }
 }
 
 /// Returns the day that three directories are called after.
 fn day_of(joined: &[u8]) -> Option<Date> {
-    let [year, month, day] = joined.split(|byte| *byte == b'/').collect::<Vec<_>>().try_into().ok()?;
-    let is_number =
-        |part: &[u8], lengths: &[usize]| lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let [year, month, day] =
+        joined.split(|byte| *byte == b'/').collect::<Vec<_>>().try_into().ok()?;
+    let is_number = |part: &[u8], lengths: &[usize]| {
+        lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_digit)
+    };
     if !is_number(year, &[4]) || !is_number(day, &[1, 2]) {
         return None;
     }
@@ -219,7 +241,12 @@ mod tests {
             (now, day, "talk.wav", "2021-01-05T00:00:00Z"),
             (now, day, "2021-01-05 10.30.wav", "2021-01-05T10:30:00Z"),
             (now, day, "2021-01-04 10.30.wav", "2021-01-05T00:00:00Z"),
-            (now, Some(Made::Local(datetime(2040, 1, 1, 0, 0, 0, 0))), "2021-01-05.wav", "2021-01-05T00:00:00Z"),
+            (
+                now,
+                Some(Made::Local(datetime(2040, 1, 1, 0, 0, 0, 0))),
+                "2021-01-05.wav",
+                "2021-01-05T00:00:00Z",
+            ),
             (old, None, "1609860600.wav", "2021-01-05T15:30:00Z"),
             (now, None, "1609860600.wav", "2026-11-22T14:00:00Z"),
         ] {
@@ -233,12 +260,21 @@ mod tests {
     fn an_mtime_that_cannot_be_is_the_time_of_the_first_look() {
         let now: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
         let day = 24 * 3600;
-        for seconds in [0, -day, now.as_second() + 2 * day, i64::MAX / 1_000_000_000, i64::MIN / 1_000_000_000] {
-            let found = recorded_by(now, None, Path::new("talk.wav"), seconds * 1_000_000_000, &TimeZone::UTC);
+        for seconds in
+            [0, -day, now.as_second() + 2 * day, i64::MAX / 1_000_000_000, i64::MIN / 1_000_000_000]
+        {
+            let found = recorded_by(
+                now,
+                None,
+                Path::new("talk.wav"),
+                seconds * 1_000_000_000,
+                &TimeZone::UTC,
+            );
             assert_eq!(found, now, "{seconds}");
         }
         let ahead = now.as_second() + day;
-        let found = recorded_by(now, None, Path::new("talk.wav"), ahead * 1_000_000_000, &TimeZone::UTC);
+        let found =
+            recorded_by(now, None, Path::new("talk.wav"), ahead * 1_000_000_000, &TimeZone::UTC);
         assert_eq!(found.as_second(), ahead, "a file server in another time zone");
     }
 

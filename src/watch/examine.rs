@@ -121,13 +121,22 @@ pub(crate) struct Examiner<'a> {
 
 impl Inspection {
     /// Returns the settled recording that was found in `file`; the finding itself where that is none.
-    pub(super) fn into_settled(self, folder: &Folder, file: &QuietFile, is_backlog: bool) -> Result<Settled, Self> {
+    pub(super) fn into_settled(
+        self,
+        folder: &Folder,
+        file: &QuietFile,
+        is_backlog: bool,
+    ) -> Result<Settled, Self> {
         let (content, sound, recorded, unplayable) = match self {
             Self::Whole { content, sound, recorded, .. } => {
                 (content, sound, recorded, file.is_set_aside.then_some(Unplayable::Crashes))
             }
-            Self::Beyond { bound, content, recorded } => (content, None, recorded, Some(Unplayable::Beyond(bound))),
-            Self::Soundless { content, recorded } => (Some(content), None, recorded, Some(Unplayable::NoSound)),
+            Self::Beyond { bound, content, recorded } => {
+                (content, None, recorded, Some(Unplayable::Beyond(bound)))
+            }
+            Self::Soundless { content, recorded } => {
+                (Some(content), None, recorded, Some(Unplayable::NoSound))
+            }
             other @ (Self::Unfinished(_)
             | Self::Changed(_)
             | Self::Lookalike
@@ -213,8 +222,14 @@ impl Examiner<'_> {
             let recorded = self.recording_date(quiet, head);
             return Ok(Inspection::Beyond { bound, content: None, recorded });
         }
-        let sound = if quiet.is_set_aside { None } else { open_sound_hasher(&quiet.path, &file, before.size) };
-        let Some((hash, sound)) = self.hash_file(quiet, &file, before, sound)? else { return Ok(Inspection::Stopped) };
+        let sound = if quiet.is_set_aside {
+            None
+        } else {
+            open_sound_hasher(&quiet.path, &file, before.size)
+        };
+        let Some((hash, sound)) = self.hash_file(quiet, &file, before, sound)? else {
+            return Ok(Inspection::Stopped);
+        };
         let after = Stamp::of(&file)?;
         if after != before {
             return Ok(Inspection::Changed(after));
@@ -227,7 +242,12 @@ impl Examiner<'_> {
         if head.is_soundless {
             return Ok(Inspection::Soundless { content, recorded });
         }
-        Ok(Inspection::Whole { content: Some(content), sound, recorded, incomplete: head.unfinished })
+        Ok(Inspection::Whole {
+            content: Some(content),
+            sound,
+            recorded,
+            incomplete: head.unfinished,
+        })
     }
 
     /// Returns the first bound of the folder that the file exceeds.
@@ -244,12 +264,15 @@ impl Examiner<'_> {
             return Ok(None);
         }
         let _mark = (self.mark)(&quiet.path, quiet.stamp);
-        let length = catch_bug(&quiet.path, || media::length(file, bytes).transpose()).transpose()?;
+        let length =
+            catch_bug(&quiet.path, || media::length(file, bytes).transpose()).transpose()?;
         Ok(length.and_then(|length| {
             let is_long = length.most > limits.max_duration;
             let is_short = length.stated < limits.min_duration;
-            let long = is_long.then_some(Bound::Long { length: Some(length.most), max: limits.max_duration });
-            long.or(is_short.then_some(Bound::Short { length: length.stated, min: limits.min_duration }))
+            let long = is_long
+                .then_some(Bound::Long { length: Some(length.most), max: limits.max_duration });
+            long.or(is_short
+                .then_some(Bound::Short { length: length.stated, min: limits.min_duration }))
         }))
     }
 
@@ -313,7 +336,10 @@ impl Examiner<'_> {
 /// Parses a head. One that makes the parser panic is not understood, and that is no objection to the recording.
 fn parse_head(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Result<Head> {
     catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|_| {
-        tracing::error!("a bug: the head of `{}` cannot be parsed; it is taken as it is", printable_path(path));
+        tracing::error!(
+            "a bug: the head of `{}` cannot be parsed; it is taken as it is",
+            printable_path(path)
+        );
         Ok(Head::default())
     })
 }
@@ -327,20 +353,27 @@ fn open_sound_hasher<'f>(path: &Path, file: &'f File, len: u64) -> Option<SoundH
 fn catch_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let shown = printable_path(path);
-        tracing::error!("a bug: the sound of `{shown}` cannot be parsed; its content alone is its name");
+        tracing::error!(
+            "a bug: the sound of `{shown}` cannot be parsed; its content alone is its name"
+        );
         None
     })
 }
 
 /// Returns the reason for which a file cannot be read, with the cure where there is one.
 pub(super) fn describe_read_error(error: &io::Error, file: &Path) -> String {
-    if is_denied(error) { format!("permission denied; {}", grant_reading(file).join("; ")) } else { error.to_string() }
+    if is_denied(error) {
+        format!("permission denied; {}", grant_reading(file).join("; "))
+    } else {
+        error.to_string()
+    }
 }
 
 /// Returns whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
 fn is_gone(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-    let absent = [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];
+    let absent =
+        [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];
     is_link || absent.contains(&error.kind())
 }
 
@@ -355,12 +388,20 @@ mod tests {
         examine_within(root, name, is_abandoned, Limits::default(), false)
     }
 
-    fn examine_within(root: &Path, name: &str, is_abandoned: bool, limits: Limits, has_job: bool) -> (Inspection, u64) {
+    fn examine_within(
+        root: &Path,
+        name: &str,
+        is_abandoned: bool,
+        limits: Limits,
+        has_job: bool,
+    ) -> (Inspection, u64) {
         let dir = Dir::open(root).expect("opened");
         let filter = FileFilter::new(&folder(root), &accepts());
         let stamp = match dir.entry(Path::new(name)).expect("asked") {
             Some(Entry::File(stamp)) => stamp,
-            Some(Entry::Directory | Entry::Other) | None => Stamp { size: 1, mtime_ns: 0, inode: 0 },
+            Some(Entry::Directory | Entry::Other) | None => {
+                Stamp { size: 1, mtime_ns: 0, inode: 0 }
+            }
         };
         let (stop, opened) = (CancellationToken::new(), AtomicU64::new(0));
         let examiner = Examiner {
@@ -386,7 +427,8 @@ mod tests {
         fs::write(tree.path().join("2026-11-22 09.00.mkv"), "sound").expect("written");
         let recorded = "2026-11-22T09:00:00Z".parse().expect("a time");
         let content = Some(Content::from_hash(&blake3::hash(b"sound")));
-        let whole = |content| Inspection::Whole { content, sound: None, recorded, incomplete: None };
+        let whole =
+            |content| Inspection::Whole { content, sound: None, recorded, incomplete: None };
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mp3", false), (whole(content), 1));
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mkv", false), (whole(None), 0));
     }
@@ -395,7 +437,10 @@ mod tests {
     fn an_unfinished_one_is_read_only_when_it_is_abandoned() {
         let tree = tempfile::tempdir().expect("a directory");
         fs::write(tree.path().join("a.mp4"), b"\0\0\0\x08ftyp\0\0\0\x08mdat").expect("written");
-        assert_eq!(examine(tree.path(), "a.mp4", false).0, Inspection::Unfinished("it has no `moov` box yet"));
+        assert_eq!(
+            examine(tree.path(), "a.mp4", false).0,
+            Inspection::Unfinished("it has no `moov` box yet")
+        );
         let (finding, _) = examine(tree.path(), "a.mp4", true);
         assert!(matches!(finding, Inspection::Whole { incomplete: Some(_), .. }), "{finding:?}");
     }
@@ -409,8 +454,13 @@ mod tests {
     /// A WAV of 8 kHz and 8 bit that says it is so long, and is as long.
     fn wav(seconds: u32) -> Vec<u8> {
         let size = (seconds * 8000).to_le_bytes();
-        let format = [&[16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0, 1, 0, 8, 0][..], b"data"].concat();
-        let head = [b"RIFF", &(36 + seconds * 8000).to_le_bytes()[..], b"WAVEfmt ", &format, &size].concat();
+        let format = [
+            &[16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0, 1, 0, 8, 0][..],
+            b"data",
+        ]
+        .concat();
+        let head = [b"RIFF", &(36 + seconds * 8000).to_le_bytes()[..], b"WAVEfmt ", &format, &size]
+            .concat();
         [head, vec![0x80; seconds as usize * 8000]].concat()
     }
 
@@ -422,15 +472,25 @@ mod tests {
         let usual = Limits::default();
         let length = seconds(10);
         let cases = [
-            (Limits { max_size: 80_043, ..usual }, Some(Bound::Size { bytes: 80_044, max: 80_043 })),
+            (
+                Limits { max_size: 80_043, ..usual },
+                Some(Bound::Size { bytes: 80_044, max: 80_043 }),
+            ),
             (Limits { max_size: 80_044, ..usual }, None),
-            (Limits { max_duration: seconds(9), ..usual }, Some(Bound::Long { length: Some(length), max: seconds(9) })),
+            (
+                Limits { max_duration: seconds(9), ..usual },
+                Some(Bound::Long { length: Some(length), max: seconds(9) }),
+            ),
             (Limits { max_duration: length, min_duration: length, ..usual }, None),
-            (Limits { min_duration: seconds(11), ..usual }, Some(Bound::Short { length, min: seconds(11) })),
+            (
+                Limits { min_duration: seconds(11), ..usual },
+                Some(Bound::Short { length, min: seconds(11) }),
+            ),
         ];
         for (limits, expected) in cases {
             for has_job in [false, true] {
-                match (examine_within(tree.path(), "talk.wav", false, limits, has_job).0, expected) {
+                match (examine_within(tree.path(), "talk.wav", false, limits, has_job).0, expected)
+                {
                     (Inspection::Beyond { bound, content, .. }, Some(expected)) => {
                         assert_eq!((bound, content.is_some()), (expected, has_job));
                     }

@@ -55,7 +55,12 @@ pub(crate) struct FolderQueue {
 impl FolderQueue {
     /// Returns the memory that `queue` holds of `folder`.
     #[must_use]
-    pub(crate) fn new(queue: Store, folder: &Folder, marks: Arc<LastWords>, worker: WorkerLink) -> Self {
+    pub(crate) fn new(
+        queue: Store,
+        folder: &Folder,
+        marks: Arc<LastWords>,
+        worker: WorkerLink,
+    ) -> Self {
         let worker = Arc::new(worker);
         Self { queue, folder: folder.id.clone(), name: folder.name.clone(), marks, worker }
     }
@@ -72,20 +77,27 @@ impl FolderQueue {
 
     /// Forgets the sightings of files that were removed. Comes after the files that replaced them were taken.
     pub(super) async fn record_removed(&self, paths: Vec<PathBuf>) -> anyhow::Result<()> {
-        self.check("record what is gone", self.queue.files().record_missing(&self.folder, paths, clock::now()).await)
+        self.check(
+            "record what is gone",
+            self.queue.files().record_missing(&self.folder, paths, clock::now()).await,
+        )
     }
 
     /// Makes jobs of settled recordings, all or none of them. Content decides what is new.
     pub(super) async fn take_recordings(&self, settled: Vec<Settled>) -> anyhow::Result<()> {
         let unsupported = (self.worker.unsupported_reason)();
-        let taken =
-            self.check("take recordings in", self.queue.files().take(settled, unsupported, clock::now()).await)?;
+        let taken = self.check(
+            "take recordings in",
+            self.queue.files().take(settled, unsupported, clock::now()).await,
+        )?;
         for taken in &taken {
             let job = taken.job;
             let shown = printable_path(&taken.path);
             match &taken.skipped {
                 None => tracing::info!(job.id = job.0, "job {job}: `{shown}` is queued"),
-                Some(why) => tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}"),
+                Some(why) => {
+                    tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}")
+                }
             }
         }
         (self.worker.announce_jobs)();
@@ -99,7 +111,10 @@ impl FolderQueue {
 
     /// Returns whether a job of the folder may be of a file of this size.
     pub(super) async fn has_job_of_size(&self, size: u64) -> anyhow::Result<bool> {
-        self.check("read which jobs there are", self.queue.jobs().has_size(&self.folder, size).await)
+        self.check(
+            "read which jobs there are",
+            self.queue.jobs().has_size(&self.folder, size).await,
+        )
     }
 
     /// Returns the files that minuted died of too often, as they were: they are not parsed again.
@@ -121,15 +136,29 @@ impl FolderQueue {
     pub(super) async fn hold_folder(&self, reason: HoldReason, detail: &str) -> anyhow::Result<()> {
         let detail = one_line(detail, DETAIL_MAX);
         let notice = reason.blocks_stages().then(|| format!("folder `{}`: {detail}", self.name));
-        let hold = Hold { scope: Scope::Folder, name: self.folder.clone(), reason, detail, since: clock::now() };
-        self.queue.holds().release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await?;
+        let hold = Hold {
+            scope: Scope::Folder,
+            name: self.folder.clone(),
+            reason,
+            detail,
+            since: clock::now(),
+        };
+        self.queue
+            .holds()
+            .release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan))
+            .await?;
         self.queue.holds().add(hold, notice).await?;
         Ok(())
     }
 
     /// Records that nothing is wrong with the folder any more.
     pub(super) async fn release_folder(&self) -> anyhow::Result<()> {
-        if self.queue.holds().release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await? {
+        if self
+            .queue
+            .holds()
+            .release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan))
+            .await?
+        {
             self.wake_waiting().await?;
             (self.worker.announce_retries)();
         }
@@ -143,7 +172,10 @@ impl FolderQueue {
 
     /// Records the directories below the folder on which something is mounted, or was.
     pub(super) async fn record_mounts(&self, mounts: Vec<PathBuf>) -> anyhow::Result<()> {
-        self.check("record what is mounted", self.queue.folders().record_mounts(&self.folder, mounts).await)
+        self.check(
+            "record what is mounted",
+            self.queue.folders().record_mounts(&self.folder, mounts).await,
+        )
     }
 
     /// Lets jobs and deliveries that wait for a file or a place of the folder try again: more of it can be read.

@@ -90,15 +90,18 @@ const TEMPORARY_FILES: &[ForeignName] = &[
     name(".uploading", "an upload that is not finished"),
     name("~", "an editor's copy of an older state"),
     name(".zoom", "a recording that Zoom has not converted yet; open it with Zoom"),
-    name("double_click_to_convert*", "a recording that Zoom has not converted yet; open it with Zoom"),
+    name(
+        "double_click_to_convert*",
+        "a recording that Zoom has not converted yet; open it with Zoom",
+    ),
 ];
 
 /// Directories that belong to a file server, a sync tool or a system. A pattern fits the whole name here, with or without `*`.
 const DIRECTORIES: &[ForeignName] = &[
     // Snapshots: what lies in them was deleted or changed since.
-    name("#snapshot", "snapshots of a file server"),  // Synology
-    name("~snapshot", "snapshots of a file server"),  // NetApp over SMB
-    name(".snapshot", "snapshots of a file server"),  // NetApp over NFS, Isilon
+    name("#snapshot", "snapshots of a file server"), // Synology
+    name("~snapshot", "snapshots of a file server"), // NetApp over SMB
+    name(".snapshot", "snapshots of a file server"), // NetApp over NFS, Isilon
     name(".snapshots", "snapshots of a file server"), // snapper, IBM
     name("_snapshot", "snapshots of a file server"),
     name("@recently-snapshot", "snapshots of a QNAP"),
@@ -115,8 +118,8 @@ const DIRECTORIES: &[ForeignName] = &[
     name("@recycle", "the recycle bin of a QNAP"),
     name("@sharebin", "the recycle bin of a file server"), // Synology C2, EonStor
     name("$recycle.bin", "the recycle bin of Windows"),
-    name("recycler", "the recycle bin of Windows"),       // up to XP
-    name("recycled", "the recycle bin of Windows"),       // FAT
+    name("recycler", "the recycle bin of Windows"), // up to XP
+    name("recycled", "the recycle bin of Windows"), // FAT
     name(".recycle", "the recycle bin of a file server"), // Samba's vfs_recycle
     name("network recycle bin*", "the recycle bin of a file server"), // Netgear, LaCie
     name("network trash folder", "the recycle bin of a file server"), // AFP
@@ -169,7 +172,8 @@ pub(super) fn temporary_file(name: &[u8]) -> Option<&'static ForeignName> {
 /// Returns the name of another program that the `name` of a file or of a directory is.
 #[must_use]
 pub(super) fn temporary(name: &[u8]) -> Option<&'static ForeignName> {
-    static OF_RSYNC: ForeignName = self::name(".name.ext.XXXXXX of rsync", "a copy that is not finished");
+    static OF_RSYNC: ForeignName =
+        self::name(".name.ext.XXXXXX of rsync", "a copy that is not finished");
     let known = TEMPORARY.iter().find(|foreign| fits(name, foreign.pattern));
     known.or_else(|| is_of_rsync(name).then_some(&OF_RSYNC))
 }
@@ -177,17 +181,24 @@ pub(super) fn temporary(name: &[u8]) -> Option<&'static ForeignName> {
 /// Returns what a directory is that belongs to another program.
 #[must_use]
 pub(super) fn directory(name: &[u8]) -> Option<&'static str> {
-    DIRECTORIES.iter().find(|foreign| fits_whole(name, foreign.pattern.as_bytes())).map(|foreign| foreign.meaning)
+    DIRECTORIES
+        .iter()
+        .find(|foreign| fits_whole(name, foreign.pattern.as_bytes()))
+        .map(|foreign| foreign.meaning)
 }
 
 /// rsync writes `talk.mp3` as `.talk.mp3.AbC123` and renames it at the end.
 fn is_of_rsync(name: &[u8]) -> bool {
-    let Some(before) = name.strip_prefix(b".").and_then(|name| name.get(..name.len().checked_sub(7)?)) else {
+    let Some(before) =
+        name.strip_prefix(b".").and_then(|name| name.get(..name.len().checked_sub(7)?))
+    else {
         return false;
     };
     let random = &name[name.len() - 7..];
-    let has_extension =
-        before.iter().rposition(|byte| *byte == b'.').is_some_and(|dot| dot > 0 && dot + 1 < before.len());
+    let has_extension = before
+        .iter()
+        .rposition(|byte| *byte == b'.')
+        .is_some_and(|dot| dot > 0 && dot + 1 < before.len());
     has_extension && random[0] == b'.' && random[1..].iter().all(u8::is_ascii_alphanumeric)
 }
 

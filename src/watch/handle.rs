@@ -59,7 +59,10 @@ pub(crate) struct FolderEnd {
 pub(crate) fn open_folder_channel() -> (FolderHandle, FolderEnd) {
     let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
     let view = Arc::new(FolderView::default());
-    (FolderHandle { commands: sender, view: Arc::clone(&view) }, FolderEnd { commands: receiver, view })
+    (
+        FolderHandle { commands: sender, view: Arc::clone(&view) },
+        FolderEnd { commands: receiver, view },
+    )
 }
 
 /// The folder's task has ended: minuted is stopping, or the folder left the configuration.
@@ -86,7 +89,10 @@ impl FolderHandle {
         match self.commands.try_send(FolderCommand::Reconsider { paths }) {
             Err(mpsc::error::TrySendError::Full(FolderCommand::Reconsider { paths })) => Err(paths),
             // Whoever watches the folder next reads what the queue knows of it.
-            Ok(()) | Err(mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Ok(())
+            | Err(mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_)) => {
+                Ok(())
+            }
         }
     }
 
@@ -96,7 +102,10 @@ impl FolderHandle {
     /// When the folder is not watched any more, or the queue cannot be written.
     pub(crate) async fn backlog(&self, decision: BacklogDecision) -> anyhow::Result<u64> {
         let (done, answer) = oneshot::channel();
-        self.commands.send(FolderCommand::Backlog { decision, done }).await.map_err(|_| NotWatched)?;
+        self.commands
+            .send(FolderCommand::Backlog { decision, done })
+            .await
+            .map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)?
     }
 

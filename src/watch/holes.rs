@@ -67,12 +67,19 @@ mod tests {
     #[test]
     fn only_a_large_file_with_next_to_nothing_in_it_is_hollow() {
         let hollow = |bytes, places: &[u64], written| {
-            hollow(&file(bytes, places, written), bytes).is_some_and(|written| written < WRITTEN_BYTES)
+            hollow(&file(bytes, places, written), bytes)
+                .is_some_and(|written| written < WRITTEN_BYTES)
         };
         let large = 1 << 30;
         assert!(hollow(large, &[], 0) && hollow(64 << 30, &[large, 2 * large], 4096));
         assert!(!hollow(LARGE_BYTES - 1, &[], 0), "small");
-        assert!(!hollow(large, &[0], 2 << 20), "room that was reserved, and a recording at its begin");
-        assert!(!hollow(large, &(0..300).map(|at| at << 20).collect::<Vec<_>>(), 4096), "silence with words in it");
+        assert!(
+            !hollow(large, &[0], 2 << 20),
+            "room that was reserved, and a recording at its begin"
+        );
+        assert!(
+            !hollow(large, &(0..300).map(|at| at << 20).collect::<Vec<_>>(), 4096),
+            "silence with words in it"
+        );
     }
 }

@@ -107,8 +107,10 @@ impl FileFilter {
     #[must_use]
     pub(crate) fn new(folder: &Folder, accepts: &[String]) -> Self {
         let named = folder.include.patterns.iter().flat_map(|pattern| extensions_of(pattern));
-        let included: Vec<u64> = named.filter_map(|extension| pack_extension(extension.as_bytes())).collect();
-        let known = media_types::extensions().filter_map(|extension| pack_extension(extension.as_bytes()));
+        let included: Vec<u64> =
+            named.filter_map(|extension| pack_extension(extension.as_bytes())).collect();
+        let known =
+            media_types::extensions().filter_map(|extension| pack_extension(extension.as_bytes()));
         let taken = accepts.iter().filter_map(|extension| pack_extension(extension.as_bytes()));
         let mut media: Vec<u64> = known.chain(taken).chain(included.iter().copied()).collect();
         media.sort_unstable();
@@ -131,10 +133,13 @@ impl FileFilter {
     #[must_use]
     pub(crate) fn classify(&self, relative: &Path) -> FileKind {
         let parents = relative.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-        if let Some((directory, why)) = parents.filter_map(|p| Some((p, self.prune_reason(p)?))).last() {
+        if let Some((directory, why)) =
+            parents.filter_map(|p| Some((p, self.prune_reason(p)?))).last()
+        {
             return FileKind::Pruned(directory.to_owned(), why);
         }
-        if !self.recursive && relative.parent().is_some_and(|parent| !parent.as_os_str().is_empty()) {
+        if !self.recursive && relative.parent().is_some_and(|parent| !parent.as_os_str().is_empty())
+        {
             return FileKind::BelowFlat;
         }
         self.classify_file(relative)
@@ -174,7 +179,9 @@ impl FileFilter {
         let kind = self.classify(relative);
         if kind.is_media() && self.is_lookalike(root, relative) {
             let name = relative.file_name().unwrap_or_default().as_bytes();
-            return FileKind::Lookalike(String::from_utf8_lossy(extension_of(name)).to_ascii_lowercase());
+            return FileKind::Lookalike(
+                String::from_utf8_lossy(extension_of(name)).to_ascii_lowercase(),
+            );
         }
         kind
     }
@@ -195,7 +202,8 @@ impl FileFilter {
         }
         let mut head = Vec::new();
         let limit = u64::try_from(media_types::LOOK_BYTES).unwrap_or(u64::MAX);
-        let read = root.open_file(relative).and_then(|file| file.take(limit).read_to_end(&mut head));
+        let read =
+            root.open_file(relative).and_then(|file| file.take(limit).read_to_end(&mut head));
         let extension = extension_of(relative.file_name().unwrap_or_default().as_bytes());
         read.is_ok() && !media_types::looks_like(extension, &head)
     }
@@ -203,7 +211,8 @@ impl FileFilter {
     /// Returns whether the extension of `name` is one of audio or video. Fast: a scan asks it for every name.
     #[must_use]
     pub(crate) fn may_be_media(&self, name: &[u8]) -> bool {
-        pack_extension(extension_of(name)).is_some_and(|packed| self.media.binary_search(&packed).is_ok())
+        pack_extension(extension_of(name))
+            .is_some_and(|packed| self.media.binary_search(&packed).is_ok())
     }
 
     /// Returns whether sub-folders are scanned at all.
@@ -248,7 +257,9 @@ pub(crate) fn is_document(name: &OsStr) -> bool {
 /// Returns whether a path can be of no interest whatever it is: hidden, temporary or below such a directory.
 #[must_use]
 pub(crate) fn is_noise(relative: &Path) -> bool {
-    relative.iter().any(|name| name.as_bytes().starts_with(b".") || foreign::temporary(name.as_bytes()).is_some())
+    relative.iter().any(|name| {
+        name.as_bytes().starts_with(b".") || foreign::temporary(name.as_bytes()).is_some()
+    })
 }
 
 /// Returns the extensions, in lower case, that a glob names in full: `*.ts`, `calls/*.{ts,xyz}`, `*.[tT][sS]`. Documents
@@ -278,7 +289,9 @@ fn literal_extension(pattern: &str) -> Option<String> {
                 let first = class.first()?.to_ascii_lowercase();
                 class.iter().all(|inner| inner.to_ascii_lowercase() == first).then_some(first)?
             }
-            letter if letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_') => letter.to_ascii_lowercase(),
+            letter if letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_') => {
+                letter.to_ascii_lowercase()
+            }
             _ => return None,
         };
         extension.push(literal);
@@ -297,7 +310,9 @@ fn extension_of(name: &[u8]) -> &[u8] {
 /// An extension in lower case as one number; `None` when it is empty or longer than any that is known.
 fn pack_extension(extension: &[u8]) -> Option<u64> {
     let fits = !extension.is_empty() && extension.len() <= 8;
-    fits.then(|| extension.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase())))
+    fits.then(|| {
+        extension.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase()))
+    })
 }
 
 #[cfg(test)]
@@ -316,7 +331,8 @@ mod tests {
         assert_eq!(kind("talk.notes.md"), FileKind::NotMedia);
         assert_eq!(kind("wav"), FileKind::NotMedia);
         assert_eq!(
-            FileFilter::new(&folder(Path::new("/f")), &accepts()).classify(Path::new(OsStr::from_bytes(b"\xff.mp3"))),
+            FileFilter::new(&folder(Path::new("/f")), &accepts())
+                .classify(Path::new(OsStr::from_bytes(b"\xff.mp3"))),
             FileKind::Recording("mp3".into())
         );
     }
@@ -349,9 +365,15 @@ mod tests {
 
     #[test]
     fn foreign_directories_are_left_alone_with_all_that_is_in_them() {
-        for directory in
-            [".stversions", ".stfolder", "@eaDir", "#recycle", ".hidden", "Talk.mp4.download", ".dropbox.cache"]
-        {
+        for directory in [
+            ".stversions",
+            ".stfolder",
+            "@eaDir",
+            "#recycle",
+            ".hidden",
+            "Talk.mp4.download",
+            ".dropbox.cache",
+        ] {
             let path = format!("a/{directory}/b/talk.mp3");
             assert!(matches!(kind(&path), FileKind::Pruned(..)), "{path}: {:?}", kind(&path));
         }
@@ -380,8 +402,15 @@ mod tests {
         ] {
             assert!(matches!(kind(name), FileKind::Temporary(_)), "{name}: {:?}", kind(name));
         }
-        for name in ["temp.mp3", "part 2.mp3", "double click.mp3", "Download.mp4", "tmp.mp3", "zoom.mp4", "in.talk.mp3"]
-        {
+        for name in [
+            "temp.mp3",
+            "part 2.mp3",
+            "double click.mp3",
+            "Download.mp4",
+            "tmp.mp3",
+            "zoom.mp4",
+            "in.talk.mp3",
+        ] {
             assert!(kind(name).is_media(), "{name}: {:?}", kind(name));
         }
         for directory in [
@@ -422,7 +451,10 @@ mod tests {
         ] {
             let found = kind(&format!("a/{directory}/b/talk.mp3"));
             let is_named = |why: &str| !why.contains("hidden name");
-            assert!(matches!(&found, FileKind::Pruned(_, why) if is_named(why)), "{directory}: {found:?}");
+            assert!(
+                matches!(&found, FileKind::Pruned(_, why) if is_named(why)),
+                "{directory}: {found:?}"
+            );
         }
         for directory in [
             "snapshot",
@@ -448,9 +480,10 @@ mod tests {
 
     #[test]
     fn what_the_field_records_is_media() {
-        for name in
-            ["a.qta", "a.TS", "a.weba", "a.mpga", "a.m4r", "a.mp1", "a.tta", "a.voc", "a.awb", "a.sln16", "a.ulaw"]
-        {
+        for name in [
+            "a.qta", "a.TS", "a.weba", "a.mpga", "a.m4r", "a.mp1", "a.tta", "a.voc", "a.awb",
+            "a.sln16", "a.ulaw",
+        ] {
             assert!(kind(name).is_media(), "{name}");
         }
         for name in ["a.txt", "a.toml", "a.aup3", "a.m3u8", "a.srt", "a.lrv"] {
@@ -477,22 +510,31 @@ mod tests {
         ] {
             assert_eq!(extensions_of(pattern).join(" "), extensions, "{pattern}");
         }
-        let included = Folder { include: globs(&["*.xyz", "*.ts"]), ..folder(Path::new("/srv/sales")) };
+        let included =
+            Folder { include: globs(&["*.xyz", "*.ts"]), ..folder(Path::new("/srv/sales")) };
         let filter = FileFilter::new(&included, &accepts());
-        assert_eq!(filter.classify(Path::new("a/call.XYZ")), FileKind::NotIncluded, "a glob tells the cases apart");
+        assert_eq!(
+            filter.classify(Path::new("a/call.XYZ")),
+            FileKind::NotIncluded,
+            "a glob tells the cases apart"
+        );
         assert_eq!(filter.classify(Path::new("a/call.xyz")), FileKind::NotAccepted("xyz".into()));
         assert_eq!(
             filter.classify(Path::new("a/call.xyz.part")),
             FileKind::Temporary(foreign::temporary(b"x.part").expect("one"))
         );
         assert!(!filter.is_ambiguous(Path::new("a/call.ts")), "a person has said what it is");
-        assert!(FileFilter::new(&folder(Path::new("/f")), &accepts()).is_ambiguous(Path::new("a/call.ts")));
+        assert!(
+            FileFilter::new(&folder(Path::new("/f")), &accepts())
+                .is_ambiguous(Path::new("a/call.ts"))
+        );
     }
 
     #[test]
     fn a_name_that_other_files_have_too_is_looked_into() {
         let tree = tempfile::tempdir().expect("a directory");
-        let packets: Vec<u8> = (0..1880).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
+        let packets: Vec<u8> =
+            (0..1880).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
         std::fs::write(tree.path().join("a.ts"), packets).expect("written");
         std::fs::write(tree.path().join("b.ts"), "export const G = 1;\n").expect("written");
         let root = Dir::open(tree.path()).expect("opened");
@@ -510,7 +552,10 @@ mod tests {
         folder.include = globs(&["calls/*"]);
         folder.on_success = OnSuccess::Move("calls/done".into());
         let filter = FileFilter::new(&folder, &accepts());
-        assert_eq!(filter.classify(Path::new("calls/a-draft.mp3")), FileKind::Excluded("*-draft.*".into()));
+        assert_eq!(
+            filter.classify(Path::new("calls/a-draft.mp3")),
+            FileKind::Excluded("*-draft.*".into())
+        );
         assert_eq!(
             filter.classify(Path::new("private/a.mp3")),
             FileKind::Pruned("private".into(), "`exclude` names it")
@@ -531,8 +576,9 @@ mod tests {
 
     #[test]
     fn each_reason_reads_as_a_sentence_part() {
-        let shown =
-            ["a.mkv", "a.doc", "a.part", ".a.mp3", "@eaDir/a.mp3"].map(|path| kind(path).to_string()).join("\n");
+        let shown = ["a.mkv", "a.doc", "a.part", ".a.mp3", "@eaDir/a.mp3"]
+            .map(|path| kind(path).to_string())
+            .join("\n");
         insta::assert_snapshot!(shown, @r"
         the service of this folder does not take `.mkv`
         not an audio or video file by its name

@@ -34,8 +34,10 @@ pub(crate) fn settle_now(
     has_job_of_size: &(dyn Fn(u64) -> bool + Sync),
 ) -> anyhow::Result<Settled> {
     let shown = printable_path(&relative);
-    let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
-    let Some(Entry::File(stamp)) = root.entry(&relative).with_context(|| format!("failed to look at `{shown}`"))?
+    let root = Dir::open(&folder.path)
+        .with_context(|| format!("failed to open folder `{}`", folder.name))?;
+    let Some(Entry::File(stamp)) =
+        root.entry(&relative).with_context(|| format!("failed to look at `{shown}`"))?
     else {
         bail!("`{shown}` is not a file");
     };
@@ -100,7 +102,8 @@ pub(crate) fn survey_folder(
     accepts: &[String],
     known: &[Sighting],
 ) -> anyhow::Result<Vec<UntakenFile>> {
-    let root = Dir::open(&folder.path).with_context(|| format!("failed to open `{}`", printable_path(&folder.path)))?;
+    let root = Dir::open(&folder.path)
+        .with_context(|| format!("failed to open `{}`", printable_path(&folder.path)))?;
     let filter = FileFilter::new(folder, accepts);
     let known = known.iter().map(|sighting| (sighting.path.as_path(), sighting)).collect();
     let mut surveyor = SurveyVisitor { root: &root, filter: &filter, known, new: Vec::new() };

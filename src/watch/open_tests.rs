@@ -79,7 +79,9 @@ impl RecorderScene {
 
     /// Waits until a file was quiet and found open; returns who had it.
     async fn until_open(&self, name: &str) -> InUse {
-        let found = || self.watched.handle.view().settling_file(Path::new(name)).and_then(|file| file.in_use);
+        let found = || {
+            self.watched.handle.view().settling_file(Path::new(name)).and_then(|file| file.in_use)
+        };
         until(async || found().is_some()).await;
         found().expect("found")
     }
@@ -103,7 +105,12 @@ fn content(bytes: &[u8]) -> String {
     Content::from_hash(&blake3::hash(bytes)).to_string()
 }
 
-async fn start(tree: &tempfile::TempDir, queue: &Arc<TestQueue>, proc: ShownProc, watch: Watch) -> Watched {
+async fn start(
+    tree: &tempfile::TempDir,
+    queue: &Arc<TestQueue>,
+    proc: ShownProc,
+    watch: Watch,
+) -> Watched {
     let mut settings = folder(tree.path());
     settings.watch = watch;
     if watch == Watch::Poll {
@@ -117,7 +124,9 @@ async fn start(tree: &tempfile::TempDir, queue: &Arc<TestQueue>, proc: ShownProc
 
 /// A recording of each kind that a recorder writes.
 fn recording(extension: &str) -> Vec<u8> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(format!("tiny.{extension}"));
+    let data = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/audio")
+        .join(format!("tiny.{extension}"));
     fs::read(data).expect("a recording of that kind")
 }
 
@@ -158,7 +167,11 @@ async fn record_with_pauses(proc: ShownProc, name: &str, bytes: &[u8], allocated
         // A change may come without a hint; the scan takes it in.
         scene.watched.handle.scan().await.expect("watched");
         let in_use = scene.until_open(name).await;
-        assert_eq!(matches!(in_use, InUse::Process(_)), proc == ShownProc::Seen, "{name}, block {number}: {in_use:?}");
+        assert_eq!(
+            matches!(in_use, InUse::Process(_)),
+            proc == ShownProc::Seen,
+            "{name}, block {number}: {in_use:?}"
+        );
         assert_eq!(scene.jobs().await, 0, "{name} is not closed");
     }
     drop(file);
@@ -191,12 +204,15 @@ async fn a_file_that_is_linked_or_moved_in_is_closed() {
                 let nameless = rustix::fs::open(scene.tree.path(), flags, Mode::RUSR | Mode::WUSR);
                 let mut nameless = File::from(nameless.expect("opened"));
                 nameless.write_all(&bytes).expect("written");
-                let by_number = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&nameless));
+                let by_number =
+                    format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&nameless));
                 let here = rustix::fs::CWD;
-                rustix::fs::linkat(here, by_number, here, &to, AtFlags::SYMLINK_FOLLOW).expect("linked");
+                rustix::fs::linkat(here, by_number, here, &to, AtFlags::SYMLINK_FOLLOW)
+                    .expect("linked");
             } else {
                 fs::write(&from, &bytes).expect("written");
-                if way == "ln" { fs::hard_link(&from, &to) } else { fs::rename(&from, &to) }.expect("brought in");
+                if way == "ln" { fs::hard_link(&from, &to) } else { fs::rename(&from, &to) }
+                    .expect("brought in");
             }
             scene.expect_one(&bytes).await;
         }
@@ -207,7 +223,9 @@ async fn a_file_that_is_linked_or_moved_in_is_closed() {
 async fn a_close_is_that_of_one_writer_and_not_the_last() {
     for proc in [ShownProc::Seen, ShownProc::Blind] {
         let scene = RecorderScene::begin(proc, Watch::Auto).await;
-        let open = || File::options().create(true).append(true).open(scene.path("talk.mp3")).expect("opened");
+        let open = || {
+            File::options().create(true).append(true).open(scene.path("talk.mp3")).expect("opened")
+        };
         let mut first = open();
         let mut second = open();
         first.write_all(b"first ").expect("written");

@@ -40,7 +40,9 @@ impl Read for Like {
 impl Seek for Like {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match to {
-            SeekFrom::Start(at) if i64::try_from(at).is_err() => Err(io::ErrorKind::InvalidInput.into()),
+            SeekFrom::Start(at) if i64::try_from(at).is_err() => {
+                Err(io::ErrorKind::InvalidInput.into())
+            }
             SeekFrom::Start(_) | SeekFrom::End(_) | SeekFrom::Current(_) => self.bytes.seek(to),
         }
     }
@@ -51,7 +53,8 @@ pub(crate) fn head(bytes: &[u8]) {
     // The first byte was a choice once, and the seeds still have it.
     let Some((_, bytes)) = bytes.split_first() else { return };
     let mut file = Like { bytes: Cursor::new(bytes.to_vec()), reads: 0 };
-    let head = media::look(&mut file, bytes.len() as u64).expect("what a head says is never an error");
+    let head =
+        media::look(&mut file, bytes.len() as u64).expect("what a head says is never an error");
     if let Some(media::Made::At(at)) = head.made {
         assert!(date::is_sane(at), "{at}");
     }
@@ -88,7 +91,10 @@ impl ReadAt for Counted {
 /// A name is shown without what a terminal obeys, holds a date of our times or none, and makes names of notes that a
 /// directory can hold.
 pub(crate) fn name(bytes: &[u8]) {
-    let name = bytes.split(|byte| *byte == b'/' || *byte == 0).find(|part| !part.is_empty()).unwrap_or(b"talk.wav");
+    let name = bytes
+        .split(|byte| *byte == b'/' || *byte == 0)
+        .find(|part| !part.is_empty())
+        .unwrap_or(b"talk.wav");
     let path = Path::new(OsStr::from_bytes(&name[..name.len().min(255)]));
     if let Some(made) = date::in_text(path.as_os_str().as_bytes()) {
         let day = match made {

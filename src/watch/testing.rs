@@ -13,7 +13,8 @@ use super::{FolderHandle, FolderQueue, WorkerLink};
 use crate::{
     beneath::Stamp,
     config::{
-        Backlog, Convert, Folder, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+        Backlog, Convert, Folder, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target,
+        Transcript, Watch,
     },
     job::{Content, HoldReason},
     last_words::LastWords,
@@ -27,14 +28,20 @@ pub(crate) fn globs(patterns: &[&str]) -> Globs {
     for pattern in patterns {
         set.add(globset::Glob::new(pattern).expect("a glob"));
     }
-    Globs { patterns: patterns.iter().map(ToString::to_string).collect(), set: set.build().expect("a set") }
+    Globs {
+        patterns: patterns.iter().map(ToString::to_string).collect(),
+        set: set.build().expect("a set"),
+    }
 }
 
 /// What PAXS takes.
 pub(crate) fn accepts() -> Vec<String> {
-    ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp"]
-        .map(String::from)
-        .to_vec()
+    [
+        "mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm",
+        "wmv", "3gp",
+    ]
+    .map(String::from)
+    .to_vec()
 }
 
 /// A folder with the usual settings and a short time of settling.
@@ -103,7 +110,12 @@ impl TestQueue {
             handle_queue_error: Box::new(|_, _| {}),
             unsupported_reason: Box::new(String::new),
         };
-        FolderQueue::new(self.queue.clone(), folder, Arc::new(LastWords::new(self.state.path())), link)
+        FolderQueue::new(
+            self.queue.clone(),
+            folder,
+            Arc::new(LastWords::new(self.state.path())),
+            link,
+        )
     }
 
     pub(crate) async fn record_baseline(&self, root: FolderRoot) {
@@ -139,7 +151,11 @@ impl TestQueue {
             unplayable: None,
             length_max: None,
         });
-        self.queue.files().take(settled.collect(), String::new(), crate::clock::now()).await.expect("taken");
+        self.queue
+            .files()
+            .take(settled.collect(), String::new(), crate::clock::now())
+            .await
+            .expect("taken");
     }
 
     /// Returns the jobs, in the order in which they were taken in.
@@ -148,7 +164,14 @@ impl TestQueue {
     }
 
     pub(crate) async fn job_count(&self) -> u64 {
-        self.queue.jobs().count_by_state().await.expect("read").into_iter().map(|(_, _, count)| count).sum()
+        self.queue
+            .jobs()
+            .count_by_state()
+            .await
+            .expect("read")
+            .into_iter()
+            .map(|(_, _, count)| count)
+            .sum()
     }
 
     /// Returns how many jobs are of files that were there before minuted.
@@ -199,7 +222,15 @@ impl Watched {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let memory = queue.of_folder(&folder);
-        tasks.spawn(crate::watch::task::run_with(folder, accepts(), memory, end, stop.clone(), open_files, hints_max));
+        tasks.spawn(crate::watch::task::run_with(
+            folder,
+            accepts(),
+            memory,
+            end,
+            stop.clone(),
+            open_files,
+            hints_max,
+        ));
         Self { queue: Arc::clone(queue), handle, stop, tasks }
     }
 

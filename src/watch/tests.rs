@@ -65,7 +65,11 @@ async fn slow_and_pausing_writers_are_waited_for() {
     for step in 0..40u8 {
         // One writer keeps its file open, the other closes it each time; each pause is far shorter than settling.
         held_open.write_all(&[step; 100]).expect("written");
-        let mut closed = File::options().create(true).append(true).open(tree.path().join("b.mp3")).expect("opened");
+        let mut closed = File::options()
+            .create(true)
+            .append(true)
+            .open(tree.path().join("b.mp3"))
+            .expect("opened");
         closed.write_all(&[step; 100]).expect("written");
         all.extend([step; 100]);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -218,7 +222,10 @@ async fn a_folder_that_is_removed_is_held_and_one_made_again_is_watched_again() 
     fs::write(root.join("new.mp3"), "y").expect("written");
     watched.until_jobs(2).await;
     assert_eq!(watched.queue.names().await, ["new.mp3", "old.mp3"]);
-    assert!(watched.handle.view().scans.load(Ordering::Relaxed) <= scans + 1, "an event told of it");
+    assert!(
+        watched.handle.view().scans.load(Ordering::Relaxed) <= scans + 1,
+        "an event told of it"
+    );
     watched.end().await;
 }
 
@@ -231,7 +238,10 @@ async fn an_unfinished_wav_waits_until_its_header_is_right() {
     let watched = Watched::begin_known(folder(tree.path())).await;
     fs::write(tree.path().join("talk.wav"), &wav).expect("written");
     let view = Arc::clone(watched.handle.view());
-    until(async || view.settling_file(Path::new("talk.wav")).is_some_and(|file| file.unfinished.is_some())).await;
+    until(async || {
+        view.settling_file(Path::new("talk.wav")).is_some_and(|file| file.unfinished.is_some())
+    })
+    .await;
     assert_eq!(watched.queue.job_count().await, 0);
     wav[4..8].copy_from_slice(&136u32.to_le_bytes());
     wav[40..44].copy_from_slice(&100u32.to_le_bytes());
@@ -257,7 +267,11 @@ async fn odd_names_are_taken_and_links_fifos_and_empty_files_are_not() {
     watched.handle.scan().await.expect("watched");
     watched.handle.view().wait_quiet().await;
     assert_eq!(watched.queue.names().await, ["\\xff\\u{a}.mp3", "clip.mkv"]);
-    assert_eq!(watched.handle.view().opened.load(Ordering::Relaxed), 1, "the clip was not opened either");
+    assert_eq!(
+        watched.handle.view().opened.load(Ordering::Relaxed),
+        1,
+        "the clip was not opened either"
+    );
     let jobs = watched.queue.jobs().await;
     assert!(jobs.iter().any(|job| job.hash.is_none() && job.path == "clip.mkv"));
     watched.end().await;
@@ -294,7 +308,10 @@ async fn a_polled_folder_is_found_out_by_scans_alone() {
     fs::create_dir(tree.path().join("a")).expect("made");
     fs::write(tree.path().join("a/talk.mp3"), "x").expect("written");
     watched.until_jobs(1).await;
-    assert_eq!(watched.handle.view().status().mode, Some(WatchMode::Polled("as configured".into())));
+    assert_eq!(
+        watched.handle.view().status().mode,
+        Some(WatchMode::Polled("as configured".into()))
+    );
     let handle = watched.handle.clone();
     watched.end().await;
     assert_eq!(handle.scan().await, Err(NotWatched));
@@ -325,7 +342,8 @@ async fn a_rename_is_told_as_taken_before_gone() {
     assert_eq!(watched.queue.names().await, ["b.mp3"]);
     let id = watched.queue.jobs().await[0].id;
     let job = watched.queue.queue.jobs().view(id).await.expect("read").expect("a job");
-    let events: Vec<String> = job.history.expect("asked for").into_iter().map(|event| event.event).collect();
+    let events: Vec<String> =
+        job.history.expect("asked for").into_iter().map(|event| event.event).collect();
     assert_eq!(events, ["taken in", "its file was renamed"]);
     watched.end().await;
 }
@@ -392,7 +410,10 @@ async fn a_backlog_that_is_skipped_is_left_alone_until_it_changes() {
     fs::write(tree.path().join("b.mp3"), "changed").expect("written");
     watched.until_jobs(1).await;
     assert_eq!(watched.queue.names().await, ["b.mp3"]);
-    assert_eq!(watched.queue.sighting("a.mp3").await.map(|seen| seen.verdict), Some(FileVerdict::Ignored));
+    assert_eq!(
+        watched.queue.sighting("a.mp3").await.map(|seen| seen.verdict),
+        Some(FileVerdict::Ignored)
+    );
     watched.end().await;
 }
 
@@ -400,9 +421,11 @@ async fn a_backlog_that_is_skipped_is_left_alone_until_it_changes() {
 async fn a_meeting_that_was_interrupted_happens_again() {
     let tree = tempfile::tempdir().expect("a directory");
     let queue = TestQueue::new();
-    for (name, verdict) in
-        [("a.mp3", FileVerdict::Ignored), ("b.mp3", FileVerdict::Backlog), ("c.mp3", FileVerdict::Settling)]
-    {
+    for (name, verdict) in [
+        ("a.mp3", FileVerdict::Ignored),
+        ("b.mp3", FileVerdict::Backlog),
+        ("c.mp3", FileVerdict::Settling),
+    ] {
         fs::write(tree.path().join(name), name).expect("written");
         queue.record(vec![sighting(tree.path(), name, verdict, 1)]).await;
     }
@@ -420,10 +443,15 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
     settings.backlog = Backlog::Skip;
     let queue = TestQueue::new();
     // On another device, which is not that of the directory above: a mount whose number changed. No new meeting.
-    queue.record_baseline(FolderRoot { device: u64::MAX, spot: None, ..baseline_of(tree.path()) }).await;
+    queue
+        .record_baseline(FolderRoot { device: u64::MAX, spot: None, ..baseline_of(tree.path()) })
+        .await;
     let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(1).await;
-    assert_eq!(queue.baseline().await.map(|root| root.device), Some(baseline_of(tree.path()).device));
+    assert_eq!(
+        queue.baseline().await.map(|root| root.device),
+        Some(baseline_of(tree.path()).device)
+    );
     watched.end().await;
 }
 
@@ -488,7 +516,10 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     watched.until_jobs(2).await;
     assert_eq!(watched.queue.names().await, ["old.mp3", "stray.mp3"]);
     assert_eq!(queue.hold().await, None);
-    assert_eq!(queue.baseline().await, Some(FolderRoot { met: jiff::Timestamp::UNIX_EPOCH, ..baseline_of(&root) }));
+    assert_eq!(
+        queue.baseline().await,
+        Some(FolderRoot { met: jiff::Timestamp::UNIX_EPOCH, ..baseline_of(&root) })
+    );
     watched.end().await;
 }
 

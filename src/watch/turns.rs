@@ -133,8 +133,13 @@ mod tests {
     async fn a_small_file_is_read_between_the_slices_of_large_ones() {
         let order = Arc::new(Mutex::default());
         let [a, b] = two_lines();
-        let large =
-            async { tokio::join!(read('a', 50, &a, &order), read('A', 50, &a, &order), read('x', 50, &a, &order)) };
+        let large = async {
+            tokio::join!(
+                read('a', 50, &a, &order),
+                read('A', 50, &a, &order),
+                read('x', 50, &a, &order)
+            )
+        };
         let small = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             read('b', 1, &b, &order).await;
@@ -153,7 +158,9 @@ mod tests {
         let order = Arc::new(Mutex::default());
         let begun = Instant::now();
         let first = ReadingTurn::begin(hung.clone(), CancellationToken::new()).await;
-        tokio::time::timeout(Duration::from_secs(10), read('b', 3, &other, &order)).await.expect("not held up");
+        tokio::time::timeout(Duration::from_secs(10), read('b', 3, &other, &order))
+            .await
+            .expect("not held up");
         let second = ReadingTurn::begin(hung, CancellationToken::new());
         let give_back = async {
             first.wait_overdue().await;

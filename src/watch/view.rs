@@ -134,7 +134,13 @@ impl FolderView {
         let mode = state.mode.clone();
         let trouble = state.trouble.clone();
         let scan = state.scan.clone();
-        FolderSnapshot { mode, trouble, scan, settling: state.settling.len(), backlog: state.backlog }
+        FolderSnapshot {
+            mode,
+            trouble,
+            scan,
+            settling: state.settling.len(),
+            backlog: state.backlog,
+        }
     }
 
     /// Returns a file if it is settling.

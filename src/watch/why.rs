@@ -103,17 +103,24 @@ impl fmt::Display for SidecarScope {
 }
 
 /// Returns the recordings for which the file at `relative` is a sidecar, by its name.
-fn find_sidecar_scope(folder: &Folder, filter: &FileFilter, relative: &Path) -> Option<SidecarScope> {
+fn find_sidecar_scope(
+    folder: &Folder,
+    filter: &FileFilter,
+    relative: &Path,
+) -> Option<SidecarScope> {
     let name = Path::new(relative.file_name()?);
     let is_of_directory = name.as_os_str() == SIDECAR_OF_DIRECTORY;
-    let recording = recording_of(name).filter(|recording| filter.may_be_media(recording.as_os_str().as_bytes()));
+    let recording = recording_of(name)
+        .filter(|recording| filter.may_be_media(recording.as_os_str().as_bytes()));
     if !is_of_directory && recording.is_none() {
         return None;
     }
     Some(match recording {
         _ if !folder.sidecars => SidecarScope::Off(folder.name.clone()),
         Some(recording) => SidecarScope::Recording(recording),
-        None if relative.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => SidecarScope::Root,
+        None if relative.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => {
+            SidecarScope::Root
+        }
         None => SidecarScope::Directory,
     })
 }
@@ -129,14 +136,16 @@ pub(crate) fn explain(
     view: Option<&FolderView>,
     sighting: Option<&Sighting>,
 ) -> FileExplanation {
-    let trouble = view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.blocks_stages());
+    let trouble =
+        view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.blocks_stages());
     if let Some(trouble) = trouble {
         return FileExplanation::Trouble(trouble);
     }
     if relative.as_os_str().is_empty() {
         return FileExplanation::Directory;
     }
-    let looked = Dir::open(&folder.path).and_then(|root| root.entry(relative).map(|entry| (root, entry)));
+    let looked =
+        Dir::open(&folder.path).and_then(|root| root.entry(relative).map(|entry| (root, entry)));
     let (root, stamp) = match looked {
         Ok((root, Some(Entry::File(stamp)))) => (root, stamp),
         Ok((_, Some(Entry::Directory))) => return FileExplanation::Directory,
@@ -145,7 +154,12 @@ pub(crate) fn explain(
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOTDIR | Errno::LOOP)) => {
             return FileExplanation::BehindLink;
         }
-        Err(error) => return FileExplanation::Unreadable(describe_read_error(&error, &folder.path.join(relative))),
+        Err(error) => {
+            return FileExplanation::Unreadable(describe_read_error(
+                &error,
+                &folder.path.join(relative),
+            ));
+        }
     };
     let filter = FileFilter::new(folder, accepts);
     let kind = filter.classify(relative);
@@ -157,8 +171,9 @@ pub(crate) fn explain(
     if !kind.is_media() {
         return FileExplanation::Name(kind);
     }
-    let is_taken =
-        sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, FileVerdict::Taken { .. }));
+    let is_taken = sighting.is_some_and(|seen| {
+        seen.stamp == stamp && matches!(seen.verdict, FileVerdict::Taken { .. })
+    });
     if is_too_deep(relative) && !is_taken {
         return FileExplanation::TooDeep;
     }
@@ -175,7 +190,8 @@ impl FileExplanation {
     pub(crate) fn with_use(self, open_files: &OpenFiles, folder: &Folder, relative: &Path) -> Self {
         let Self::Settling(mut file) = self else { return self };
         let root = Dir::open(&folder.path);
-        file.in_use = root.ok().and_then(|root| open_files.in_use(&root, &[relative]).pop().flatten());
+        file.in_use =
+            root.ok().and_then(|root| open_files.in_use(&root, &[relative]).pop().flatten());
         Self::Settling(file)
     }
 }
@@ -190,7 +206,9 @@ fn explain_media(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> 
         FileVerdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
         FileVerdict::Ignored => FileExplanation::Ignored,
         FileVerdict::Settling if stamp.size == 0 => FileExplanation::Empty,
-        FileVerdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
+        FileVerdict::Settling => {
+            FileExplanation::Interrupted { first: seen.first, since: seen.since }
+        }
     }
 }
 
@@ -244,17 +262,35 @@ fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Res
             }
             InUse::Written(UnclosedWrite { is_certain: false, .. }) => {
                 let at = since.checked_add(DOUBT_MAX).unwrap_or(Timestamp::MAX);
-                write!(f, "it is queued once the writer has closed it, or at {at} if it stays as it is")?;
+                write!(
+                    f,
+                    "it is queued once the writer has closed it, or at {at} if it stays as it is"
+                )?;
             }
         }
         write!(f, "; unchanged since {since}, first seen {}", file.first)?;
-        return if file.is_slow { f.write_str("; that is longer than usual, and it is waited for") } else { Ok(()) };
+        return if file.is_slow {
+            f.write_str("; that is longer than usual, and it is waited for")
+        } else {
+            Ok(())
+        };
     }
     if let Some(why) = file.unfinished {
-        return write!(f, "it looks unfinished: {why}; unchanged since {since}, queued as it is at {until}");
+        return write!(
+            f,
+            "it looks unfinished: {why}; unchanged since {since}, queued as it is at {until}"
+        );
     }
-    write!(f, "it is settling: unchanged since {since}, queued at {until} if it stays so; first seen {}", file.first)?;
-    if file.is_slow { f.write_str("; it still changes after hours, and is waited for") } else { Ok(()) }
+    write!(
+        f,
+        "it is settling: unchanged since {since}, queued at {until} if it stays so; first seen {}",
+        file.first
+    )?;
+    if file.is_slow {
+        f.write_str("; it still changes after hours, and is waited for")
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -284,11 +320,23 @@ mod tests {
         let begun = Sighting { verdict: FileVerdict::Settling, ..kept.clone() };
         let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
         assert_eq!(begun, FileExplanation::Interrupted { first: now, since: now });
-        let names =
-            ["a.mp3", "b.doc", "c.mp3.part", "@eaDir/d.mp3", "@eaDir", "empty.mp3", "link.mp3", "none.mp3", "kept.mp3"];
+        let names = [
+            "a.mp3",
+            "b.doc",
+            "c.mp3.part",
+            "@eaDir/d.mp3",
+            "@eaDir",
+            "empty.mp3",
+            "link.mp3",
+            "none.mp3",
+            "kept.mp3",
+        ];
         let shown = names.map(|name| {
             let sighting = (name == "kept.mp3").then_some(&kept);
-            format!("{name}: {}", explain(&folder(root), &accepts(), Path::new(name), None, sighting))
+            format!(
+                "{name}: {}",
+                explain(&folder(root), &accepts(), Path::new(name), None, sighting)
+            )
         });
         insta::assert_snapshot!(shown.join("\n"), @r"
         a.mp3: not seen yet as it is now; the next scan will
@@ -327,13 +375,22 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         let root = tree.path();
         fs::create_dir_all(root.join("a")).expect("made");
-        let names = ["a/talk.mp3.toml", "talk.mp3.toml", ".minuted.toml", "a/.minuted.toml", "Cargo.toml", ".toml"];
+        let names = [
+            "a/talk.mp3.toml",
+            "talk.mp3.toml",
+            ".minuted.toml",
+            "a/.minuted.toml",
+            "Cargo.toml",
+            ".toml",
+        ];
         for name in names {
             fs::write(root.join(name), "").expect("written");
         }
         let shown = [true, false].map(|sidecars| {
             let folder = Folder { sidecars, ..folder(root) };
-            let of = |name: &str| format!("{name}: {}", explain(&folder, &accepts(), Path::new(name), None, None));
+            let of = |name: &str| {
+                format!("{name}: {}", explain(&folder, &accepts(), Path::new(name), None, None))
+            };
             names.map(of).join("\n")
         });
         insta::assert_snapshot!(shown.join("\n\n"), @r"
@@ -355,7 +412,8 @@ mod tests {
 
     #[test]
     fn what_is_settling_says_since_when_and_until_when() {
-        let at = |seconds: i64| jiff::Timestamp::from_second(1_795_338_000 + seconds).expect("in range");
+        let at =
+            |seconds: i64| jiff::Timestamp::from_second(1_795_338_000 + seconds).expect("in range");
         let (first, since, until) = (at(0), at(60), at(90));
         let file = SettlingFileView {
             path: "a.wav".into(),
@@ -370,17 +428,28 @@ mod tests {
         };
         let process = InUse::Process(WritingProcess { program: "recorder".into(), process: 812 });
         let written = |is_certain| InUse::Written(UnclosedWrite { last: since, is_certain });
-        let open = [(process, true), (written(true), false), (written(false), false)].map(|(in_use, is_slow)| {
-            FileExplanation::Settling(SettlingFileView { in_use: Some(in_use), is_slow, ..file.clone() }).to_string()
-        });
+        let open = [(process, true), (written(true), false), (written(false), false)].map(
+            |(in_use, is_slow)| {
+                FileExplanation::Settling(SettlingFileView {
+                    in_use: Some(in_use),
+                    is_slow,
+                    ..file.clone()
+                })
+                .to_string()
+            },
+        );
         insta::assert_snapshot!(open.join("\n"), @r"
         `recorder` (process 812) has it open; it is queued once the writer has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z; that is longer than usual, and it is waited for
         it changed since its writer last closed it: it is still being written; it is queued once the writer has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
         it was being written when minuted last saw its writer, and that writer may still have it open; it is queued once the writer has closed it, or at 2026-11-22T10:01:00Z if it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
         ");
-        let unfinished = SettlingFileView { unfinished: Some("its header says 0 bytes"), ..file.clone() };
-        let unreadable = SettlingFileView { unreadable: Some("Permission denied".into()), ..file.clone() };
-        let shown = [file, unfinished, unreadable].map(|file| FileExplanation::Settling(file).to_string()).join("\n");
+        let unfinished =
+            SettlingFileView { unfinished: Some("its header says 0 bytes"), ..file.clone() };
+        let unreadable =
+            SettlingFileView { unreadable: Some("Permission denied".into()), ..file.clone() };
+        let shown = [file, unfinished, unreadable]
+            .map(|file| FileExplanation::Settling(file).to_string())
+            .join("\n");
         insta::assert_snapshot!(shown, @r"
         it is settling: unchanged since 2026-11-22T09:01:00Z, queued at 2026-11-22T09:01:30Z if it stays so; first seen 2026-11-22T09:00:00Z
         it looks unfinished: its header says 0 bytes; unchanged since 2026-11-22T09:01:00Z, queued as it is at 2026-11-22T09:01:30Z

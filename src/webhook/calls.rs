@@ -1,7 +1,8 @@
 //! One call: which source it is for, whether it proves itself, what it is about.
 
 use std::{
-    collections::HashMap, convert::Infallible, future::poll_fn, path::PathBuf, pin::Pin, sync::Mutex, time::Duration,
+    collections::HashMap, convert::Infallible, future::poll_fn, path::PathBuf, pin::Pin,
+    sync::Mutex, time::Duration,
 };
 
 use hyper::{
@@ -55,12 +56,16 @@ impl From<Unproven> for Rejection {
 
 impl WebhookCalls {
     pub(super) fn new(sources: Vec<Source>, handle: SourcesHandle) -> Self {
-        let sources = sources.into_iter().map(|source| (webhook_path(&source.name), source)).collect();
+        let sources =
+            sources.into_iter().map(|source| (webhook_path(&source.name), source)).collect();
         Self { sources, handle, warned_at: Mutex::default() }
     }
 
     /// Answers a call; what is wrong with one that proves nothing is told to the operator, and not to the caller.
-    pub(super) async fn answer_call(&self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    pub(super) async fn answer_call(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<String>, Infallible> {
         let path = request.uri().path();
         let Some((_, source)) = self.sources.iter().find(|(known, _)| known == path) else {
             return Ok(empty_response(StatusCode::NOT_FOUND));
@@ -124,7 +129,8 @@ impl WebhookCalls {
     fn log_rejection(&self, source: &str, why: &Unproven) {
         let now = Instant::now();
         let is_due = {
-            let mut told = self.warned_at.lock().expect("no thread panics while it holds what was told");
+            let mut told =
+                self.warned_at.lock().expect("no thread panics while it holds what was told");
             let is_due = told.get(source).is_none_or(|at| now.duration_since(*at) >= WARN_EVERY);
             if is_due {
                 told.insert(source.to_owned(), now);

@@ -57,7 +57,9 @@ async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
                 tracing::error!("webhooks cannot be accepted at `{listen}`: {error}; {cure}");
                 is_said = true;
             }
-            Err(error) => tracing::debug!("webhooks still cannot be accepted at `{listen}`: {error}"),
+            Err(error) => {
+                tracing::debug!("webhooks still cannot be accepted at `{listen}`: {error}")
+            }
         }
         tokio::time::sleep(BIND_RETRY_AFTER).await;
     }
@@ -88,8 +90,14 @@ async fn serve_connection(stream: TcpStream, calls: Arc<WebhookCalls>) {
         async move { calls.answer_call(request).await }
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX).keep_alive(false);
-    match tokio::time::timeout(CALL_MAX, server.serve_connection(TokioIo::new(stream), service)).await {
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .keep_alive(false);
+    match tokio::time::timeout(CALL_MAX, server.serve_connection(TokioIo::new(stream), service))
+        .await
+    {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!("a webhook broke off: {error}"),
         Err(_) => tracing::debug!("a webhook took too long"),

@@ -37,7 +37,9 @@ pub(super) enum Unproven {
     #[error("its signature is wrong; is `webhook_secret_file` the secret of this very webhook?")]
     AnotherSecret,
     /// The time is too far from now.
-    #[error("its time is {0} s off; a call that is sent again late, or a clock of this machine that is wrong")]
+    #[error(
+        "its time is {0} s off; a call that is sent again late, or a clock of this machine that is wrong"
+    )]
     OutOfTime(i64),
     /// The key or secret to compare with cannot be read.
     #[error("{0}")]
@@ -49,11 +51,14 @@ pub(super) fn verify_key(headers: &HeaderMap, expected: &SecretString) -> Result
     let sent = single_header(headers, KEY_HEADER)?;
     let expected = expected.expose_secret();
     if expected.is_empty() {
-        return Err(Unproven::NoSecret("the key of the source is empty; check `api_key_file`".to_owned()));
+        return Err(Unproven::NoSecret(
+            "the key of the source is empty; check `api_key_file`".to_owned(),
+        ));
     }
     // Of their hashes, so that the time tells nothing of the length either.
     let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
-    verify_slices_are_equal(hash(sent).as_ref(), hash(expected).as_ref()).map_err(|_| Unproven::AnotherKey)
+    verify_slices_are_equal(hash(sent).as_ref(), hash(expected).as_ref())
+        .map_err(|_| Unproven::AnotherKey)
 }
 
 /// The headers of a signed call.
@@ -84,10 +89,11 @@ impl SignedCall {
     /// Checks that one of the signatures is that of this body.
     pub(super) fn verify(&self, body: &[u8], secret: &SecretString) -> Result<(), Unproven> {
         let secret = secret.expose_secret().trim();
-        let bytes =
-            decode_base64(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).filter(|bytes| !bytes.is_empty());
+        let bytes = decode_base64(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret))
+            .filter(|bytes| !bytes.is_empty());
         let Some(bytes) = bytes else {
-            let told = "the secret is not one of Svix (`whsec_` and base64); check `webhook_secret_file`";
+            let told =
+                "the secret is not one of Svix (`whsec_` and base64); check `webhook_secret_file`";
             return Err(Unproven::NoSecret(told.to_owned()));
         };
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &bytes));
@@ -96,7 +102,8 @@ impl SignedCall {
         }
         let expected = context.sign();
         let given = self.signatures.split(' ').take(SIGNATURES_MAX);
-        let mut given = given.filter_map(|signature| decode_base64(signature.strip_prefix(SIGNATURE_PREFIX)?));
+        let mut given =
+            given.filter_map(|signature| decode_base64(signature.strip_prefix(SIGNATURE_PREFIX)?));
         let is_one = given.any(|given| verify_slices_are_equal(&given, expected.as_ref()).is_ok());
         if is_one { Ok(()) } else { Err(Unproven::AnotherSecret) }
     }
@@ -130,12 +137,15 @@ mod tests {
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (hyper::header::HeaderName::from_static(name), value.parse().expect("a value")))
+            .map(|(name, value)| {
+                (hyper::header::HeaderName::from_static(name), value.parse().expect("a value"))
+            })
             .collect()
     }
 
     fn signed(time: &str, signatures: &str, now: i64) -> Result<SignedCall, Unproven> {
-        let headers = headers(&[("svix-id", ID), ("svix-timestamp", time), ("svix-signature", signatures)]);
+        let headers =
+            headers(&[("svix-id", ID), ("svix-timestamp", time), ("svix-signature", signatures)]);
         SignedCall::from_headers(&headers, Timestamp::from_second(now).expect("in range"))
     }
 
@@ -151,13 +161,23 @@ mod tests {
         let wrong = Err(Unproven::AnotherSecret);
         assert_eq!(verified(SIGNATURE, br#"{"test": 2432232315}"#, SECRET), wrong);
         assert_eq!(verified(SIGNATURE, BODY, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx"), wrong);
-        for signatures in ["", "v1", "v1,", "v1a,g0hM9SsE", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,*"] {
+        for signatures in [
+            "",
+            "v1",
+            "v1,",
+            "v1a,g0hM9SsE",
+            "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            "v1,*",
+        ] {
             assert_eq!(verified(signatures, BODY, SECRET), wrong, "{signatures}");
         }
         let many = format!("{}{SIGNATURE}", "v1,AAAA ".repeat(SIGNATURES_MAX));
         assert_eq!(verified(&many, BODY, SECRET), wrong);
         for secret in ["", "whsec_", "whsec_*", "not base64 at all"] {
-            assert!(matches!(verified(SIGNATURE, BODY, secret), Err(Unproven::NoSecret(_))), "{secret}");
+            assert!(
+                matches!(verified(SIGNATURE, BODY, secret), Err(Unproven::NoSecret(_))),
+                "{secret}"
+            );
         }
     }
 
@@ -168,7 +188,10 @@ mod tests {
             assert!(signed(TIME, SIGNATURE, now + off).is_ok(), "{off}");
         }
         for off in [301, -301, 1_000_000] {
-            assert_eq!(signed(TIME, SIGNATURE, now + off).expect_err("too far"), Unproven::OutOfTime(off));
+            assert_eq!(
+                signed(TIME, SIGNATURE, now + off).expect_err("too far"),
+                Unproven::OutOfTime(off)
+            );
         }
         for time in ["", "now", "1614265330.0", "99999999999999999999", "-9223372036854775808"] {
             assert!(signed(time, SIGNATURE, now).is_err(), "{time}");
@@ -178,16 +201,33 @@ mod tests {
     #[test]
     fn headers_are_there_once_in_one_of_two_spellings() {
         let of = |pairs: &[(&'static str, &str)]| {
-            SignedCall::from_headers(&headers(pairs), Timestamp::from_second(1_614_265_330).expect("in range"))
+            SignedCall::from_headers(
+                &headers(pairs),
+                Timestamp::from_second(1_614_265_330).expect("in range"),
+            )
         };
-        assert!(of(&[("webhook-id", ID), ("webhook-timestamp", TIME), ("webhook-signature", SIGNATURE)]).is_ok());
+        assert!(
+            of(&[
+                ("webhook-id", ID),
+                ("webhook-timestamp", TIME),
+                ("webhook-signature", SIGNATURE)
+            ])
+            .is_ok()
+        );
         assert_eq!(
             of(&[("svix-id", ID), ("svix-timestamp", TIME)]).expect_err("unsigned"),
             Unproven::Missing("svix-signature")
         );
-        let mut twice = headers(&[("svix-id", ID), ("svix-timestamp", TIME), ("svix-signature", SIGNATURE)]);
+        let mut twice =
+            headers(&[("svix-id", ID), ("svix-timestamp", TIME), ("svix-signature", SIGNATURE)]);
         twice.append("svix-signature", SIGNATURE.parse().expect("a value"));
-        assert!(SignedCall::from_headers(&twice, Timestamp::from_second(1_614_265_330).expect("in range")).is_err());
+        assert!(
+            SignedCall::from_headers(
+                &twice,
+                Timestamp::from_second(1_614_265_330).expect("in range")
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -199,6 +239,9 @@ mod tests {
             assert_eq!(of(wrong), Err(Unproven::AnotherKey), "{wrong}");
         }
         assert_eq!(verify_key(&HeaderMap::new(), &expected), Err(Unproven::Missing(KEY_HEADER)));
-        assert!(matches!(verify_key(&headers(&[(KEY_HEADER, "")]), &String::new().into()), Err(Unproven::NoSecret(_))));
+        assert!(matches!(
+            verify_key(&headers(&[(KEY_HEADER, "")]), &String::new().into()),
+            Err(Unproven::NoSecret(_))
+        ));
     }
 }

@@ -56,7 +56,10 @@ struct ClaimedJob {
 }
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
-async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, StoreError> {
+async fn start_claimable(
+    worker: &Arc<Worker>,
+    turn: &mut usize,
+) -> Result<Option<Timestamp>, StoreError> {
     worker.runtime.follow_clock().await?;
     // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
     let begun = clock::now();
@@ -80,7 +83,9 @@ async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Optio
         }
     }
     for handle in live.services.values().filter(|handle| handle.can_resume()) {
-        worker.activity.ask_for_room(slot_pool_of(handle), starving.contains(handle.service.name()));
+        worker
+            .activity
+            .ask_for_room(slot_pool_of(handle), starving.contains(handle.service.name()));
     }
     let wake = next_wake(worker, &live, begun).await?;
     probe_unwanted_services(worker, &live).await?;
@@ -89,11 +94,17 @@ async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Optio
 
 /// Lets the cheap read alone prove a service whose held calls no job wants any more: with the last job that failed
 /// cancelled, nobody else would find out that it works again.
-async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Result<(), StoreError> {
+async fn probe_unwanted_services(
+    worker: &Arc<Worker>,
+    live: &LiveConfig,
+) -> Result<(), StoreError> {
     let now = clock::now();
     for handle in live.services_and_sources() {
         let Some(call) = handle.health.due_probe(now) else { continue };
-        if !worker.activity.is_empty() || !worker.runtime.polls.is_empty() || is_wanted(worker, live, handle).await? {
+        if !worker.activity.is_empty()
+            || !worker.runtime.polls.is_empty()
+            || is_wanted(worker, live, handle).await?
+        {
             continue;
         }
         if handle.health.admit(NOBODY, call, false) == Admission::Probe {
@@ -107,9 +118,14 @@ async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Res
 }
 
 /// Returns whether a job of one of the service's folders may run, now or later.
-async fn is_wanted(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle) -> Result<bool, StoreError> {
+async fn is_wanted(
+    worker: &Worker,
+    live: &LiveConfig,
+    handle: &ServiceHandle,
+) -> Result<bool, StoreError> {
     for folder in live.folders.values().filter(|folder| folder.service == handle.service.name()) {
-        if worker.runtime.queue.jobs().next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
+        if worker.runtime.queue.jobs().next_due(folder.id.clone(), Timestamp::MIN).await?.is_some()
+        {
             return Ok(true);
         }
     }
@@ -139,14 +155,16 @@ async fn claim_for_folder(
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
     if let Some(handle) = live.services.get(&folder.service) {
         let filter = JobFilter::NotFromSources(live.source_transcripts.keys().cloned().collect());
-        let claimed = claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
+        let claimed =
+            claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
     }
     for (source, handle) in &live.source_transcripts {
         let filter = JobFilter::FromSource(source.clone());
-        let claimed = claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
+        let claimed =
+            claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
@@ -167,7 +185,9 @@ async fn claim_for_service(
 ) -> Result<Option<ClaimedJob>, StoreError> {
     let now = clock::now();
     let held = |scope, name: &str| {
-        holds.iter().any(|hold| hold.scope == scope && hold.name == name && hold.reason.blocks_claims())
+        holds
+            .iter()
+            .any(|hold| hold.scope == scope && hold.name == name && hold.reason.blocks_claims())
     };
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
@@ -182,7 +202,8 @@ async fn claim_for_service(
         }
         return Ok(None);
     };
-    let refused = holds.iter().any(|hold| hold.name == folder.id && hold.reason == HoldReason::Refused);
+    let refused =
+        holds.iter().any(|hold| hold.name == folder.id && hold.reason == HoldReason::Refused);
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }
@@ -192,7 +213,8 @@ async fn claim_for_service(
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
     let claim = |stages, except| {
-        let request = ClaimRequest { folder: folder.id.clone(), stages, except, filter: filter.clone() };
+        let request =
+            ClaimRequest { folder: folder.id.clone(), stages, except, filter: filter.clone() };
         worker.runtime.queue.jobs().claim(request, now)
     };
     if let Some(job) = claim(stages, None).await? {
@@ -211,14 +233,25 @@ async fn claim_for_service(
     let admitted = handle.health.admit(job.id.0, call, false);
     // A look may have taken the probe meanwhile; then this job is one call too many, and tells as much.
     let probe = (admitted == Admission::Probe).then_some(call);
-    Ok(Some(ClaimedJob { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe, slot }))
+    Ok(Some(ClaimedJob {
+        job,
+        handle: Arc::clone(handle),
+        folder: Arc::clone(folder),
+        probe,
+        slot,
+    }))
 }
 
 /// A place at a service: one of its own, held as long as this lives, or (`None`) one of those that the others share.
 type ServiceSlot = Option<OwnedSemaphorePermit>;
 
 /// Returns a place at the service, if there is one for this folder.
-fn take_slot(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle, folder: &str) -> Option<ServiceSlot> {
+fn take_slot(
+    worker: &Worker,
+    live: &LiveConfig,
+    handle: &ServiceHandle,
+    folder: &str,
+) -> Option<ServiceSlot> {
     if !inspect_pool(worker, live, handle, |pool| pool.admits(folder)) {
         return None;
     }
@@ -273,16 +306,26 @@ fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
     let ClaimedJob { job, handle, folder, probe, slot } = claimed;
     let progress = Arc::default();
     let cancel = CancellationToken::new();
-    let (stage, pool, turn) =
-        (job.state.stage().unwrap_or(Stage::Create), slot_pool_of(&handle), Arc::<WorkerTurn>::default());
+    let (stage, pool, turn) = (
+        job.state.stage().unwrap_or(Stage::Create),
+        slot_pool_of(&handle),
+        Arc::<WorkerTurn>::default(),
+    );
     let active = ActiveJob::new(stage, &progress, &cancel, &folder.id, pool, &turn);
     worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);
     worker.runtime.tasks.spawn(async move {
         let id = job.id;
         let probed = probe.map(|call| (call, Arc::clone(&handle)));
-        let running =
-            super::job_run::JobRun { worker: Arc::clone(&shared), handle, folder, progress, cancel, turn, probe };
+        let running = super::job_run::JobRun {
+            worker: Arc::clone(&shared),
+            handle,
+            folder,
+            progress,
+            cancel,
+            turn,
+            probe,
+        };
         shared.catch_panic(id, running.run(job)).await;
         // However it ended: a probe that told nothing of its call leaves it to another job.
         if let Some((call, handle)) = probed {
@@ -295,7 +338,11 @@ fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
 }
 
 /// Returns the next time after `now` at which something that waits for time may run.
-async fn next_wake(worker: &Worker, live: &LiveConfig, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+async fn next_wake(
+    worker: &Worker,
+    live: &LiveConfig,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
     let mut times: HashSet<Timestamp> = HashSet::new();
     for folder in live.folders.keys() {
         times.extend(worker.runtime.queue.jobs().next_due(folder.clone(), now).await?);

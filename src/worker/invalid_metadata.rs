@@ -27,8 +27,13 @@ pub(crate) async fn run(worker: Arc<Worker>) {
     let mut any = true;
     loop {
         // Without such a job there is nothing to look at, and nobody is woken for that.
-        let pause =
-            async { if any { tokio::time::sleep(EVERY).await } else { worker.invalid_metadata.notified().await } };
+        let pause = async {
+            if any {
+                tokio::time::sleep(EVERY).await
+            } else {
+                worker.invalid_metadata.notified().await
+            }
+        };
         tokio::select! {
             () = worker.runtime.stop.cancelled() => return,
             () = pause => {}
@@ -40,14 +45,21 @@ pub(crate) async fn run(worker: Arc<Worker>) {
                 any = next != JobId(0) || last != JobId(0);
                 last = next;
             }
-            Err(error) => worker.runtime.queue_failed("read the jobs whose metadata is invalid", &error),
+            Err(error) => {
+                worker.runtime.queue_failed("read the jobs whose metadata is invalid", &error)
+            }
         }
     }
 }
 
 /// Looks at some jobs; returns the number of the last one, or 0 to begin with the first again.
 async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, StoreError> {
-    let jobs = worker.runtime.queue.jobs().list_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
+    let jobs = worker
+        .runtime
+        .queue
+        .jobs()
+        .list_with_invalid_metadata(after, ROUND_MAX, clock::now())
+        .await?;
     let last = jobs.last().map_or(JobId(0), |job| job.id);
     let mut woken = Vec::new();
     for job in jobs {
@@ -58,7 +70,9 @@ async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, Stor
             woken.push(job.id);
         }
     }
-    if !woken.is_empty() && worker.runtime.queue.jobs().wake_with_invalid_metadata(Some(woken), clock::now()).await? > 0
+    if !woken.is_empty()
+        && worker.runtime.queue.jobs().wake_with_invalid_metadata(Some(woken), clock::now()).await?
+            > 0
     {
         worker.runtime.claims.notify_one();
     }
@@ -72,7 +86,9 @@ async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, StoreError
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };
     let Some(handle) = live.services.get(&folder.service) else { return Ok(true) };
     match details::plan_job(&worker.context(handle, folder), job).await {
-        Err(Setback::InvalidMetadata { error }) => Ok(job.error.as_deref() == Some(&*error_text(&error))),
+        Err(Setback::InvalidMetadata { error }) => {
+            Ok(job.error.as_deref() == Some(&*error_text(&error)))
+        }
         Err(Setback::Snooze { .. }) => Ok(true),
         Err(Setback::Queue(error)) => match error.downcast() {
             Ok(error) => Err(error),

@@ -70,7 +70,9 @@ impl JobRun {
                 Ok(false) => {}
                 Err(setback) => {
                     self.worker.forget_recognised(id);
-                    self.worker.handle_setback(&self.handle, &self.folder, &job, call, setback).await;
+                    self.worker
+                        .handle_setback(&self.handle, &self.folder, &job, call, setback)
+                        .await;
                     return;
                 }
             }
@@ -79,21 +81,34 @@ impl JobRun {
 
     /// Returns whether the probe may be made: the cheap read before it must succeed.
     async fn may_probe(&self, job: &Job, call: Call) -> bool {
-        let setback = match self.handle.health.read_before_probe(self.handle.service.as_ref(), job.id.0, call).await {
+        let setback = match self
+            .handle
+            .health
+            .read_before_probe(self.handle.service.as_ref(), job.id.0, call)
+            .await
+        {
             ProbeRead::Answered => return true,
             ProbeRead::Refused => {
                 self.handle.health.report(job.id.0, call, CallOutcome::Untold);
                 return true;
             }
             ProbeRead::Down { until, .. } => Setback::Snooze { until },
-            ProbeRead::NeedsPerson { signed_out, error } => Setback::ServiceRefused { signed_out, error: error.into() },
+            ProbeRead::NeedsPerson { signed_out, error } => {
+                Setback::ServiceRefused { signed_out, error: error.into() }
+            }
         };
         self.worker.handle_setback(&self.handle, &self.folder, job, call, setback).await;
         false
     }
 
     /// Runs one stage; returns whether its call was made. `call` is the call at hand.
-    async fn run_stage(&self, job: &mut Job, stage: Stage, fresh: bool, call: &mut Call) -> Result<bool, Setback> {
+    async fn run_stage(
+        &self,
+        job: &mut Job,
+        stage: Stage,
+        fresh: bool,
+        call: &mut Call,
+    ) -> Result<bool, Setback> {
         let context = self.worker.context(&self.handle, &self.folder);
         match stage {
             Stage::Create => self.create_meeting(&context, job).await,
@@ -109,7 +124,9 @@ impl JobRun {
             create::CreateOutcome::NotesExist(notes) => {
                 worker
                     .runtime
-                    .persist_commit(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
+                    .persist_commit(|| {
+                        context.queue.stages().record_existing_notes(job, &notes, clock::now())
+                    })
                     .await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
@@ -118,18 +135,28 @@ impl JobRun {
             create::CreateOutcome::Meeting { id, how, plan, called } => {
                 job.state = worker
                     .runtime
-                    .persist_commit(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
+                    .persist_commit(|| {
+                        context.queue.stages().record_meeting(job, &plan, &id, how, clock::now())
+                    })
                     .await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
-                worker.runtime.end_hold(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
+                worker
+                    .runtime
+                    .end_hold(Scope::Folder, &self.folder.id, &[HoldReason::Refused])
+                    .await;
                 tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.in_words(""));
                 Ok(called)
             }
         }
     }
 
-    async fn upload_recording(&self, context: &StageContext, job: &mut Job, fresh: bool) -> Result<bool, Setback> {
+    async fn upload_recording(
+        &self,
+        context: &StageContext,
+        job: &mut Job,
+        fresh: bool,
+    ) -> Result<bool, Setback> {
         let begun = tokio::time::Instant::now();
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
         let recording = &uploaded.recording;
@@ -137,17 +164,28 @@ impl JobRun {
         job.state = self
             .worker
             .runtime
-            .persist_commit(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
+            .persist_commit(|| {
+                context.queue.stages().record_upload(job, recording, how, clock::now())
+            })
             .await?;
         self.worker.forget_recognised(job.id);
-        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(
+            job.id,
+            &job.key.folder,
+            context.service_settings.poll.first,
+        );
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
         tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.in_words(""));
         Ok(true)
     }
 
-    async fn resume_analysis(&self, context: &StageContext, job: &mut Job, call: &mut Call) -> Result<bool, Setback> {
+    async fn resume_analysis(
+        &self,
+        context: &StageContext,
+        job: &mut Job,
+        call: &mut Call,
+    ) -> Result<bool, Setback> {
         *call = Call::Look;
         let wanted = analyse::resume_analysis(context, job).await?;
         self.worker.record_success(&self.handle, job, Call::Look).await;
@@ -157,15 +195,24 @@ impl JobRun {
             analyse::request_analyses(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
-            self.worker.runtime.persist_commit(|| context.queue.stages().await_results(job, clock::now())).await?
+            self.worker
+                .runtime
+                .persist_commit(|| context.queue.stages().await_results(job, clock::now()))
+                .await?
         } else {
             self.worker
                 .runtime
-                .persist_commit(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
+                .persist_commit(|| {
+                    context.queue.stages().record_request(job, asked.clone(), clock::now())
+                })
                 .await?
         };
         job.state = state;
-        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(
+            job.id,
+            &job.key.folder,
+            context.service_settings.poll.first,
+        );
         tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
         Ok(!asked.is_empty())
     }
@@ -208,9 +255,15 @@ impl JobRun {
         self.worker.note_recognised(job.id, self.progress.read().0);
         match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder and continues later", job.id);
+                tracing::info!(
+                    job.id = job.id.0,
+                    "job {}: makes room for another folder and continues later",
+                    job.id
+                );
             }
-            Err(error) => self.worker.runtime.queue_failed("put a job back that makes room", &error),
+            Err(error) => {
+                self.worker.runtime.queue_failed("put a job back that makes room", &error)
+            }
         }
     }
 
@@ -218,7 +271,11 @@ impl JobRun {
         let now = clock::now();
         match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and starts again later", job.id);
+                tracing::info!(
+                    job.id = job.id.0,
+                    "job {}: the upload is interrupted and starts again later",
+                    job.id
+                );
             }
             Err(error) => self.worker.runtime.queue_failed("put an interrupted job back", &error),
         }

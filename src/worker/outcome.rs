@@ -90,7 +90,8 @@ impl Worker {
                 self.invalid_metadata.notify_one();
             }
             Setback::Unavailable { error, after, suspect } => {
-                self.judge_failure(handle, folder, job, call, FailedCall { error, after, suspect }).await;
+                self.judge_failure(handle, folder, job, call, FailedCall { error, after, suspect })
+                    .await;
             }
             Setback::ServiceRefused { signed_out, error } => {
                 self.runtime.service_refused(handle, signed_out, &error).await;
@@ -117,7 +118,8 @@ impl Worker {
             }
             Setback::GiveUp { error } => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
-                self.fail_job(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
+                self.fail_job(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None)
+                    .await;
             }
             Setback::Queue(error) => match error.downcast::<crate::store::StoreError>() {
                 Ok(error) => {
@@ -142,7 +144,10 @@ impl Worker {
         call: Call,
         FailedCall { error, after, suspect }: FailedCall,
     ) {
-        let verdict = self.runtime.report_call(handle, job.id, call, CallOutcome::Failed { suspect, after }).await;
+        let verdict = self
+            .runtime
+            .report_call(handle, job.id, call, CallOutcome::Failed { suspect, after })
+            .await;
         match verdict {
             None => {}
             Some(Verdict::Own) => {
@@ -165,8 +170,9 @@ impl Worker {
 
     /// Lets one recording wait for something that it alone needs, and says so once.
     async fn defer_job(&self, job: &Job, because: DeferReason, now: Timestamp) {
-        let (DeferReason::ServiceFailed(error) | DeferReason::Lacks(error) | DeferReason::InvalidMetadata(error)) =
-            &because;
+        let (DeferReason::ServiceFailed(error)
+        | DeferReason::Lacks(error)
+        | DeferReason::InvalidMetadata(error)) = &because;
         if job.error.as_ref() != Some(error) {
             tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
         }
@@ -187,14 +193,18 @@ impl Worker {
     ) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let retry = self.runtime.live().settings.retry;
-        let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
+        let policy =
+            Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
         let Some(delay) = policy.delay_after(job.attempts + 1, clock::jitter()) else {
             self.fail_job(folder, job, from, &error, complete).await;
             return;
         };
         let now = clock::now();
         let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        match self.runtime.persist_commit(|| self.runtime.queue.stages().retry_later(job, from, due, &error, now)).await
+        match self
+            .runtime
+            .persist_commit(|| self.runtime.queue.stages().retry_later(job, from, due, &error, now))
+            .await
         {
             Ok(_) => {
                 let attempt = job.attempts + 1;
@@ -217,20 +227,35 @@ impl Worker {
     /// goes on from what exists.
     async fn find_completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
         let live = self.runtime.live();
-        let Some(handle) = job.plan.as_ref().and_then(|plan| live.service_for_job(&plan.service)) else {
+        let Some(handle) = job.plan.as_ref().and_then(|plan| live.service_for_job(&plan.service))
+        else {
             return Vec::new();
         };
         let looked = analyse::completed_reports(&self.context(handle, folder), job).await;
         looked.unwrap_or_else(|setback| {
             // Not as `Debug`: that would resolve and print a backtrace.
-            let error = setback.error().map(|error| one_line(&format!("{error:#}"), ERROR_MAX)).unwrap_or_default();
-            tracing::debug!(job.id = job.id.0, "job {}: its completed results cannot be read: {error}", job.id);
+            let error = setback
+                .error()
+                .map(|error| one_line(&format!("{error:#}"), ERROR_MAX))
+                .unwrap_or_default();
+            tracing::debug!(
+                job.id = job.id.0,
+                "job {}: its completed results cannot be read: {error}",
+                job.id
+            );
             Vec::new()
         })
     }
 
     /// Records the last failure, with what is delivered and told because of it.
-    async fn fail_job(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Option<Vec<Report>>) {
+    async fn fail_job(
+        &self,
+        folder: &Arc<Folder>,
+        job: &Job,
+        from: Stage,
+        error: &str,
+        complete: Option<Vec<Report>>,
+    ) {
         let mut complete = match complete {
             Some(complete) => complete,
             None => self.find_completed(folder, job).await,
@@ -242,7 +267,11 @@ impl Worker {
         }
         let path = folder.path.join(&job.path);
         let shown = printable_path(&path);
-        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").add_path(&path), job.id);
+        let cure = format!(
+            "{}; minuted retry {}",
+            ShellCommand::new("minuted why").add_path(&path),
+            job.id
+        );
         let failure = || Failure {
             error: error.to_owned(),
             from,
@@ -250,9 +279,17 @@ impl Worker {
             deliveries: deliveries_of_failure(folder, !complete.is_empty()),
             notice: format!("{shown} failed: {error}\n{cure}"),
         };
-        match self.runtime.persist_commit(|| self.runtime.queue.stages().fail(job, failure(), clock::now())).await {
+        match self
+            .runtime
+            .persist_commit(|| self.runtime.queue.stages().fail(job, failure(), clock::now()))
+            .await
+        {
             Ok(_) => {
-                tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
+                tracing::error!(
+                    job.id = job.id.0,
+                    "job {} failed: {shown}: {error}; {cure}",
+                    job.id
+                );
             }
             Err(error) => self.runtime.queue_failed("record the last failure", &error),
         }
@@ -261,7 +298,10 @@ impl Worker {
 
     /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
     async fn skip_job(&self, folder: &Folder, job: &Job, reason: SkipReason) {
-        match self.runtime.persist_commit(|| self.runtime.queue.stages().skip(job, reason.clone(), clock::now())).await
+        match self
+            .runtime
+            .persist_commit(|| self.runtime.queue.stages().skip(job, reason.clone(), clock::now()))
+            .await
         {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
@@ -289,7 +329,9 @@ impl Worker {
         };
         match self
             .runtime
-            .persist_commit(|| self.runtime.queue.stages().record_results(job, analysed(), clock::now()))
+            .persist_commit(|| {
+                self.runtime.queue.stages().record_results(job, analysed(), clock::now())
+            })
             .await
         {
             Ok(_) => {
@@ -309,16 +351,30 @@ impl Worker {
         self.runtime.refused_folders().insert(folder.id.clone(), clock::now());
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let live = self.runtime.live();
-        let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
-        let message = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
+        let cure = live
+            .services
+            .get(&folder.service)
+            .map_or("", |handle| handle.settings.kind.folder_cure());
+        let message =
+            format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
         self.runtime
-            .record_hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), message)
+            .record_hold(
+                Scope::Folder,
+                &folder.id,
+                HoldReason::Refused,
+                format!("{error}; {cure}"),
+                message,
+            )
             .await;
     }
 
     async fn record_lost_file(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        match self.runtime.persist_commit(|| self.runtime.queue.stages().lose_file(job, &error, clock::now())).await {
+        match self
+            .runtime
+            .persist_commit(|| self.runtime.queue.stages().lose_file(job, &error, clock::now()))
+            .await
+        {
             Ok(State::Waiting { .. }) => {
                 // A file that somebody has open is asked about again and again; that it still has is no news.
                 if job.error.as_deref() != Some(&*error) {
@@ -326,10 +382,18 @@ impl Worker {
                 }
             }
             Ok(State::Cancelled) => {
-                tracing::info!(job.id = job.id.0, "job {} is cancelled: its file has other content now", job.id);
+                tracing::info!(
+                    job.id = job.id.0,
+                    "job {} is cancelled: its file has other content now",
+                    job.id
+                );
             }
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {} starts again with its file as it is now: {error}", job.id);
+                tracing::info!(
+                    job.id = job.id.0,
+                    "job {} starts again with its file as it is now: {error}",
+                    job.id
+                );
             }
             Err(error) => self.runtime.queue_failed("record that a file is gone", &error),
         }
@@ -339,10 +403,13 @@ impl Worker {
     async fn record_changed_file(&self, job: &Job, error: &anyhow::Error) {
         self.record_lost_file(
             job,
-            &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
+            &anyhow::anyhow!(
+                "{error:#}; it is examined again, and what it holds now gets a job of its own"
+            ),
         )
         .await;
-        match self.runtime.persist_commit(|| self.runtime.queue.files().reconsider_file(job)).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.files().reconsider_file(job)).await
+        {
             Ok(0) => {}
             Ok(_) => self.reconsidered.add(&job.key.folder, &job.path),
             Err(error) => self.runtime.queue_failed("have a file examined again", &error),
@@ -356,7 +423,9 @@ impl Worker {
         }
         match self
             .runtime
-            .persist_commit(|| self.runtime.queue.stages().snooze(job, until, because.clone(), clock::now()))
+            .persist_commit(|| {
+                self.runtime.queue.stages().snooze(job, until, because.clone(), clock::now())
+            })
             .await
         {
             Ok(_) => {}

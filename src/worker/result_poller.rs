@@ -41,13 +41,16 @@ enum NextPoll {
 /// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
 pub(crate) async fn run(worker: Arc<Worker>) {
     match worker.runtime.queue.jobs().awaiting_analysis().await {
-        Ok(waiting) => waiting.iter().for_each(|job| worker.runtime.polls.add_job(job.id, &job.folder, Duration::ZERO)),
+        Ok(waiting) => waiting
+            .iter()
+            .for_each(|job| worker.runtime.polls.add_job(job.id, &job.folder, Duration::ZERO)),
         Err(error) => worker.runtime.queue_failed("read what waits for analysis", &error),
     }
     let slots = Arc::new(tokio::sync::Semaphore::new(LOOKS_MAX));
     while !worker.runtime.stop.is_cancelled() {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let of_folder_max = if worker.runtime.live().folders.len() > 1 { LOOKS_OF_FOLDER_MAX } else { LOOKS_MAX };
+        let of_folder_max =
+            if worker.runtime.live().folders.len() > 1 { LOOKS_OF_FOLDER_MAX } else { LOOKS_MAX };
         if let Some(timer) = worker.runtime.polls.take_due(Instant::now(), of_folder_max) {
             let shared = Arc::clone(&worker);
             worker.runtime.tasks.spawn(async move {
@@ -122,7 +125,9 @@ fn service_and_folder(live: &LiveConfig, job: &Job) -> Option<(Arc<ServiceHandle
 async fn is_service_held(worker: &Worker, handle: &ServiceHandle) -> bool {
     let holds = worker.runtime.queue.holds().list().await.unwrap_or_default();
     holds.iter().any(|hold| {
-        hold.scope == Scope::Service && hold.name == handle.service.name() && hold.reason.blocks_known_meetings()
+        hold.scope == Scope::Service
+            && hold.name == handle.service.name()
+            && hold.reason.blocks_known_meetings()
     })
 }
 
@@ -186,7 +191,9 @@ async fn handle_look(
 ) -> Option<NextPoll> {
     let poll = &handle.settings.poll;
     match look {
-        PollOutcome::Pending => Some(NextPoll::After(poll_interval(poll, looks, waiting_time(job)))),
+        PollOutcome::Pending => {
+            Some(NextPoll::After(poll_interval(poll, looks, waiting_time(job))))
+        }
         PollOutcome::Ask(wanted) => {
             // What works while it is asked would keep the looks at all others waiting.
             let turn = handle.asks.as_ref().map(|asks| asks.try_acquire());
@@ -208,7 +215,13 @@ async fn handle_look(
             worker.record_success(handle, job, Call::Request).await;
             match worker
                 .runtime
-                .persist_commit(|| worker.runtime.queue.stages().record_request(job, analyses.clone(), clock::now()))
+                .persist_commit(|| {
+                    worker.runtime.queue.stages().record_request(
+                        job,
+                        analyses.clone(),
+                        clock::now(),
+                    )
+                })
                 .await
             {
                 Ok(_) => Some(NextPoll::After(poll.first)),
@@ -245,7 +258,9 @@ async fn handle_failure(
     worker.handle_setback(handle, folder, job, call, setback).await;
     let until = handle.health.held_until(call);
     let stays = match worker.runtime.queue.jobs().find(job.id).await {
-        Ok(found) => found.is_some_and(|job| matches!(job.state, State::Waiting { on: Wait::Analysis, .. })),
+        Ok(found) => {
+            found.is_some_and(|job| matches!(job.state, State::Waiting { on: Wait::Analysis, .. }))
+        }
         Err(error) => {
             worker.runtime.queue_failed("read a job", &error);
             true

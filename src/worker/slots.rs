@@ -27,7 +27,8 @@ impl SlotPool<'_> {
     /// Returns whether `folder` may take a slot now.
     pub(super) fn admits(&self, folder: &str) -> bool {
         let free = self.size.saturating_sub(self.held.values().sum());
-        let others_may_come = || self.folders.iter().any(|other| *other != folder && !self.held.contains_key(*other));
+        let others_may_come =
+            || self.folders.iter().any(|other| *other != folder && !self.held.contains_key(*other));
         free > 1 || free == 1 && (!self.held.contains_key(folder) || !others_may_come())
     }
 
@@ -56,7 +57,10 @@ mod tests {
         assert!(!admits(2, &["a", "b"], &[("a", 1)], "a"));
         assert!(admits(2, &["a", "b"], &[("a", 1)], "b"));
         assert!(!admits(2, &["a", "b"], &[("a", 1), ("b", 1)], "b"), "there is none");
-        assert!(admits(3, &["a", "b"], &[("a", 1), ("b", 1)], "a"), "each has one, and nobody else can come");
+        assert!(
+            admits(3, &["a", "b"], &[("a", 1), ("b", 1)], "a"),
+            "each has one, and nobody else can come"
+        );
         assert!(!admits(3, &["a", "b", "c"], &[("a", 1), ("b", 1)], "a"));
         assert!(admits(1, &["a", "b"], &[], "a"), "there is nothing to keep");
     }

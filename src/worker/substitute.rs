@@ -24,7 +24,9 @@ impl Worker {
         job: &Job,
         call: Call,
     ) -> bool {
-        let Some(notes) = handle.settings.notes.as_ref().filter(|notes| notes.otherwise == NotesElse::Extract) else {
+        let Some(notes) =
+            handle.settings.notes.as_ref().filter(|notes| notes.otherwise == NotesElse::Extract)
+        else {
             return false;
         };
         let Some(plan) = &job.plan else { return false };
@@ -34,7 +36,8 @@ impl Worker {
         if call != Call::Request || !is_over || handle.health.held_until(Call::Request).is_none() {
             return false;
         }
-        let Ok(mut reports) = analyse::completed_reports(&self.context(handle, folder), job).await else {
+        let Ok(mut reports) = analyse::completed_reports(&self.context(handle, folder), job).await
+        else {
             return false;
         };
         let remark = format!(

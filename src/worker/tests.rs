@@ -25,7 +25,8 @@ use crate::{
     job::{Content, Key, Report, Suspect},
     runtime::{LiveConfig, Runtime, ServiceHandle},
     services::{
-        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::PaxsService,
+        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer,
+        paxs::PaxsService,
     },
     store::{Scope, Settled, Store},
 };
@@ -121,7 +122,8 @@ impl NotesService for Played {
     async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
         let begun = Instant::now();
         let mut works = self.works(&[Out::Everything, Out::Creating]);
-        let is_first = self.seen().creates.first().is_none_or(|(.., first)| *first == meeting.key.to_string());
+        let is_first =
+            self.seen().creates.first().is_none_or(|(.., first)| *first == meeting.key.to_string());
         if self.out == Out::First && is_first {
             let message = "what is this".into();
             let suspect = Suspect::Either;
@@ -142,7 +144,12 @@ impl NotesService for Played {
         Ok(meeting.to_owned())
     }
 
-    async fn find_meeting(&self, _: &Key, _: &str, _: Timestamp) -> Result<Option<String>, CallError> {
+    async fn find_meeting(
+        &self,
+        _: &Key,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Option<String>, CallError> {
         Ok(None)
     }
 
@@ -183,7 +190,8 @@ impl Stage {
     async fn set(services: &[&Arc<Played>]) -> Self {
         // A thousand jobs are thousands of commits: where there is a file system in memory they go there.
         let shm = Path::new("/dev/shm");
-        let dir = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).expect("a directory");
+        let dir = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") })
+            .expect("a directory");
         let settings = settings(dir.path(), services);
         let queue = Store::open(&settings.state_dir).expect("opened");
         let tasks = TaskTracker::new();
@@ -194,7 +202,8 @@ impl Stage {
             let pacer = Arc::new(Pacer::new(std::num::NonZeroU32::MIN));
             let account = {
                 let config::Kind::Paxs(paxs) = &settings.kind else { panic!("not PAXS") };
-                PaxsService::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone()).expect("built")
+                PaxsService::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone())
+                    .expect("built")
             };
             let played: Arc<dyn NotesService> = Arc::clone(service) as Arc<dyn NotesService>;
             let handle = ServiceHandle::new(played, Some(account), settings, live.settings.retry);
@@ -218,13 +227,15 @@ impl Stage {
     }
 
     async fn notices(&self) -> Vec<String> {
-        let (notices, _) = self.worker.runtime.queue.holds().list_unsent_notices(100).await.expect("read");
+        let (notices, _) =
+            self.worker.runtime.queue.holds().list_unsent_notices(100).await.expect("read");
         notices.into_iter().map(|notice| notice.text).collect()
     }
 }
 
 fn settings(dir: &Path, services: &[&Arc<Played>]) -> config::Settings {
-    let mut text = format!("state_dir = \"{}\"\n[workers]\nuploads = 4\n", dir.join("state").display());
+    let mut text =
+        format!("state_dir = \"{}\"\n[workers]\nuploads = 4\n", dir.join("state").display());
     let mut folders = String::new();
     fs::create_dir(dir.join("state")).expect("made");
     for name in services.iter().map(|service| service.name) {
@@ -267,7 +278,11 @@ async fn drop_some(queue: &Store, dir: &Path, service: &Played, numbers: std::op
             sound: None,
         }
     });
-    queue.files().take(recordings.collect(), "not taken".into(), clock::now()).await.expect("taken");
+    queue
+        .files()
+        .take(recordings.collect(), "not taken".into(), clock::now())
+        .await
+        .expect("taken");
 }
 
 /// The nominal gaps of DESIGN § 5: 1 min, growing fivefold up to 15 min, with a fifth of jitter to either side.
@@ -276,14 +291,18 @@ fn assert_backs_off(begun: &[Instant]) {
     for (gap, nominal) in begun.windows(2).map(|pair| pair[1] - pair[0]).zip(nominal) {
         let least = nominal * 8 / 10;
         let most = nominal * 12 / 10 + 10;
-        assert!((least..=most).contains(&gap.as_secs()), "{gap:?} where {nominal} s are due: {begun:?}");
+        assert!(
+            (least..=most).contains(&gap.as_secs()),
+            "{gap:?} where {nominal} s are due: {begun:?}"
+        );
     }
 }
 
 /// One probe at a time while it lasts, one call alone when it is over, and then no more at once than allowed.
 fn assert_in_line(service: &Played, out: Out, jobs: usize) {
     let seen = service.seen();
-    let (during, after): (Vec<_>, Vec<_>) = seen.creates.iter().partition(|(begun, ..)| *begun < service.until);
+    let (during, after): (Vec<_>, Vec<_>) =
+        seen.creates.iter().partition(|(begun, ..)| *begun < service.until);
     // What was under way when the first failed (with one that may have begun in that moment, to be compared with it),
     // then one at a time; none where even a cheap read fails.
     let begun: Vec<_> = during.iter().map(|(begun, ..)| *begun).collect();
@@ -293,7 +312,10 @@ fn assert_in_line(service: &Played, out: Out, jobs: usize) {
     if out == Out::Creating {
         assert!((4..=8).contains(&probes.len()), "{probes:?}");
         assert_backs_off(&begun[under_way - 1..]);
-        assert!(probes.windows(2).all(|pair| pair[0].2 != pair[1].2), "each probe is another job: {probes:?}");
+        assert!(
+            probes.windows(2).all(|pair| pair[0].2 != pair[1].2),
+            "each probe is another job: {probes:?}"
+        );
         let spread = begun.windows(2).skip(5).map(|pair| (pair[1] - pair[0]).as_millis());
         let spread: std::collections::BTreeSet<_> = spread.collect();
         assert!(spread.len() > 1, "without jitter they would come together: {spread:?}");
@@ -303,7 +325,10 @@ fn assert_in_line(service: &Played, out: Out, jobs: usize) {
     assert!(seen.reads <= 12, "{} cheap reads in an hour", seen.reads);
     // The first to get through goes alone; then so many as the configuration allows.
     assert!(after[0].1 <= after[1].0, "{:?} {:?}", after[0], after[1]);
-    assert!(after[0].0 - service.until <= Duration::from_secs(1100), "it was found at the next probe");
+    assert!(
+        after[0].0 - service.until <= Duration::from_secs(1100),
+        "it was found at the next probe"
+    );
     assert_eq!((after.len(), seen.uploaded, seen.at_once_max), (jobs, jobs, 4));
 }
 
@@ -321,7 +346,19 @@ async fn a_thousand_jobs_sit_out_an_hour_and_come_back_in_line() {
         assert!(told.len() == 1 && told[0].contains("does not work"), "{told:?}");
         for id in 1..=jobs {
             let id = crate::store::JobId(i64::try_from(id).expect("small"));
-            assert_eq!(stage.worker.runtime.queue.jobs().find(id).await.expect("read").expect("there").attempts, 0);
+            assert_eq!(
+                stage
+                    .worker
+                    .runtime
+                    .queue
+                    .jobs()
+                    .find(id)
+                    .await
+                    .expect("read")
+                    .expect("there")
+                    .attempts,
+                0
+            );
         }
     }
 }
@@ -356,7 +393,14 @@ async fn a_service_whose_last_failed_job_is_cancelled_is_found_to_work_by_a_chea
     while !stage.is_held().await || !stage.worker.activity.is_empty() {
         tokio::time::sleep(CALL).await;
     }
-    stage.worker.runtime.queue.jobs().cancel(crate::store::JobId(1), clock::now()).await.expect("cancelled");
+    stage
+        .worker
+        .runtime
+        .queue
+        .jobs()
+        .cancel(crate::store::JobId(1), clock::now())
+        .await
+        .expect("cancelled");
     while stage.is_held().await {
         tokio::time::sleep(CALL).await;
     }
@@ -394,7 +438,10 @@ async fn a_recording_that_alone_breaks_its_call_ends_within_hours_and_holds_no_o
     let failed = job(1).await;
     assert_eq!(failed.attempts, 3);
     let told = failed.error.expect("told");
-    assert!(told.contains("the server answers, but not to this file") && told.contains("what is this"), "{told}");
+    assert!(
+        told.contains("the server answers, but not to this file") && told.contains("what is this"),
+        "{told}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,5 +458,8 @@ async fn a_recording_with_nothing_to_compare_it_with_ends_after_three_failures_a
     assert!(begun.elapsed() > HOUR * 2, "a service that is down for an hour is not its fault");
     assert!(service.seen().creates.len() <= 10, "{} copies", service.seen().creates.len());
     assert!(!stage.is_held().await, "the service is not down");
-    assert_eq!(stage.notices().await.iter().filter(|told| told.contains("does not work")).count(), 1);
+    assert_eq!(
+        stage.notices().await.iter().filter(|told| told.contains("does not work")).count(),
+        1
+    );
 }

@@ -48,7 +48,11 @@ impl PlayedEngine {
 
     /// Returns when the runs of a recording began and ended.
     fn runs_of(&self, name: &str) -> Vec<(Instant, Option<Instant>)> {
-        self.runs().iter().filter(|(of, ..)| of == name).map(|(_, begun, ended)| (*begun, *ended)).collect()
+        self.runs()
+            .iter()
+            .filter(|(of, ..)| of == name)
+            .map(|(_, begun, ended)| (*begun, *ended))
+            .collect()
     }
 
     async fn until_done(&self, name: &str) -> Instant {
@@ -79,8 +83,12 @@ impl NotesService for PlayedEngine {
     /// The name of a recording says how many seconds it lasts: `a-7200.mp3`.
     async fn upload_recording(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
         let name = upload.name.clone();
-        let seconds: u64 =
-            name.trim_end_matches(".mp3").rsplit('-').next().and_then(|n| n.parse().ok()).expect("a length");
+        let seconds: u64 = name
+            .trim_end_matches(".mp3")
+            .rsplit('-')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a length");
         let run = {
             let mut runs = self.runs();
             runs.push((name.clone(), Instant::now(), None));
@@ -139,10 +147,16 @@ impl Workshop {
         let dir = tempfile::tempdir().expect("a directory");
         let settings = settings(dir.path(), folders, at_once);
         let queue = Store::open(&settings.state_dir).expect("opened");
-        let mut live = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
+        let mut live =
+            LiveConfig::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
         let engine = Arc::<PlayedEngine>::default();
         let played: Arc<dyn NotesService> = Arc::clone(&engine) as Arc<dyn NotesService>;
-        let handle = ServiceHandle::new(played, None, live.settings.services["local"].clone(), live.settings.retry);
+        let handle = ServiceHandle::new(
+            played,
+            None,
+            live.settings.services["local"].clone(),
+            live.settings.retry,
+        );
         live.services.insert("local".to_owned(), Arc::new(handle));
         let (live, receiver) = watch::channel(Arc::new(live));
         let worker = Arc::new(Worker::new(Arc::new(Runtime::new(
@@ -169,7 +183,13 @@ impl Workshop {
             length_max: None,
             sound: None,
         };
-        self.worker.runtime.queue.files().take(vec![settled], "not taken".into(), clock::now()).await.expect("taken");
+        self.worker
+            .runtime
+            .queue
+            .files()
+            .take(vec![settled], "not taken".into(), clock::now())
+            .await
+            .expect("taken");
         self.worker.runtime.nudge();
     }
 }
@@ -177,12 +197,17 @@ impl Workshop {
 fn settings(dir: &Path, folders: &[&str], at_once: usize) -> config::Settings {
     let state = dir.join("state");
     fs::create_dir(&state).expect("made");
-    let mut text =
-        format!("state_dir = \"{}\"\n[services.local]\nkind = \"ondevice\"\nat_once = {at_once}\n", state.display());
+    let mut text = format!(
+        "state_dir = \"{}\"\n[services.local]\nkind = \"ondevice\"\nat_once = {at_once}\n",
+        state.display()
+    );
     for name in folders {
         let path = dir.join(name);
         fs::create_dir(&path).expect("made");
-        let folder = format!("[[folder]]\nname = \"{name}\"\nservice = \"local\"\npath = \"{}\"\n", path.display());
+        let folder = format!(
+            "[[folder]]\nname = \"{name}\"\nservice = \"local\"\npath = \"{}\"\n",
+            path.display()
+        );
         text.push_str(&folder);
     }
     let file = dir.join("config.toml");
@@ -219,7 +244,11 @@ async fn each_turn_brings_a_recording_further_however_many_others_wait() {
     }
     let begun = Instant::now();
     let lab = shop.engine.until_done("l0-30.mp3").await;
-    assert!(lab - begun < TURN * 2 + Duration::from_secs(60), "two turns of others at most: {:?}", lab - begun);
+    assert!(
+        lab - begun < TURN * 2 + Duration::from_secs(60),
+        "two turns of others at most: {:?}",
+        lab - begun
+    );
     shop.engine.until_done("day-3000.mp3").await;
     let runs = shop.engine.runs_of("day-3000.mp3").len();
     assert!((4..=6).contains(&runs), "{runs} turns for 50 minutes of sound");

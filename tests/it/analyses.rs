@@ -18,7 +18,9 @@ fn gone(house: &House, name: &str) {
 }
 
 fn there(house: &House, name: &str) -> String {
-    until(&format!("{name} is there; the log:\n{}", house.log()), || fs::read_to_string(house.path(name)).ok())
+    until(&format!("{name} is there; the log:\n{}", house.log()), || {
+        fs::read_to_string(house.path(name)).ok()
+    })
 }
 
 /// Runs a command about a recording; it must succeed.
@@ -38,9 +40,17 @@ fn a_failed_transcription_is_uploaded_again_on_the_same_meeting() {
     let meetings = house.standin.snapshot().meetings;
     assert_eq!((meetings.len(), meetings[0].uploads), (1, 2));
     let history = house.job("talk.mp3")["history"].clone();
-    let failed = history.as_array().expect("a list").iter().find(|event| event["event"] == "failed").expect("told");
+    let failed = history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|event| event["event"] == "failed")
+        .expect("told");
     assert_eq!(failed["stage"], "analyse");
-    assert!(failed["error"].as_str().is_some_and(|error| error.contains("failed at the stand-in")), "{failed:#}");
+    assert!(
+        failed["error"].as_str().is_some_and(|error| error.contains("failed at the stand-in")),
+        "{failed:#}"
+    );
 }
 
 #[test]
@@ -50,7 +60,10 @@ fn three_failed_transcriptions_fail_the_job_and_retry_goes_on_from_what_exists()
     house.standin.fail_transcriptions(3);
     house.drop_recording("talk.mp3");
     let job = house.wait_for("talk.mp3", "failed");
-    assert_eq!((&job["attempts"], &job["partial"], &job["notes"]), (&3.into(), &false.into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&job["attempts"], &job["partial"], &job["notes"]),
+        (&3.into(), &false.into(), &Value::Array(vec![]))
+    );
     assert!(there(&house, "talk.failed.txt").contains("failed at the stand-in"));
     assert!(!house.path("talk.notes.md").exists());
     ask(&house, "retry", "talk.mp3", &[]);
@@ -60,7 +73,13 @@ fn three_failed_transcriptions_fail_the_job_and_retry_goes_on_from_what_exists()
     let meetings = house.standin.snapshot().meetings;
     assert_eq!((meetings.len(), meetings[0].uploads), (1, 4));
     let events = house.events("talk.mp3");
-    for told in ["created the meeting", "failed", "failed for the last time", "a person asked to retry", "analysed"] {
+    for told in [
+        "created the meeting",
+        "failed",
+        "failed for the last time",
+        "a person asked to retry",
+        "analysed",
+    ] {
         assert!(events.iter().any(|event| event == told), "{told}: {events:?}");
     }
 }
@@ -122,7 +141,8 @@ fn more_analyses_are_asked_for_once_and_stand_in_the_notes() {
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
-    let asked: Vec<_> = house.standin.snapshot().requested.into_iter().flat_map(|asked| asked.analyses).collect();
+    let asked: Vec<_> =
+        house.standin.snapshot().requested.into_iter().flat_map(|asked| asked.analyses).collect();
     assert_eq!(asked, [Analysis::KeyPoints, Analysis::Sentiment]);
     let notes = notes(&house, "talk.notes.md");
     assert!(notes.contains("## Key points") && notes.contains("## Sentiment"), "{notes}");
@@ -139,7 +159,9 @@ fn more_analyses_of_a_finished_job_rewrite_its_notes_and_mail_only_when_asked() 
     assert_eq!(house.smtp.received().len(), 2);
     assert!(!notes(&house, "talk.notes.md").contains("## Key points"));
     ask(&house, "analyse", "talk.mp3", &["--types", "key_points"]);
-    until("the notes are rewritten", || notes(&house, "talk.notes.md").contains("## Key points").then_some(()));
+    until("the notes are rewritten", || {
+        notes(&house, "talk.notes.md").contains("## Key points").then_some(())
+    });
     house.wait_for("talk.mp3", "done");
     assert_eq!((house.smtp.received().len(), house.files().len()), (2, 2));
     ask(&house, "analyse", "talk.mp3", &["--types", "sentiment", "--mail"]);
@@ -147,7 +169,10 @@ fn more_analyses_of_a_finished_job_rewrite_its_notes_and_mail_only_when_asked() 
     house.wait_for("talk.mp3", "done");
     assert!(notes(&house, "talk.notes.md").contains("## Sentiment"));
     let snapshot = house.standin.snapshot();
-    assert_eq!((snapshot.meetings.len(), snapshot.meetings[0].uploads, snapshot.requested.len()), (1, 1, 2));
+    assert_eq!(
+        (snapshot.meetings.len(), snapshot.meetings[0].uploads, snapshot.requested.len()),
+        (1, 1, 2)
+    );
 }
 
 #[test]
@@ -163,7 +188,9 @@ fn redo_makes_a_second_meeting_and_second_notes() {
     assert_eq!(house.standin.snapshot().meetings.len(), 2);
     assert_ne!((&first["meeting_id"], &first["id"]), (&second["meeting_id"], &second["id"]));
     assert!(second["key"].as_str().is_some_and(|key| key.ends_with(".sales.2")));
-    assert!(house.events("talk.mp3").iter().any(|event| event.starts_with("a person asked to redo")));
+    assert!(
+        house.events("talk.mp3").iter().any(|event| event.starts_with("a person asked to redo"))
+    );
 }
 
 #[test]
@@ -179,7 +206,9 @@ fn a_job_can_be_cancelled_while_it_waits_and_while_it_uploads() {
     house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 32 });
     house.drop_recording("uploads.mp3");
     until("it uploads", || (house.standin.running(Call::Upload) == 1).then_some(()));
-    until("it says so", || house.status()["running"][0]["stage"].as_str().filter(|s| *s == "upload").map(drop));
+    until("it says so", || {
+        house.status()["running"][0]["stage"].as_str().filter(|s| *s == "upload").map(drop)
+    });
     ask(&house, "cancel", "uploads.mp3", &[]);
     house.wait_for("uploads.mp3", "cancelled");
     until("the upload ends", || (house.standin.running(Call::Upload) == 0).then_some(()));

@@ -28,8 +28,8 @@ fn settled(house: &House, text: &str) -> String {
     let text = text.replace(dir, "/house").replace(base.trim_end_matches('/'), "http://paxs");
     let text = text.replace(&format!("127.0.0.1:{}", house.smtp.port()), "127.0.0.1:25");
     let words = text.split_inclusive([' ', '\n']).scan("", |before, word| {
-        let is_span =
-            matches!(*before, "in " | "for " | "waited " | "until ") && word.starts_with(|c: char| c.is_ascii_digit());
+        let is_span = matches!(*before, "in " | "for " | "waited " | "until ")
+            && word.starts_with(|c: char| c.is_ascii_digit());
         let shown = if is_span {
             word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-:.".contains(c))
         } else {
@@ -57,14 +57,18 @@ fn until_why(house: &House, name: &str, needle: &str) -> String {
 fn patient() -> House {
     let house = House::new();
     house.edit_config(|text| {
-        text.replace("delay = \"50ms\"\ndelay_max = \"200ms\"", "delay = \"1h\"\ndelay_max = \"1h\"")
+        text.replace(
+            "delay = \"50ms\"\ndelay_max = \"200ms\"",
+            "delay = \"1h\"\ndelay_max = \"1h\"",
+        )
     });
     house
 }
 
 /// Puts a row into the queue of a house in which no daemon runs.
 fn plant_hold(house: &House, scope: &str, name: &str, reason: &str, detail: &str) {
-    let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
+    let queue =
+        rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     let sql = "INSERT OR REPLACE INTO hold (scope, name, reason, detail, since_ms) VALUES (?1, ?2, ?3, ?4, 0)";
     queue.execute(sql, [scope, name, reason, detail]).expect("written");
 }
@@ -83,7 +87,11 @@ fn why_tells_what_the_service_said_and_when_it_is_asked_again() {
     ");
     let job = house.job("talk.mp3");
     assert!(job["error"].as_str().is_some_and(|error| error.contains("503")), "{job:#}");
-    assert_eq!((&job["hold"]["reason"], &job["hold"]["heals"]), (&"down".into(), &true.into()), "{job:#}");
+    assert_eq!(
+        (&job["hold"]["reason"], &job["hold"]["heals"]),
+        (&"down".into(), &true.into()),
+        "{job:#}"
+    );
     assert!(job["due"].is_string() && job["hold"]["next_try"].is_string(), "{job:#}");
 }
 
@@ -136,7 +144,11 @@ fn a_slow_analysis_says_how_long_it_is_waited_for_and_a_failed_look_why() {
     /house/sales/talk.mp3: job 1 waits for the analysis of the service, asked for … ago: that is longer than usual; it is waited for … more, then it counts as an attempt; service `paxs` does not work now: the service failed (500): a planted fault; it resumes without help, next try in …
     ");
     let job = house.job("talk.mp3");
-    assert_eq!((&job["waits_for"], &job["awaiting"]["slow"]), (&"analysis".into(), &true.into()), "{job:#}");
+    assert_eq!(
+        (&job["waits_for"], &job["awaiting"]["slow"]),
+        (&"analysis".into(), &true.into()),
+        "{job:#}"
+    );
 }
 
 #[test]
@@ -145,7 +157,10 @@ fn a_mail_that_waits_or_is_refused_hides_no_notes() {
     let to_ann = "deliver = [\"beside\", \"email\"]\nemail_to = [\"Ann Lee <ann@example.com>\"]";
     house.configure_all("", to_ann, "");
     house.edit_config(|text| {
-        text.replace("delay = \"50ms\"\ndelay_max = \"200ms\"", "delay = \"1h\"\ndelay_max = \"1h\"")
+        text.replace(
+            "delay = \"50ms\"\ndelay_max = \"200ms\"",
+            "delay = \"1h\"\ndelay_max = \"1h\"",
+        )
     });
     house.smtp.down(true);
     let daemon = house.start();
@@ -203,7 +218,12 @@ fn a_dead_daemon_does_not_look_alive() {
     until_why(&house, "talk.mp3", "is being worked on: upload");
     daemon.kill();
     house.drop_recording("new.mp3");
-    let told = format!("{}{}{}", why(&house, "talk.mp3"), why(&house, "new.mp3"), told(&house, &["status"]));
+    let told = format!(
+        "{}{}{}",
+        why(&house, "talk.mp3"),
+        why(&house, "new.mp3"),
+        told(&house, &["status"])
+    );
     insta::assert_snapshot!(told, @r"
     /house/sales/talk.mp3: job 1 was being worked on (upload) when minuted ended; it goes on from there
     hint: no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)
@@ -224,7 +244,9 @@ fn a_file_that_settled_when_minuted_died_was_seen() {
     let daemon = house.start();
     house.drop_recording("talk.mp3");
     until_why(&house, "talk.mp3", "it is settling");
-    until("it is written down", || house.tally("SELECT count(*) FROM sighting").filter(|seen| *seen == 1));
+    until("it is written down", || {
+        house.tally("SELECT count(*) FROM sighting").filter(|seen| *seen == 1)
+    });
     daemon.kill();
     let told = why(&house, "talk.mp3");
     assert!(told.contains("it was settling when minuted last ran: first seen "), "{told}");
@@ -289,7 +311,9 @@ fn a_backlog_that_was_skipped_says_how_it_is_taken_in_after_all() {
     0 recordings of folder `sales` are queued; one that was skipped: minuted add FILE --folder sales
     ");
     let old = house.path("old.mp3");
-    assert!(house.run(&["add", old.to_str().expect("UTF-8"), "--folder", "sales"]).status.success());
+    assert!(
+        house.run(&["add", old.to_str().expect("UTF-8"), "--folder", "sales"]).status.success()
+    );
     house.wait_for("old.mp3", "done");
 }
 
@@ -300,12 +324,17 @@ fn a_job_whose_folder_left_the_configuration_says_so() {
     let daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "waiting");
-    house.edit_config(|text| text.replace("name = \"sales\"", "name = \"other\"").replace("/sales\"", "/other\""));
+    house.edit_config(|text| {
+        text.replace("name = \"sales\"", "name = \"other\"").replace("/sales\"", "/other\"")
+    });
     fs::create_dir_all(house.dir.path().join("other")).expect("made");
     daemon.signal(Signal::HUP);
     until("it is reloaded", || (house.status()["folders"][0]["name"] == "other").then_some(()));
-    let reloaded =
-        format!("{}{}", why(&house, "talk.mp3"), told(&house, &["job", "1"]).lines().next().expect("a line"));
+    let reloaded = format!(
+        "{}{}",
+        why(&house, "talk.mp3"),
+        told(&house, &["job", "1"]).lines().next().expect("a line")
+    );
     insta::assert_snapshot!(reloaded, @r"
     /house/sales/talk.mp3: it lies in no watched folder; a file of this name was: job 1 waits for its folder: folder `sales` is not in the configuration any more
     hint: put the folder with the id `sales` back into the configuration, then systemctl reload minuted
@@ -380,7 +409,12 @@ fn a_daemon_that_is_stuck_is_told_of_while_it_is_waited_for() {
     let daemon = house.start();
     daemon.signal(Signal::STOP);
     let stopped = Stopped(&daemon);
-    let mut child = house.command(&["status"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut child = house
+        .command(&["status"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
     let mut line = String::new();
     BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("read");
     let pid = daemon.pid();
@@ -400,7 +434,8 @@ fn another_user_is_told_whose_minuted_it_is() {
     fs::set_permissions(house.dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
     fs::set_permissions(house.config(), fs::Permissions::from_mode(0o644)).expect("opened");
     let output = house.command(&["status"]).uid(65_534).gid(65_534).output().expect("run");
-    let said = String::from_utf8_lossy(&output.stderr).replace(env!("CARGO_BIN_EXE_minuted"), "minuted");
+    let said =
+        String::from_utf8_lossy(&output.stderr).replace(env!("CARGO_BIN_EXE_minuted"), "minuted");
     insta::assert_snapshot!(settled(&house, &said), @r"
     minuted: you may not ask this minuted: it belongs to user root
     hint: sudo -u root minuted --config /house/config.toml status

@@ -14,7 +14,7 @@ use proc_macro2::{TokenStream, TokenTree};
 const TABLE: &[(&str, &str)] = &[
     ("main", ""),
     ("testing", "watch sources delivery services engine http store job config"), // for `tests/it` alone
-    ("fuzzing", "control watch delivery services verify job config"),            // for tests and `fuzz/` alone
+    ("fuzzing", "control watch delivery services verify job config"), // for tests and `fuzz/` alone
     (
         "commands",
         "memory cli daemon webhook control watch worker pipeline sources delivery runtime services engine http store logging \
@@ -27,7 +27,10 @@ const TABLE: &[(&str, &str)] = &[
          signals last_words job config",
     ),
     ("webhook", "sources config"),
-    ("control", "watch worker pipeline sources delivery runtime services store last_words job config"),
+    (
+        "control",
+        "watch worker pipeline sources delivery runtime services store last_words job config",
+    ),
     ("watch", "store last_words job config"),
     ("worker", "pipeline delivery runtime services store job config"),
     ("pipeline", "delivery services engine extract store job config"),
@@ -108,7 +111,8 @@ const WORLDS: &[(&str, &str)] = &[
 ];
 
 /// The functions of `std::env` that read or change variables; only `config` does.
-const ENVIRONMENT: [&str; 7] = ["home_dir", "remove_var", "set_var", "var", "var_os", "vars", "vars_os"];
+const ENVIRONMENT: [&str; 7] =
+    ["home_dir", "remove_var", "set_var", "var", "var_os", "vars", "vars_os"];
 
 /// The longest a file may be before its tests, in lines.
 const LINES_MAX: usize = 500;
@@ -116,17 +120,24 @@ const LINES_MAX: usize = 500;
 #[test]
 fn every_module_has_a_row_and_every_row_a_module() {
     let rows: BTreeSet<&str> = TABLE.iter().map(|(module, _)| *module).collect();
-    let modules: BTreeSet<&str> = sources().iter().map(Source::module).filter(|module| *module != "lib").collect();
+    let modules: BTreeSet<&str> =
+        sources().iter().map(Source::module).filter(|module| *module != "lib").collect();
     let without_row: Vec<_> = modules.difference(&rows).collect();
     let without_module: Vec<_> = rows.difference(&modules).collect();
-    assert!(without_row.is_empty() && without_module.is_empty(), "{without_row:?} {without_module:?}");
+    assert!(
+        without_row.is_empty() && without_module.is_empty(),
+        "{without_row:?} {without_module:?}"
+    );
 }
 
 #[test]
 fn the_table_itself_points_down() {
     for (at, (module, knows)) in TABLE.iter().enumerate() {
         for known in knows.split_whitespace() {
-            assert!(TABLE[at + 1..].iter().any(|(below, _)| *below == known), "`{module}` is not above `{known}`");
+            assert!(
+                TABLE[at + 1..].iter().any(|(below, _)| *below == known),
+                "`{module}` is not above `{known}`"
+            );
         }
     }
 }
@@ -135,12 +146,19 @@ fn the_table_itself_points_down() {
 fn modules_know_only_those_below() {
     let faults = faults(|source| {
         let allowed = |known: &str| {
-            let row = TABLE.iter().find(|(module, _)| *module == source.module()).map_or("", |(_, knows)| knows);
+            let row = TABLE
+                .iter()
+                .find(|(module, _)| *module == source.module())
+                .map_or("", |(_, knows)| knows);
             let base = BASE.contains(&known) && !BASE.contains(&source.module());
             known == source.module() || base || row.split_whitespace().any(|name| name == known)
         };
         let known = if source.module() == "lib" { Vec::new() } else { source.known() };
-        known.into_iter().filter(|known| !allowed(known)).map(|known| format!("knows `{known}`")).collect()
+        known
+            .into_iter()
+            .filter(|known| !allowed(known))
+            .map(|known| format!("knows `{known}`"))
+            .collect()
     });
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -149,9 +167,13 @@ fn modules_know_only_those_below() {
 fn each_outside_world_has_one_door() {
     let faults = faults(|source| {
         let foreign = |doors: &str| {
-            !doors.split_whitespace().any(|door| source.path.starts_with(door) || door == source.module())
+            !doors
+                .split_whitespace()
+                .any(|door| source.path.starts_with(door) || door == source.module())
         };
-        let worlds = WORLDS.iter().filter(|(world, modules)| foreign(modules) && names_crate(&source.tokens, world));
+        let worlds = WORLDS
+            .iter()
+            .filter(|(world, modules)| foreign(modules) && names_crate(&source.tokens, world));
         let mut found: Vec<_> = worlds.map(|(world, _)| format!("uses {world}")).collect();
         if source.module() != "config" && touches_environment(&source.tokens) {
             found.push("uses the environment".to_owned());
@@ -177,7 +199,8 @@ fn what_is_pure_does_no_input_or_output_and_waits_for_nothing() {
 #[test]
 fn nothing_is_left_undone_or_unexplained() {
     let faults = faults(|source| {
-        let phrases: [&[&str]; 3] = [&["todo", "!"], &["unimplemented", "!"], &[".", "unwrap", "("]];
+        let phrases: [&[&str]; 3] =
+            [&["todo", "!"], &["unimplemented", "!"], &[".", "unwrap", "("]];
         let found = phrases.into_iter().filter(|phrase| holds(&source.tokens, phrase));
         found.map(|phrase| format!("holds `{}`", phrase.concat())).collect()
     });
@@ -187,8 +210,12 @@ fn nothing_is_left_undone_or_unexplained() {
 #[test]
 fn no_test_is_switched_off() {
     let switched_off = |file: &PathBuf| holds(&tokens(&read(file)), &["#", "[", "ignore"]);
-    let files: Vec<_> = ["src", "tests"].iter().flat_map(|tree| rust_files(&root().join(tree))).collect();
-    assert_eq!(files.iter().filter(|file| switched_off(file)).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    let files: Vec<_> =
+        ["src", "tests"].iter().flat_map(|tree| rust_files(&root().join(tree))).collect();
+    assert_eq!(
+        files.iter().filter(|file| switched_off(file)).collect::<Vec<_>>(),
+        Vec::<&PathBuf>::new()
+    );
 }
 
 #[test]
@@ -203,14 +230,20 @@ fn no_file_is_long_before_its_tests() {
 #[test]
 fn nothing_lasting_is_done_without_the_name_of_an_effect() {
     let mut unnamed = Vec::new();
-    let mut unused: BTreeSet<_> = UNNAMED.iter().map(|(file, function, _)| (*file, *function)).collect();
+    let mut unused: BTreeSet<_> =
+        UNNAMED.iter().map(|(file, function, _)| (*file, *function)).collect();
     for source in sources() {
         let path = source.path.to_str().expect("UTF-8");
         for (name, body) in functions(&source.tokens) {
-            let lasting: Vec<_> = LASTING.iter().filter(|phrase| holds(body, &words(phrase))).collect();
-            let is_pair = holds(body, &[".", "before", "(", ")"]) && holds(body, &[".", "after", "(", ")"]);
-            let named = is_pair || holds(body, &[".", "during", "("]) || holds(body, &[".", "during_async", "("]);
-            let excused = UNNAMED.iter().any(|(file, function, _)| *file == path && *function == name);
+            let lasting: Vec<_> =
+                LASTING.iter().filter(|phrase| holds(body, &words(phrase))).collect();
+            let is_pair =
+                holds(body, &[".", "before", "(", ")"]) && holds(body, &[".", "after", "(", ")"]);
+            let named = is_pair
+                || holds(body, &[".", "during", "("])
+                || holds(body, &[".", "during_async", "("]);
+            let excused =
+                UNNAMED.iter().any(|(file, function, _)| *file == path && *function == name);
             if !lasting.is_empty() && !named && !excused {
                 unnamed.push(format!("src/{path}: `{name}` does {lasting:?} without an Effect"));
             }
@@ -301,7 +334,11 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("control/server.rs", "remove_socket", "part of `Listen` and of `Hush`"),
     ("delivery/files/finish.rs", "delete_sidecar", "part of `Dispose`"),
     ("delivery/files/finish.rs", "dispose_of", "part of `Dispose`"),
-    ("delivery/files/paths.rs", "open_notes_directory", "an empty directory, made again where it is missing"),
+    (
+        "delivery/files/paths.rs",
+        "open_notes_directory",
+        "an empty directory, made again where it is missing",
+    ),
     ("delivery/files/relocate.rs", "remove_original", "part of `Dispose`"),
     ("delivery/files/relocate.rs", "move_away", "part of `Dispose`"),
     ("delivery/files/temporary.rs", "drop", "a temporary file goes"),
@@ -309,20 +346,40 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("delivery/files/temporary.rs", "rename_new", "part of `PlaceFile` and of `Dispose`"),
     ("delivery/files/temporary.rs", "rename_over", "part of `ReplaceFile`"),
     ("delivery/files/temporary.rs", "remove_leftovers", "temporary files go"),
-    ("delivery/mail/conversation.rs", "send_message", "part of the mailer's `send_mail`, which is given the effect"),
-    ("engine/model/install.rs", "create_base", "empty directories, made again where they are missing"),
+    (
+        "delivery/mail/conversation.rs",
+        "send_message",
+        "part of the mailer's `send_mail`, which is given the effect",
+    ),
+    (
+        "engine/model/install.rs",
+        "create_base",
+        "empty directories, made again where they are missing",
+    ),
     ("engine/model/install.rs", "lock_base", "an empty file"),
     ("engine/model/install.rs", "remove_leftovers", "temporary directories go"),
-    ("engine/model/unpack.rs", "unpack_file", "into a temporary directory, which the next sweep takes"),
+    (
+        "engine/model/unpack.rs",
+        "unpack_file",
+        "into a temporary directory, which the next sweep takes",
+    ),
     ("engine/model/unpack.rs", "unpack_files", "a temporary directory, which the next sweep takes"),
     ("engine/pieces.rs", "forget_empty", "an empty file goes"),
-    ("engine/voices/prints.rs", "forget_prints", "voice prints go; the next look takes what is left"),
+    (
+        "engine/voices/prints.rs",
+        "forget_prints",
+        "voice prints go; the next look takes what is left",
+    ),
     ("engine/voices/prints.rs", "open", "an empty file, in a directory that is there"),
     ("last_words.rs", "clear", "marks that are charged, or that charge nobody"),
     ("logging/files.rs", "make_directory", "nothing depends on a log"),
     ("logging/files.rs", "open", "nothing depends on a log"),
     ("logging/files.rs", "remove_old", "nothing depends on a log"),
-    ("pipeline/convert.rs", "draft", "a temporary file, which goes with its `Draft`, or at the next start"),
+    (
+        "pipeline/convert.rs",
+        "draft",
+        "a temporary file, which goes with its `Draft`, or at the next start",
+    ),
     ("store/backup.rs", "draft", "a temporary file, which the next copy takes away"),
     ("store/lock.rs", "try_acquire", "an empty directory and an empty file"),
     ("store/sqlite/copy.rs", "copy", "into the temporary file of a copy"),
@@ -366,7 +423,9 @@ fn words(phrase: &str) -> Vec<&str> {
 /// The functions of a file, with the tokens of their bodies.
 fn functions(tokens: &[String]) -> Vec<(String, &[String])> {
     let mut found = Vec::new();
-    for at in (0..tokens.len().saturating_sub(1)).filter(|at| tokens[*at] == "fn" && tokens[at + 1] != "(") {
+    for at in (0..tokens.len().saturating_sub(1))
+        .filter(|at| tokens[*at] == "fn" && tokens[at + 1] != "(")
+    {
         if let Some(open) = body(tokens, at) {
             found.push((tokens[at + 1].clone(), &tokens[open..end_of_item(tokens, open)]));
         }
@@ -401,7 +460,8 @@ pub(crate) struct Source {
 impl Source {
     /// The top-level module that it belongs to.
     fn module(&self) -> &str {
-        let first = self.path.iter().next().and_then(|name| name.to_str()).expect("a UTF-8 path below src");
+        let first =
+            self.path.iter().next().and_then(|name| name.to_str()).expect("a UTF-8 path below src");
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
@@ -509,7 +569,9 @@ fn read_sources() -> Vec<Source> {
         let path = file.strip_prefix(&src).expect("a file of src").to_owned();
         sources.push(Source { path, text, tokens: without_tests(&all) });
     }
-    sources.retain(|source| !tests.iter().any(|test| src.join(&source.path).with_extension("").starts_with(test)));
+    sources.retain(|source| {
+        !tests.iter().any(|test| src.join(&source.path).with_extension("").starts_with(test))
+    });
     sources
 }
 
@@ -599,7 +661,11 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let of = |path: PathBuf| if path.is_dir() { rust_files(&path) } else { vec![path] };
-    paths.into_iter().flat_map(of).filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
+    paths
+        .into_iter()
+        .flat_map(of)
+        .filter(|path| path.extension().is_some_and(|kind| kind == "rs"))
+        .collect()
 }
 
 fn root() -> &'static Path {
@@ -635,7 +701,10 @@ mod eyes {
             source("services/paxs/mod.rs", text).known(),
             ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"]
         );
-        assert_eq!(source("main.rs", "fn main() { minuted::commands::run() }").known(), ["commands"]);
+        assert_eq!(
+            source("main.rs", "fn main() { minuted::commands::run() }").known(),
+            ["commands"]
+        );
         assert_eq!(source("watch/scan.rs", "use super::super::worker;").known(), ["worker"]);
         assert_eq!(source("watch.rs", "use super::worker;").known(), ["worker"]);
     }
@@ -644,7 +713,10 @@ mod eyes {
     fn crates_and_the_environment_are_seen_wherever_they_are_named() {
         assert!(names_crate(&tokens("use {std::io, axum::Router};"), "axum"));
         assert!(names_crate(&tokens("use notify;"), "notify"));
-        assert!(!names_crate(&tokens("self.notify.notify(); crate::notify::x(); // notify::x"), "notify"));
+        assert!(!names_crate(
+            &tokens("self.notify.notify(); crate::notify::x(); // notify::x"),
+            "notify"
+        ));
         assert!(touches_environment(&tokens("let x = std::env::var_os(\"A\");")));
         assert!(touches_environment(&tokens("use std::env::{args, var};")));
         assert!(!touches_environment(&tokens("std::env::args(); env!(\"A\");")));
@@ -652,7 +724,10 @@ mod eyes {
 
     #[test]
     fn a_file_that_only_tests_bring_in_is_known_as_such() {
-        assert_eq!(test_modules(&tokens("mod a; #[cfg(test)] mod b; #[cfg(test)] mod c {}")), ["b"]);
+        assert_eq!(
+            test_modules(&tokens("mod a; #[cfg(test)] mod b; #[cfg(test)] mod c {}")),
+            ["b"]
+        );
         assert_eq!(home_of_children(Path::new("src/a/mod.rs")), Path::new("src/a"));
         assert_eq!(home_of_children(Path::new("src/a.rs")), Path::new("src/a"));
     }

@@ -20,7 +20,10 @@ const SENT_ENOUGH: usize = 128 << 20;
 
 /// Starts a mail server that answers each command with the next of these, then sends `endless` until it is cut off. Returns its
 /// port, and how many bytes it could send.
-fn hostile_mail_server(answers: &'static [&str], endless: &'static str) -> (u16, thread::JoinHandle<usize>) {
+fn hostile_mail_server(
+    answers: &'static [&str],
+    endless: &'static str,
+) -> (u16, thread::JoinHandle<usize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     let serve = move || {
@@ -53,15 +56,27 @@ async fn a_mail_server_that_sends_without_end_is_cut_off() {
     ];
     for (what, answers, endless, tls) in rows {
         let (port, served) = hostile_mail_server(answers, endless);
-        let smtp =
-            Smtp { host: "127.0.0.1".into(), port, tls: *tls, username: None, password_file: None, insecure: false };
+        let smtp = Smtp {
+            host: "127.0.0.1".into(),
+            port,
+            tls: *tls,
+            username: None,
+            password_file: None,
+            insecure: false,
+        };
         let email = Email { from: mailbox.clone(), failures_to: vec![], allow: vec![], smtp };
         let error = Mailer::new(&email).verify_setup().await.expect_err(what);
         let sent = served.join().expect("served");
         assert!(sent < SENT_MAX, "{what}: {sent} bytes");
-        assert!(matches!(error, MailError::Later { .. } | MailError::Setup { .. }), "{what}: {error:?}");
+        assert!(
+            matches!(error, MailError::Later { .. } | MailError::Setup { .. }),
+            "{what}: {error:?}"
+        );
         if what.contains("line") {
-            assert!(error.to_string().contains("more than 262144 bytes or 1000 lines"), "{what}: {error}");
+            assert!(
+                error.to_string().contains("more than 262144 bytes or 1000 lines"),
+                "{what}: {error}"
+            );
         }
     }
 }

@@ -30,9 +30,13 @@ fn a_service_that_comes_and_goes_is_told_once_each_time_and_mailed_in_one_digest
         until("it is down", || (house.notices("does not work") == outage).then_some(()));
         house.standin.clear_faults();
         assert_eq!(house.wait_for(&name, "done")["attempts"], 0);
-        assert_eq!((house.logged("WARN", "does not work"), house.logged("INFO", "works again")), (outage, outage));
+        assert_eq!(
+            (house.logged("WARN", "does not work"), house.logged("INFO", "works again")),
+            (outage, outage)
+        );
     }
-    let mails = || house.smtp.received().iter().filter(|mail| mail.to == ["it@example.com"]).count();
+    let mails =
+        || house.smtp.received().iter().filter(|mail| mail.to == ["it@example.com"]).count();
     let early = mails();
     // The daemon looks for what is to be mailed as soon as it starts.
     for _ in 0..3 {
@@ -61,7 +65,11 @@ fn a_service_whose_last_failed_recording_is_cancelled_is_up_again_by_itself() {
             house.run(&["cancel", path.to_str().expect("UTF-8")]).status.success().then_some(())
         });
         house.wait_for_service("up");
-        assert_eq!((house.logged("WARN", "does not work"), house.logged("INFO", "works again")), (1, 1), "{call:?}");
+        assert_eq!(
+            (house.logged("WARN", "does not work"), house.logged("INFO", "works again")),
+            (1, 1),
+            "{call:?}"
+        );
         assert_eq!(house.state("talk.mp3").as_deref(), Some("cancelled"));
     }
 }
@@ -75,12 +83,17 @@ fn a_reload_in_the_middle_of_an_outage_changes_nothing_of_what_is_told() {
     house.wait_for_service("down");
     for reload in 1..=2 {
         daemon.signal(Signal::HUP);
-        until("it is read again", || (house.logged("INFO", "read again and in force") == reload).then_some(()));
+        until("it is read again", || {
+            (house.logged("INFO", "read again and in force") == reload).then_some(())
+        });
         assert_eq!(house.service()["state"], "down");
     }
     house.standin.clear_faults();
     assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
-    assert_eq!((house.logged("WARN", "does not work"), house.logged("INFO", "works again")), (1, 1));
+    assert_eq!(
+        (house.logged("WARN", "does not work"), house.logged("INFO", "works again")),
+        (1, 1)
+    );
 }
 
 /// A service whose clock is so many hours ahead.
@@ -99,16 +112,20 @@ fn a_service_whose_clock_is_wrong_is_left_alone_for_as_long_as_it_means() {
     for hours in [-5, 5] {
         let house = house_with_clock(hours);
         let theirs = clock::now() + SignedDuration::from_hours(hours) + Duration::from_secs(1800);
-        let date = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&theirs).expect("a date");
+        let date =
+            rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&theirs).expect("a date");
         let busy = Fault::StatusWith { status: 429, retry_after: Some(date), body: String::new() };
         house.standin.fail_next(Call::CreateSession, busy);
         let _daemon = house.start();
         house.drop_recording("talk.mp3");
         let job = until("it was asked to wait", || {
             house.state("talk.mp3")?;
-            Some(house.job("talk.mp3")).filter(|job| job["due"].is_string() && house.notices("does not work") == 1)
+            Some(house.job("talk.mp3"))
+                .filter(|job| job["due"].is_string() && house.notices("does not work") == 1)
         });
-        let time = |field: &str| job[field].as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        let time = |field: &str| {
+            job[field].as_str().expect("a time").parse::<Timestamp>().expect("a time")
+        };
         let wait = time("due").duration_since(time("created")).as_secs();
         assert!((1700..2400).contains(&wait), "{hours} h: {wait} s");
     }
@@ -123,7 +140,9 @@ fn a_lost_meeting_is_found_in_the_list_of_a_service_whose_clock_is_wrong() {
                 house.standin.fail_next(Call::CreateSession, Fault::LoseAnswer);
                 let _daemon = house.start();
                 house.drop_recording("talk.mp3");
-                until("the meeting is made", || (house.standin.snapshot().meetings.len() == 1).then_some(()));
+                until("the meeting is made", || {
+                    (house.standin.snapshot().meetings.len() == 1).then_some(())
+                });
                 // So many that ours is not on the first two pages any more, each a minute older than the next.
                 for number in 0..50 {
                     let made = clock::now() + Duration::from_secs(60 * number);
@@ -137,11 +156,15 @@ fn a_lost_meeting_is_found_in_the_list_of_a_service_whose_clock_is_wrong() {
 }
 
 /// The library that shows a process another time, where it is installed (`apt install libfaketime`).
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn faketime() -> Option<PathBuf> {
     let dirs = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     let dirs = dirs.chain([PathBuf::from("/usr/lib"), PathBuf::from("/usr/local/lib")]);
-    let found = dirs.map(|dir| dir.join("faketime/libfaketime.so.1")).find(|library| library.exists());
+    let found =
+        dirs.map(|dir| dir.join("faketime/libfaketime.so.1")).find(|library| library.exists());
     if found.is_none() {
         eprintln!("skipped: a clock that jumps needs libfaketime");
     }
@@ -180,7 +203,9 @@ fn a_clock_that_jumps_by_hours_makes_nothing_wait_count_or_happen_twice() {
 
 fn jumps(library: &Path, jump: i64) {
     let house = House::new();
-    house.edit_config(|text| text.replace(r#"delay = "50ms""#, r#"delay = "2s""#).replace(r#""200ms""#, r#""2s""#));
+    house.edit_config(|text| {
+        text.replace(r#"delay = "50ms""#, r#"delay = "2s""#).replace(r#""200ms""#, r#""2s""#)
+    });
     // A clock that is an hour ahead makes a service look slow, which is none of this test's business.
     house.configure_poll(r#"timeout = "10h""#);
     let _daemon = start_with_clock(&house, library);
@@ -213,5 +238,9 @@ fn jumps(library: &Path, jump: i64) {
     set_clock(&house, 0);
     house.drop_recording("back.mp3");
     assert_eq!(house.wait_for("back.mp3", "done")["attempts"], 0, "{jump}");
-    assert!(house.standin.snapshot().refreshes <= 3, "{} refreshes", house.standin.snapshot().refreshes);
+    assert!(
+        house.standin.snapshot().refreshes <= 3,
+        "{} refreshes",
+        house.standin.snapshot().refreshes
+    );
 }

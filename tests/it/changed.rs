@@ -27,8 +27,11 @@ fn change_behind_its_stamp(path: &Path, at: u64) -> [Vec<u8>; 2] {
 /// The keys of the meetings that hold these bytes.
 fn keys_of(house: &House, bytes: &[u8]) -> Vec<String> {
     let hash = blake3::hash(bytes).to_hex().to_string();
-    let holds = |meeting: &Meeting| meeting.recording.as_ref().is_some_and(|sent| *sent.blake3 == *hash);
-    let key = |meeting: Meeting| meeting.description.split("minuted:").nth(1).expect("a marker").trim().to_owned();
+    let holds =
+        |meeting: &Meeting| meeting.recording.as_ref().is_some_and(|sent| *sent.blake3 == *hash);
+    let key = |meeting: Meeting| {
+        meeting.description.split("minuted:").nth(1).expect("a marker").trim().to_owned()
+    };
     house.standin.snapshot().meetings.into_iter().filter(holds).map(key).collect()
 }
 
@@ -47,7 +50,8 @@ fn wait_for_the_change(house: &House, name: &str) {
             let is_noticed = log.contains("the recording changed while it was being sent")
                 || log.contains("the recording changed after it was queued");
             // The log is written a moment before the job is given up.
-            (is_noticed && is_true.iter().any(|words| house.why(name).contains(words))).then_some(())
+            (is_noticed && is_true.iter().any(|words| house.why(name).contains(words)))
+                .then_some(())
         },
     );
 }
@@ -66,7 +70,9 @@ fn bytes_that_changed_behind_size_and_time_are_not_sent_for_those_that_were_take
         house.standin.down(true);
         let _daemon = house.start();
         let path = house.drop_recording("talk.wav");
-        until("it waits for the service", || house.job_if("talk.wav").filter(|job| job["waits_for"] == "service"));
+        until("it waits for the service", || {
+            house.job_if("talk.wav").filter(|job| job["waits_for"] == "service")
+        });
         if copy == TrueCopy::Before {
             fs::write(house.path("true.wav"), recording("talk.wav")).expect("written");
             house.wait_for("true.wav", "skipped");
@@ -84,10 +90,17 @@ fn bytes_that_changed_behind_size_and_time_are_not_sent_for_those_that_were_take
         house.wait_for("true.wav", "done");
         for bytes in [&whole, &changed] {
             let keys = keys_of(&house, bytes);
-            assert!(keys.len() == 1 && keys[0].starts_with(&key_begins(bytes)), "{copy:?}: {keys:?}");
+            assert!(
+                keys.len() == 1 && keys[0].starts_with(&key_begins(bytes)),
+                "{copy:?}: {keys:?}"
+            );
         }
         let meetings = house.standin.snapshot().meetings;
-        assert_eq!((meetings.len(), house.count("done"), house.jobs().len()), (2, 2, 2), "{copy:?}");
+        assert_eq!(
+            (meetings.len(), house.count("done"), house.jobs().len()),
+            (2, 2, 2),
+            "{copy:?}"
+        );
         for (name, bytes) in [("talk.notes.md", &changed), ("true.notes.md", &whole)] {
             let notes = fs::read_to_string(house.path(name)).expect("written");
             assert!(notes.contains(&key_begins(bytes)), "{copy:?}: {name}: {notes}");
@@ -136,7 +149,8 @@ fn what_is_converted_or_heard_here_is_of_the_bytes_that_were_taken_in() {
     if let Some(ffmpeg) = program("ffmpeg") {
         let house = House::new();
         house.configure("convert = \"ffmpeg\"");
-        let (source, made) = (house.dir.path().join("source.wav"), house.dir.path().join("talk.ogg"));
+        let (source, made) =
+            (house.dir.path().join("source.wav"), house.dir.path().join("talk.ogg"));
         fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
         let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
         assert!(runs(&ffmpeg, ["-v", "error", "-y", "-i", from, "-c:a", "libvorbis", to]));
@@ -155,7 +169,8 @@ fn a_recording_that_fails_or_is_given_up_leaves_nothing_converted() {
     let Some(ffmpeg) = program("ffmpeg") else { return };
     let house = House::new();
     house.configure("convert = \"ffmpeg\"");
-    let converted = || fs::read_dir(house.state_dir().join("converted")).into_iter().flatten().count();
+    let converted =
+        || fs::read_dir(house.state_dir().join("converted")).into_iter().flatten().count();
     let drop_ogg = |name: &str, seconds: u32| {
         let (source, made) = (house.dir.path().join("source.wav"), house.dir.path().join(name));
         fs::write(&source, wav(44_100, 1, &tone(44_100, seconds))).expect("written");

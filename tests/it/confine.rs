@@ -57,9 +57,18 @@ fn in_place_of_ffmpeg(by: &[&str], program: &Path, recording: &Path) -> Output {
     let minuted = env!("CARGO_BIN_EXE_minuted");
     let words = by.iter().copied().chain([minuted]).collect::<Vec<_>>();
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args(["engine-work", "--parent", &std::process::id().to_string(), "--writes", "0"]);
+    command.args(&words[1..]).args([
+        "engine-work",
+        "--parent",
+        &std::process::id().to_string(),
+        "--writes",
+        "0",
+    ]);
     command.arg("--ffmpeg").arg(program).args(["--", "-x"]).env_clear().current_dir("/");
-    command.stdin(File::open(recording).expect("opened")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(File::open(recording).expect("opened"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.output().expect("run")
 }
 
@@ -67,7 +76,10 @@ fn in_place_of_ffmpeg(by: &[&str], program: &Path, recording: &Path) -> Output {
 fn attempts(output: &Output) -> Vec<(String, String)> {
     let told = String::from_utf8_lossy(&output.stdout);
     let found: Vec<_> = told.lines().filter_map(|line| line.rsplit_once(' ')).collect();
-    assert!(found.len() > 150 && found.iter().any(|(name, _)| *name == "CONTROL thread"), "{output:?}");
+    assert!(
+        found.len() > 150 && found.iter().any(|(name, _)| *name == "CONTROL thread"),
+        "{output:?}"
+    );
     found.into_iter().map(|(name, how)| (name.to_owned(), how.to_owned())).collect()
 }
 
@@ -104,7 +116,8 @@ fn a_program_in_the_place_of_ffmpeg_reaches_the_open_recording_and_nothing_else(
     }
     let socket = state.join("control.sock");
     let _listening = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
-    let places: [(&str, &Path); 4] = [("state", &state), ("tokens", &tokens), ("socket", &socket), ("other", &other)];
+    let places: [(&str, &Path); 4] =
+        [("state", &state), ("tokens", &tokens), ("socket", &socket), ("other", &other)];
     let Some(program) = intruder(&dir.path().join("ffmpeg"), &places) else { return };
     let is_root = rustix::process::geteuid().is_root();
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -114,12 +127,16 @@ fn a_program_in_the_place_of_ffmpeg_reaches_the_open_recording_and_nothing_else(
     }
     for by in who {
         if !by.is_empty() {
-            assert!(runs(Path::new("chown"), ["-R", "65534", dir.path().to_str().expect("UTF-8")]), "handed over");
+            assert!(
+                runs(Path::new("chown"), ["-R", "65534", dir.path().to_str().expect("UTF-8")]),
+                "handed over"
+            );
         }
         let mut faults = attempts(&in_place_of_ffmpeg(by, &program, &recording));
         faults.retain(|(name, how)| !is_as_it_must_be(name, how));
         assert!(faults.is_empty(), "{by:?} {faults:?}");
-        let left: Vec<_> = fs::read_dir(&state).expect("read").flatten().map(|entry| entry.file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(&state).expect("read").flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
         assert_eq!(fs::read_to_string(&tokens).expect("there"), "secret");
     }
@@ -132,8 +149,12 @@ fn in_the_daemon_it_reaches_no_more() {
     let bin = house.dir.path().join("bin");
     fs::create_dir(&bin).expect("made");
     let state = house.state_dir();
-    let [tokens, socket, config, folder] =
-        [state.join("tokens-paxs.json"), state.join("control.sock"), house.config(), house.folder()];
+    let [tokens, socket, config, folder] = [
+        state.join("tokens-paxs.json"),
+        state.join("control.sock"),
+        house.config(),
+        house.folder(),
+    ];
     let other = house.path("other.wav");
     let places: [(&str, &Path); 6] = [
         ("state", &state),
@@ -147,9 +168,13 @@ fn in_the_daemon_it_reaches_no_more() {
     // What it says in the end is the reason that the job is given.
     let text = fs::read_to_string(bin.join("tries")).expect("read");
     let told = "\nsys.stderr.write('\\nreached: ' + ','.join(REACHED) + '.')\nsys.exit(1)\n";
+    let text = text.replace(
+        "        print(name, \"reached\")",
+        "        name.startswith('CONTROL') or REACHED.append(name)",
+    );
     let text =
-        text.replace("        print(name, \"reached\")", "        name.startswith('CONTROL') or REACHED.append(name)");
-    let text = text.replace("libc = ctypes", "REACHED = []\nlibc = ctypes").replace("print(name,", "str(") + told;
+        text.replace("libc = ctypes", "REACHED = []\nlibc = ctypes").replace("print(name,", "str(")
+            + told;
     program_at(&bin.join("ffmpeg"), &text);
     let _daemon = house.listening(house.spawn(&[("PATH", bin.to_str().expect("UTF-8"))]));
     assert!(tokens.exists() && socket.exists());
@@ -157,7 +182,10 @@ fn in_the_daemon_it_reaches_no_more() {
     let mut bytes = b"\x1a\x45\xdf\xa3".to_vec();
     bytes.resize(4000, 7);
     fs::write(house.path("talk.mkv"), bytes).expect("written");
-    until_told(|| house.why("talk.mkv"), || house.why("talk.mkv").contains("reached: ").then_some(()));
+    until_told(
+        || house.why("talk.mkv"),
+        || house.why("talk.mkv").contains("reached: ").then_some(()),
+    );
     assert!(house.why("talk.mkv").contains("reached: ."), "{}", house.why("talk.mkv"));
     assert!(tokens.exists() && config.exists() && other.exists());
 }
@@ -172,10 +200,16 @@ fn status_of(pid: u32, key: &str) -> Option<String> {
 fn descendants(pid: u32) -> Vec<(u32, String)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> =
-        lists.flat_map(|list| list.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
-    let told = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
-    children.iter().flat_map(|child| std::iter::once((*child, told(*child))).chain(descendants(*child))).collect()
+    let children: Vec<u32> = lists
+        .flat_map(|list| list.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    let told = |pid: u32| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+    };
+    children
+        .iter()
+        .flat_map(|child| std::iter::once((*child, told(*child))).chain(descendants(*child)))
+        .collect()
 }
 
 #[test]
@@ -185,7 +219,8 @@ fn the_recogniser_works_below_its_filters_gives_way_and_leaves_nobody_behind() {
     let recording = state.path().join("reading.wav");
     fs::write(&recording, wav(16_000, 1, &sound)).expect("written");
     let asked = request(model, state.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let opened = File::open(&recording).expect("opened");
     let seen = runtime.block_on(async {
         let work = minuted::testing::engine::run::run(asked, opened, std::sync::Arc::default());
@@ -218,7 +253,10 @@ fn the_recogniser_works_below_its_filters_gives_way_and_leaves_nobody_behind() {
         }
     });
     let [(lender, _)] = seen.try_into().expect("the one that starts ffmpeg");
-    let gone = || fs::read_to_string(format!("/proc/{lender}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    let gone = || {
+        fs::read_to_string(format!("/proc/{lender}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "))
+    };
     until("it ended with the recogniser", || gone().then_some(()));
 }
 
@@ -236,16 +274,23 @@ fn what_runs_out_of_its_own_memory_or_time_is_told_the_limit() {
                   except MemoryError:\n  n = len(kept) * 16; kept = None\n  sys.stderr.write('Cannot allocate memory after %d' % n)\n  sys.exit(1 if 900 < n < 1024 else 0)\n";
     program_at(&bin.join("ffmpeg"), greedy);
     let _daemon = house.listening(house.spawn(&[("PATH", bin.to_str().expect("UTF-8"))]));
-    fs::write(house.path("talk.mkv"), [b"\x1a\x45\xdf\xa3".as_slice(), &[7; 5000]].concat()).expect("written");
+    fs::write(house.path("talk.mkv"), [b"\x1a\x45\xdf\xa3".as_slice(), &[7; 5000]].concat())
+        .expect("written");
     let job = house.wait_for("talk.mkv", "failed");
     let told = job["error"].as_str().expect("told");
-    assert!(told.contains("ffmpeg needs more than the 1024 MiB of memory that it may have"), "{job:#}");
+    assert!(
+        told.contains("ffmpeg needs more than the 1024 MiB of memory that it may have"),
+        "{job:#}"
+    );
     assert_eq!(job["attempts"], 3, "it counts: {job:#}");
 }
 
 #[test]
 fn the_real_ffmpeg_decodes_what_is_sought_in_and_what_is_not() {
-    let (Some(model), Some((sound, _)), Some(ffmpeg)) = (model(), readings(), program("ffmpeg")) else { return };
+    let (Some(model), Some((sound, _)), Some(ffmpeg)) = (model(), readings(), program("ffmpeg"))
+    else {
+        return;
+    };
     let state = tempfile::tempdir().expect("a directory");
     let source = state.path().join("reading.wav");
     fs::write(&source, wav(16_000, 1, &sound[..16_000 * 7])).expect("written");
@@ -272,7 +317,8 @@ fn the_real_ffmpeg_decodes_what_is_sought_in_and_what_is_not() {
         let mut asked = request(model.clone(), state.path());
         name.clone_into(&mut asked.content);
         let transcript = transcribe(asked, &path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let words: Vec<_> = transcript.segments.iter().map(|segment| segment.text.as_str()).collect();
+        let words: Vec<_> =
+            transcript.segments.iter().map(|segment| segment.text.as_str()).collect();
         assert!(words.join(" ").contains("prudently in his power"), "{name}: {words:?}");
     }
 }
@@ -316,9 +362,14 @@ fn expanded(name: &str) -> Vec<String> {
     if !name.starts_with('@') {
         return vec![name.to_owned()];
     }
-    let output = Command::new("systemd-analyze").args(["syscall-filter", name]).output().expect("run");
+    let output =
+        Command::new("systemd-analyze").args(["syscall-filter", name]).output().expect("run");
     let text = String::from_utf8(output.stdout).expect("text");
-    let names = text.lines().skip(1).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let names = text
+        .lines()
+        .skip(1)
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     names.flat_map(expanded).collect()
 }
 
@@ -343,7 +394,8 @@ fn permitted(unit: &str) -> Vec<String> {
 /// Keeps this thread and what it starts to these calls. Those of other processors have no number here.
 fn keep_to(mut calls: Vec<String>) {
     loop {
-        let named: Vec<_> = calls.iter().map(|call| serde_json::json!({ "syscall": call })).collect();
+        let named: Vec<_> =
+            calls.iter().map(|call| serde_json::json!({ "syscall": call })).collect();
         let filter = serde_json::json!({
             "unit": { "mismatch_action": { "errno": 1 }, "match_action": "allow", "filter": named }
         });
@@ -352,7 +404,8 @@ fn keep_to(mut calls: Vec<String>) {
             Ok(filters) => return seccompiler::apply_filter(&filters["unit"]).expect("applied"),
             Err(error) => {
                 let told = error.to_string();
-                let unknown = told.split("syscall name: ").nth(1).and_then(|rest| rest.split(' ').next());
+                let unknown =
+                    told.split("syscall name: ").nth(1).and_then(|rest| rest.split(' ').next());
                 let known = calls.len();
                 calls.retain(|call| Some(call.as_str()) != unknown);
                 assert!(calls.len() < known, "{told}");
@@ -371,7 +424,8 @@ fn below(test: &str, calls: &[String]) -> Output {
 
 /// The calls that this process is to keep to, where [`below`] has started it.
 fn is_below() -> Option<Vec<String>> {
-    let calls = std::env::args().find_map(|word| Some(word.strip_prefix(BELOW)?.strip_prefix('=')?.to_owned()))?;
+    let calls = std::env::args()
+        .find_map(|word| Some(word.strip_prefix(BELOW)?.strip_prefix('=')?.to_owned()))?;
     Some(calls.split(',').map(str::to_owned).collect())
 }
 
@@ -384,20 +438,29 @@ fn the_filter_of_each_unit_lets_children_be_confined_and_one_without_the_calls_i
         fs::write(&recording, wav(16_000, 1, &tone(16_000, 1))).expect("written");
         let output = in_place_of_ffmpeg(&[], Path::new("/bin/true"), &recording);
         println!("FFMPEG {} {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-        if let (Some(model), Some((sound, _)), Some(ffmpeg)) = (model(), readings(), program("ffmpeg")) {
+        if let (Some(model), Some((sound, _)), Some(ffmpeg)) =
+            (model(), readings(), program("ffmpeg"))
+        {
             let [source, opus] = [dir.path().join("reading.wav"), dir.path().join("reading.opus")];
             fs::write(&source, wav(16_000, 1, &sound[..16_000 * 7])).expect("written");
             let [from, to] = [&source, &opus].map(|path| path.to_str().expect("UTF-8"));
             assert!(runs(&ffmpeg, ["-v", "error", "-i", from, to]), "ffmpeg writes it");
             match transcribe(request(model, dir.path()), &opus) {
                 Ok(transcript) => println!("HEARD {:?}", transcript.segments),
-                Err(error) => println!("FAILED {} {error}", matches!(error, EngineError::Disk { .. })),
+                Err(error) => {
+                    println!("FAILED {} {error}", matches!(error, EngineError::Disk { .. }))
+                }
             }
         }
         return;
     }
-    let test = "the_filter_of_each_unit_lets_children_be_confined_and_one_without_the_calls_is_told";
-    if !Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success()) {
+    let test =
+        "the_filter_of_each_unit_lets_children_be_confined_and_one_without_the_calls_is_told";
+    if !Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
         return skipped("there is no systemd-analyze to say what the units' filters are");
     }
     for (name, unit) in UNITS {
@@ -409,11 +472,15 @@ fn the_filter_of_each_unit_lets_children_be_confined_and_one_without_the_calls_i
         assert!(!told.contains("FAILED"), "{name}: {output:?}");
         assert!(model().is_none() || told.contains("prudently in his power"), "{name}: {output:?}");
         for (missing, call) in [("landlock_", "landlock_create_ruleset"), ("seccomp", "seccomp")] {
-            let fewer: Vec<_> = calls.iter().filter(|call| !call.starts_with(missing)).cloned().collect();
+            let fewer: Vec<_> =
+                calls.iter().filter(|call| !call.starts_with(missing)).cloned().collect();
             let told = below(test, &fewer);
             let told = String::from_utf8_lossy(&told.stdout).into_owned();
             let reason = format!("a filter of system calls refuses `{call}`");
-            assert!(told.contains("FFMPEG exit status: 126") && told.contains(&reason), "{name}: {told}");
+            assert!(
+                told.contains("FFMPEG exit status: 126") && told.contains(&reason),
+                "{name}: {told}"
+            );
             assert!(model().is_none() || told.contains("FAILED true"), "{name}: {told}");
         }
     }
@@ -424,7 +491,9 @@ struct Group(PathBuf);
 
 impl Group {
     fn new(name: &str, limit: u64) -> Option<Self> {
-        for (root, key) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
+        for (root, key) in
+            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+        {
             let dir = Path::new(root).join(format!("{name}-{}", std::process::id()));
             if fs::create_dir(&dir).is_ok() {
                 let group = Self(dir);
@@ -433,7 +502,9 @@ impl Group {
                 }
             }
         }
-        skipped("a limit of memory for others than this process needs the right to make a control group");
+        skipped(
+            "a limit of memory for others than this process needs the right to make a control group",
+        );
         None
     }
 }
@@ -455,7 +526,8 @@ fn a_kill_for_want_of_memory_takes_the_child_and_not_the_daemon_and_counts_for_n
     fs::create_dir(&bin).expect("made");
     let greedy = "#!/usr/bin/python3\nkept = [bytearray(b'x') * (1 << 24) for _ in range(50)]\n";
     program_at(&bin.join("ffmpeg"), greedy);
-    let script = format!("echo $$ > {}/cgroup.procs; PATH={} exec \"$@\"", group.0.display(), bin.display());
+    let script =
+        format!("echo $$ > {}/cgroup.procs; PATH={} exec \"$@\"", group.0.display(), bin.display());
     let daemon = house.listening(house.spawn_by(&["sh", "-ec", &script, "sh"]));
     let source = house.dir.path().join("tone.wav");
     fs::write(&source, wav(16_000, 1, &tone(16_000, 2))).expect("written");
@@ -463,7 +535,10 @@ fn a_kill_for_want_of_memory_takes_the_child_and_not_the_daemon_and_counts_for_n
     let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
     assert!(runs(&ffmpeg, ["-v", "error", "-i", from, "-c:a", "libopus", to]), "ffmpeg writes it");
     fs::rename(made, house.path("talk.mkv")).expect("dropped");
-    until_told(|| house.why("talk.mkv"), || house.why("talk.mkv").contains("had no memory left").then_some(()));
+    until_told(
+        || house.why("talk.mkv"),
+        || house.why("talk.mkv").contains("had no memory left").then_some(()),
+    );
     program_at(&bin.join("ffmpeg.next"), &format!("#!/bin/sh\nexec {} \"$@\"\n", ffmpeg.display()));
     fs::rename(bin.join("ffmpeg.next"), bin.join("ffmpeg")).expect("replaced");
     let job = house.wait_for("talk.mkv", "done");

@@ -19,7 +19,8 @@ fn drop_bytes(house: &House, name: &str, bytes: &[u8]) {
 /// A recording with other bytes at a place, counted from its end where that is negative.
 fn patched(name: &str, find: &[u8], skip: usize, bytes: &[u8]) -> Vec<u8> {
     let mut whole = recording(name);
-    let at = whole.windows(find.len()).rposition(|window| window == find).expect("it is there") + skip;
+    let at =
+        whole.windows(find.len()).rposition(|window| window == find).expect("it is there") + skip;
     whole[at..at + bytes.len()].copy_from_slice(bytes);
     whole
 }
@@ -34,13 +35,15 @@ fn wav_with_sizes(riff: u32, data: u32, samples: &[i16]) -> Vec<u8> {
 
 /// How many files the queue has seen.
 fn sightings(house: &House) -> i64 {
-    let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
+    let queue =
+        rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     queue.query_row("SELECT count(*) FROM sighting", [], |row| row.get(0)).expect("asked")
 }
 
 /// What was seen of the files was seen more than an hour before.
 fn an_hour_passes(house: &House) {
-    let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
+    let queue =
+        rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     let sql = "UPDATE sighting SET first_ms = first_ms - 3700000, since_ms = since_ms - 3700000";
     assert_eq!(queue.execute(sql, []).expect("moved"), 5);
 }
@@ -55,7 +58,8 @@ fn what_lies_behind_an_mp4_is_no_objection() {
     let house = House::new();
     let _daemon = house.start();
     let id3 = [&b"TAG"[..], &[b' '; 125]].concat();
-    let junk: [&[u8]; 4] = [&id3, b"CAMERA-SERIAL=12345;END", &[0; 4096], b"\xff\xff\xff\xff\x00\x01\x02\x03"];
+    let junk: [&[u8]; 4] =
+        [&id3, b"CAMERA-SERIAL=12345;END", &[0; 4096], b"\xff\xff\xff\xff\x00\x01\x02\x03"];
     for (number, junk) in junk.into_iter().enumerate() {
         let name = format!("talk{number}.m4a");
         drop_bytes(&house, &name, &[&recording(&name)[..], junk].concat());
@@ -68,10 +72,16 @@ fn what_lies_behind_an_mp4_is_no_objection() {
 fn a_wav_that_never_knew_its_length_or_says_too_little_is_taken_whole_once_it_is_quiet() {
     let house = House::new();
     let _daemon = house.start();
-    let sizes = [(u32::MAX, u32::MAX), (0x7fff_f024, 0x7fff_f000), (0x8000_0024, 1 << 31), (36 + 4_000, 4_000)];
+    let sizes = [
+        (u32::MAX, u32::MAX),
+        (0x7fff_f024, 0x7fff_f000),
+        (0x8000_0024, 1 << 31),
+        (36 + 4_000, 4_000),
+    ];
     for (number, (riff, data)) in (0_i16..).zip(sizes) {
         let name = format!("talk{number}.wav");
-        let samples: Vec<i16> = tone(8_000, 2).into_iter().map(|sample| sample.saturating_add(number)).collect();
+        let samples: Vec<i16> =
+            tone(8_000, 2).into_iter().map(|sample| sample.saturating_add(number)).collect();
         let bytes = wav_with_sizes(riff, data, &samples);
         drop_bytes(&house, &name, &bytes);
         house.wait_for(&name, "done");
@@ -106,7 +116,9 @@ fn a_recording_without_sound_is_skipped_without_a_meeting_an_attempt_or_an_alarm
     assert_eq!(house.files(), names, "nothing lies beside them");
     assert!(!house.log().contains("ERROR"), "{}", house.log());
     drop_bytes(&house, "call1.wav", &wav(8_000, 1, &tone(8_000, 2)));
-    until("what was without sound is another recording now", || (meetings(&house) == 1).then_some(()));
+    until("what was without sound is another recording now", || {
+        (meetings(&house) == 1).then_some(())
+    });
 }
 
 #[test]
@@ -119,9 +131,17 @@ fn a_recorder_that_died_is_given_an_hour_and_what_it_has_left_is_sent() {
         whole[..moov + 40].to_vec()
     };
     let cases = [
-        ("live.webm", patched("live.webm", b"\x18\x53\x80\x67\x01", 5, &[0xff; 7]), "its length is not known yet"),
+        (
+            "live.webm",
+            patched("live.webm", b"\x18\x53\x80\x67\x01", 5, &[0xff; 7]),
+            "its length is not known yet",
+        ),
         ("cut.opus", patched("cut.opus", b"OggS\0\x04", 5, &[0]), "its last page is not there yet"),
-        ("pipe.flac", patched("pipe.flac", b"\x01\xf4\x00\xf0", 4, &[0; 4]), "its header says 0 samples"),
+        (
+            "pipe.flac",
+            patched("pipe.flac", b"\x01\xf4\x00\xf0", 4, &[0; 4]),
+            "its header says 0 samples",
+        ),
         ("cut.mp4", moov_cut, "it ends within a box"),
         ("died.wav", wav_with_sizes(0, 0, &tone(8_000, 1)), "its header says 0 bytes"),
     ];

@@ -52,7 +52,11 @@ impl Document {
         let paths = self.root["paths"].as_object().expect("paths").iter();
         let fit = paths.filter_map(|(template, methods)| {
             let described = methods.get(method.to_lowercase())?;
-            Some(Operation { name: format!("{method} {template}"), described, places: places(template, path)? })
+            Some(Operation {
+                name: format!("{method} {template}"),
+                described,
+                places: places(template, path)?,
+            })
         });
         fit.min_by_key(|operation| operation.places.len())
     }
@@ -62,9 +66,14 @@ impl Document {
         let mut named = Map::new();
         self.collect(schema, &mut named);
         let whole = json!({ "allOf": [schema], "components": { "schemas": named } });
-        let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012).should_validate_formats(true);
+        let options = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(true);
         let validator = options.build(&whole).expect("a schema of the document");
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        validator
+            .iter_errors(value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
     }
 
     /// The schemas that a schema refers to.
@@ -72,7 +81,9 @@ impl Document {
         match schema {
             Value::Object(fields) => {
                 if let Some(name) = fields.get("$ref").and_then(Value::as_str) {
-                    let name = name.strip_prefix("#/components/schemas/").expect("a schema of this document");
+                    let name = name
+                        .strip_prefix("#/components/schemas/")
+                        .expect("a schema of this document");
                     if !named.contains_key(name) {
                         let found = self.schema(name).clone();
                         named.insert(name.to_owned(), found.clone());
@@ -96,9 +107,19 @@ impl Document {
             self.keys(self.schema(name.rsplit('/').next().expect("a name")), keys);
         }
         keys.extend(
-            schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str),
+            schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(String::as_str),
         );
-        schema.get("allOf").and_then(Value::as_array).into_iter().flatten().for_each(|part| self.keys(part, keys));
+        schema
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .for_each(|part| self.keys(part, keys));
     }
 
     /// Everything in which an exchange is not the document's.
@@ -117,8 +138,14 @@ impl Document {
     }
 
     fn broken_parameters(&self, operation: &Operation<'_>, query: &str) -> Vec<String> {
-        let described = operation.described.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
-        let given: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let described = operation
+            .described
+            .get("parameters")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let given: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let is_in = |parameter: &&Value, place: &str| parameter["in"] == place;
         let mut broken = Vec::new();
         for parameter in described.iter().filter(|parameter| is_in(parameter, "query")) {
@@ -133,16 +160,25 @@ impl Document {
             let name = parameter["name"].as_str().expect("a name");
             broken.extend(self.broken_text(parameter, operation.places[name]));
         }
-        let known =
-            |name: &str| described.iter().any(|parameter| is_in(&parameter, "query") && parameter["name"] == name);
-        broken.extend(given.iter().filter(|(name, _)| !known(name)).map(|(name, _)| format!("unknown `{name}`")));
+        let known = |name: &str| {
+            described
+                .iter()
+                .any(|parameter| is_in(&parameter, "query") && parameter["name"] == name)
+        };
+        broken.extend(
+            given
+                .iter()
+                .filter(|(name, _)| !known(name))
+                .map(|(name, _)| format!("unknown `{name}`")),
+        );
         broken
     }
 
     /// A parameter is a text that may mean a number or a flag.
     fn broken_text(&self, parameter: &Value, text: &str) -> Option<String> {
         let readings = [Some(json!(text)), serde_json::from_str(text).ok()];
-        let mut faults = readings.into_iter().flatten().map(|value| self.faults(&parameter["schema"], &value));
+        let mut faults =
+            readings.into_iter().flatten().map(|value| self.faults(&parameter["schema"], &value));
         let all_broken = faults.all(|faults| !faults.is_empty());
         all_broken.then(|| format!("`{}` is `{text}`", parameter["name"]))
     }
@@ -158,7 +194,10 @@ impl Document {
                 let mut keys = BTreeSet::new();
                 self.keys(schema, &mut keys);
                 let own = body.as_object().into_iter().flat_map(Map::keys);
-                broken.extend(own.filter(|key| !keys.contains(key.as_str())).map(|key| format!("unknown `{key}`")));
+                broken.extend(
+                    own.filter(|key| !keys.contains(key.as_str()))
+                        .map(|key| format!("unknown `{key}`")),
+                );
                 let kind = exchange.headers.iter().find(|(name, _)| name == "content-type");
                 if kind.is_none_or(|(_, kind)| kind != "application/json") {
                     broken.push(format!("{kind:?}"));
@@ -199,7 +238,8 @@ fn without_ids(value: &mut Value) {
 
 /// What stands in the places of a template; `None` for another path.
 fn places<'a>(template: &'a str, path: &'a str) -> Option<BTreeMap<&'a str, &'a str>> {
-    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    let (template, path): (Vec<_>, Vec<_>) =
+        (template.split('/').collect(), path.split('/').collect());
     let mut places = BTreeMap::new();
     for (wanted, found) in template.iter().zip(&path) {
         match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
@@ -218,7 +258,8 @@ fn exercise(account: &Account) {
     let (day, calendar) = (Duration::from_secs(86_400), vendor.add_calendar("ann@example.com"));
     let bot = Bot::ended("weekly");
     let people = [("ann@example.com", Some("Ann Lee")), ("bo@example.com", None)];
-    let past = vendor.add_event(&calendar, "Weekly", "weekly", bot.joined.expect("it joined"), &people);
+    let past =
+        vendor.add_event(&calendar, "Weekly", "weekly", bot.joined.expect("it joined"), &people);
     let id = vendor.add(Bot { event: Some(past), ..bot });
     vendor.add(Bot { deleted: true, extra: json!({"a": {"b": 1}}), ..Bot::ended("gone") });
     let failed = vendor.add(Bot::failed("nobody"));
@@ -229,12 +270,16 @@ fn exercise(account: &Account) {
     let page = account.wait(client.list_ended(now - day, None)).expect("a page");
     account.wait(client.list_ended(now - day, page.next.as_deref())).expect("another");
     let ready = account.wait(client.get_recording(&id)).expect("a recording");
-    assert!(matches!(ready.availability, Availability::Ready(_)) && ready.details.attendees.is_some(), "{ready:?}");
+    assert!(
+        matches!(ready.availability, Availability::Ready(_)) && ready.details.attendees.is_some(),
+        "{ready:?}"
+    );
     account.wait(client.get_recording(&failed)).expect("a recording");
     account.wait(client.delete_recording(&id)).expect("deleted");
     // After a restart nobody here knows of the five a minute any more; the vendor does.
     let restarted = account.another();
-    let deleted: Vec<_> = (0..5).map(|_| account.wait(restarted.delete_recording(&id)).is_ok()).collect();
+    let deleted: Vec<_> =
+        (0..5).map(|_| account.wait(restarted.delete_recording(&id)).is_ok()).collect();
     assert_eq!(deleted, [true, true, true, true, false]);
 
     let url = |name: &str| format!("https://meet.example/{name}?pwd=1#x").parse().expect("a URL");
@@ -267,7 +312,8 @@ fn every_request_and_every_answer_is_as_the_vendors_document_has_it() {
         let (account, document) = (Account::new(api), Document::of(api));
         exercise(&account);
         let state = account.vendor.state();
-        let broken: Vec<_> = state.exchanges.iter().flat_map(|exchange| document.broken(exchange)).collect();
+        let broken: Vec<_> =
+            state.exchanges.iter().flat_map(|exchange| document.broken(exchange)).collect();
         assert_eq!(broken, Vec::<String>::new(), "{api:?}");
         let lacks = if api == SourceApi::V1 { Call::Planned } else { Call::Retranscribe };
         let all = [
@@ -318,12 +364,16 @@ fn what_breaks_a_document_is_seen() {
         let any = |breaks: &dyn Fn(&mut Exchange)| with(breaks).into_iter().any(|seen| seen);
         assert!(all(&|exchange| exchange.headers.clear()), "no key");
         assert!(
-            all(&|exchange| exchange.target += if exchange.target.contains('?') { "&x=1" } else { "?x=1" }),
+            all(&|exchange| exchange.target +=
+                if exchange.target.contains('?') { "&x=1" } else { "?x=1" }),
             "query"
         );
         assert!(all(&|exchange| exchange.status = 418), "an answer that is not documented");
         assert!(all(&|exchange| exchange.method = "PUT".into()), "a method");
-        assert!(any(&|exchange| exchange.target = exchange.target.replace("limit=", "limit=x")), "a number");
+        assert!(
+            any(&|exchange| exchange.target = exchange.target.replace("limit=", "limit=x")),
+            "a number"
+        );
         assert!(any(&|exchange| exchange.body = None), "no body");
         assert!(any(&|exchange| exchange.answer = Some(json!({}))), "an empty answer");
         assert!(
@@ -336,7 +386,8 @@ fn what_breaks_a_document_is_seen() {
         );
         assert!(
             any(&|exchange| {
-                if let Some(name) = exchange.body.as_mut().and_then(|body| body.get_mut("bot_name")) {
+                if let Some(name) = exchange.body.as_mut().and_then(|body| body.get_mut("bot_name"))
+                {
                     *name = json!(7);
                 }
             }),

@@ -107,9 +107,11 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::Reanalyse | Effect::ReplaceFile => Scenario::More,
         Effect::Digest | Effect::NoticesSent => Scenario::Told,
         Effect::LoseFile => Scenario::Touched,
-        Effect::Uncreate | Effect::Snooze | Effect::DeliverLater | Effect::DeliveryFailed | Effect::TellHold => {
-            Scenario::Refused
-        }
+        Effect::Uncreate
+        | Effect::Snooze
+        | Effect::DeliverLater
+        | Effect::DeliveryFailed
+        | Effect::TellHold => Scenario::Refused,
         Effect::CallFind | Effect::CallAttachments | Effect::Unrequested => Scenario::Lost,
         Effect::AlreadyDone => Scenario::Elsewhere,
         Effect::Charge => Scenario::Poisoned,
@@ -144,9 +146,11 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::PlaceModel
         | Effect::PlaceWhisperModel
         | Effect::RetireWhisperModel => Scenario::Engine,
-        Effect::SendBot | Effect::RecallBot | Effect::Retranscribe | Effect::ScheduleBot | Effect::UnscheduleBot => {
-            Scenario::Bots
-        }
+        Effect::SendBot
+        | Effect::RecallBot
+        | Effect::Retranscribe
+        | Effect::ScheduleBot
+        | Effect::UnscheduleBot => Scenario::Bots,
         Effect::MeetSource
         | Effect::WalkSource
         | Effect::FindRecordings
@@ -246,13 +250,18 @@ fn an_effect_that_comes_again_survives_a_crash_as_the_first_does() {
 #[test]
 fn a_crash_while_another_is_made_good_changes_nothing() {
     let mut chance = Chance::seeded();
-    let main: Vec<Effect> = with_a_house_each().filter(|effect| scenario(*effect) == Scenario::Main).collect();
+    let main: Vec<Effect> =
+        with_a_house_each().filter(|effect| scenario(*effect) == Scenario::Main).collect();
     // A sign-in that died with the process needs a person: that is another story.
-    let first: Vec<Effect> = main.iter().copied().filter(|effect| !is_about_tokens(*effect)).collect();
+    let first: Vec<Effect> =
+        main.iter().copied().filter(|effect| !is_about_tokens(*effect)).collect();
     let second: Vec<Effect> =
         first.iter().copied().chain(chain(Scenario::Starting).map(|point| point.effect)).collect();
     let pairs: Vec<[Point; 2]> = (0..budget(PAIRS))
-        .map(|_| [chance.pick(&first), chance.pick(&second)].map(|effect| chance.pick(&Point::around(effect, 1))))
+        .map(|_| {
+            [chance.pick(&first), chance.pick(&second)]
+                .map(|effect| chance.pick(&Point::around(effect, 1)))
+        })
         .collect();
     survive(pairs, die_twice);
 }
@@ -262,7 +271,10 @@ fn is_about_tokens(effect: Effect) -> bool {
 }
 
 /// Dies at each of these; tells of all that went wrong together.
-fn survive<T: Send + Copy + std::fmt::Debug>(points: impl IntoIterator<Item = T>, die: impl Fn(T) + Sync) {
+fn survive<T: Send + Copy + std::fmt::Debug>(
+    points: impl IntoIterator<Item = T>,
+    die: impl Fn(T) + Sync,
+) {
     let points: Vec<T> = points.into_iter().collect();
     let points = Mutex::new(points.into_iter());
     let failed = Mutex::new(Vec::new());
@@ -361,13 +373,17 @@ impl<'a> Mortal<'a> {
 
     /// Waits for the one job to be in a state.
     fn wait_for(&mut self, state: &str) -> Value {
-        self.until(&format!("the job is {state}"), |house| (state_now(house)? == state).then_some(()));
+        self.until(&format!("the job is {state}"), |house| {
+            (state_now(house)? == state).then_some(())
+        });
         self.until("it is shown", |house| the_job(house).filter(|job| job["state"] == state))
     }
 
     /// Asks the daemon for something until `done` says that it happened: the answer may have died with the daemon.
     fn ask(&mut self, arguments: &[&str], done: impl Fn(&House) -> bool) {
-        self.until("it is asked for", |house| (done(house) || house.run(arguments).status.success()).then_some(()));
+        self.until("it is asked for", |house| {
+            (done(house) || house.run(arguments).status.success()).then_some(())
+        });
     }
 }
 
@@ -421,7 +437,10 @@ fn the_meeting(house: &House, job: &Value, uploads: u32) -> Meeting {
 fn assert_files(house: &House, job: &Value, expected: &[&str]) {
     assert_eq!(house.files(), expected);
     let key = format!("minuted: {}", job["key"].as_str().expect("a key"));
-    for notes in expected.iter().filter(|name| Path::new(name).extension().is_some_and(|found| found == "md")) {
+    for notes in expected
+        .iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|found| found == "md"))
+    {
         let text = fs::read_to_string(house.path(notes)).expect("read");
         assert!(text.contains(&key) && text.contains("# "), "{text}");
     }
@@ -432,7 +451,9 @@ fn mails(house: &House) -> BTreeMap<String, usize> {
     let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for mail in house.smtp.received().iter().filter(|mail| mail.to != ["it@example.com"]) {
         let message = MessageParser::default().parse(&mail.raw).expect("a mail");
-        ids.entry(mail.to.join(" ")).or_default().push(message.message_id().expect("an id").to_owned());
+        ids.entry(mail.to.join(" "))
+            .or_default()
+            .push(message.message_id().expect("an id").to_owned());
     }
     for (to, ids) in &mut ids {
         let sent = ids.len();
@@ -465,8 +486,9 @@ fn main_job(point: Point) {
     mortal.until_dead();
     if point.is(Effect::SaveTokens, When::Before) || point.is(Effect::CallTokens, When::After) {
         // The service has taken the refresh token and its successor died with the process: nobody can help but a person.
-        mortal
-            .until("a person is asked for", |house| house.log().contains("sign in: minuted login paxs").then_some(()));
+        mortal.until("a person is asked for", |house| {
+            house.log().contains("sign in: minuted login paxs").then_some(())
+        });
         house.sign_in();
     }
     let mails_max = mortal.assert_main(1, &[point]);
@@ -493,14 +515,25 @@ impl Mortal<'_> {
     /// Waits for the main job and sees that there is one of everything; returns the most mails that one reader got.
     fn assert_main(&mut self, attempts: u32, points: &[Point]) -> usize {
         let house = self.house;
-        self.until("the recording is moved", |house| house.path("done/talk.wav").exists().then_some(()));
+        self.until("the recording is moved", |house| {
+            house.path("done/talk.wav").exists().then_some(())
+        });
         let job = self.wait_for("done");
         house.assert_at_rest();
-        assert_eq!(job["attempts"], attempts, "only the one failure of the service's result counts");
+        assert_eq!(
+            job["attempts"], attempts,
+            "only the one failure of the service's result counts"
+        );
         the_meeting(house, &job, 1);
-        assert_files(house, &job, &["done/talk.notes.md", "done/talk.transcript.txt", "done/talk.wav"]);
+        assert_files(
+            house,
+            &job,
+            &["done/talk.notes.md", "done/talk.transcript.txt", "done/talk.wav"],
+        );
         assert_eq!(fs::read(house.path("done/talk.wav")).expect("moved"), recording(NAME));
-        let asked = |wanted| house.standin.snapshot().requested.iter().filter(|one| one.analyses == [wanted]).count();
+        let asked = |wanted| {
+            house.standin.snapshot().requested.iter().filter(|one| one.analyses == [wanted]).count()
+        };
         assert_eq!((asked(Analysis::MeetingNote), asked(Analysis::KeyPoints)), (1, 2));
         assert_mails(house, points)
     }
@@ -510,7 +543,9 @@ impl Mortal<'_> {
 fn assert_mails(house: &House, points: &[Point]) -> usize {
     let mails = mails(house);
     assert_eq!(mails.keys().collect::<Vec<_>>(), ["ann@example.com", "bo@example.com"]);
-    let at_least_once = |point: &&Point| matches!(point.effect, Effect::Mail | Effect::Delivered | Effect::PlaceFile);
+    let at_least_once = |point: &&Point| {
+        matches!(point.effect, Effect::Mail | Effect::Delivered | Effect::PlaceFile)
+    };
     let deaths = points.iter().filter(at_least_once).count();
     for (to, count) in &mails {
         assert!(*count <= 1 + deaths, "{to} got {count}");
@@ -524,12 +559,14 @@ fn failing(point: Point) {
     let mut mortal = Mortal::start(&house, point);
     let path = house.drop_recording(NAME);
     let path = path.to_str().expect("UTF-8");
-    mortal.until("the failure is told", |house| house.path("talk.failed.txt").exists().then_some(()));
+    mortal
+        .until("the failure is told", |house| house.path("talk.failed.txt").exists().then_some(()));
     let job = mortal.wait_for("failed");
     assert_eq!(job["attempts"], 3);
     mortal.ask(&["retry", path], |house| the_job(house).is_some_and(|job| job["attempts"] == 0));
     mortal.until("the word of the failure is gone", |house| {
-        (house.path("talk.notes.md").exists() && !house.path("talk.failed.txt").exists()).then_some(())
+        (house.path("talk.notes.md").exists() && !house.path("talk.failed.txt").exists())
+            .then_some(())
     });
     mortal.wait_for("done");
     let events = |house: &House, wanted: &str| events(house, path, wanted);
@@ -562,7 +599,9 @@ fn touched(point: Point) {
     bytes.resize(16 << 20, 0);
     let path = house.path("talk.mp3");
     fs::write(&path, &bytes).expect("written");
-    mortal.until("it is being sent", |house| (house.standin.running(Call::Upload) == 1).then_some(()));
+    mortal.until("it is being sent", |house| {
+        (house.standin.running(Call::Upload) == 1).then_some(())
+    });
     let file = fs::File::options().write(true).open(&path).expect("opened");
     file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000)).expect("touched");
     drop(file);
@@ -586,7 +625,10 @@ fn refused(point: Point) {
     let job = mortal.wait_for("failed");
     house.assert_at_rest();
     the_meeting(&house, &job, 1);
-    assert_eq!(job["attempts"], 0, "neither a busy service nor a refused mail is the recording's failure");
+    assert_eq!(
+        job["attempts"], 0,
+        "neither a busy service nor a refused mail is the recording's failure"
+    );
     assert_files(&house, &job, &["talk.notes.md", NAME]);
     let mails = mails(&house);
     assert_eq!(mails.keys().collect::<Vec<_>>(), ["ann@example.com"]);
@@ -598,9 +640,13 @@ fn elsewhere(point: Point) {
     house.standin.fail_always(Call::CreateSession, Fault::Status(429));
     let mut mortal = Mortal::start(&house, point);
     house.drop_recording(NAME);
-    let key = mortal.until("it is taken in", |house| Some(the_job(house)?["key"].as_str()?.to_owned()));
-    fs::write(house.path("talk.notes.md"), format!("---\ntitle: Talk\nminuted: {key}\n---\n# Talk\n"))
-        .expect("written");
+    let key =
+        mortal.until("it is taken in", |house| Some(the_job(house)?["key"].as_str()?.to_owned()));
+    fs::write(
+        house.path("talk.notes.md"),
+        format!("---\ntitle: Talk\nminuted: {key}\n---\n# Talk\n"),
+    )
+    .expect("written");
     mortal.until_dead();
     let job = mortal.wait_for("done");
     house.assert_at_rest();
@@ -619,7 +665,13 @@ fn poisoned(point: Point) {
     assert_eq!(job["attempts"], 0);
     the_meeting(&house, &job, 1);
     assert_files(&house, &job, &["talk.notes.md", NAME]);
-    assert_eq!(house.log().matches("died while it looked into `talk.wav` (folder `sales`): 1 of 3").count(), 1);
+    assert_eq!(
+        house
+            .log()
+            .matches("died while it looked into `talk.wav` (folder `sales`): 1 of 3")
+            .count(),
+        1
+    );
     assert_eq!(house.log().matches("2 of 3").count(), 0, "one death is charged once");
 }
 
@@ -648,7 +700,9 @@ fn idle(point: Point) {
     until_told(|| house.log(), || (house.tally(delivered)? == 1).then_some(()));
     daemon.kill();
     let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("opened");
-    queue.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("written");
+    queue
+        .execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", [])
+        .expect("written");
     let holds = "INSERT INTO hold VALUES ('service', 'paxs', 'down', '', 0), ('folder', 'sales', 'absent', '', 0)";
     queue.execute(holds, []).expect("written");
     drop(queue);
@@ -678,7 +732,9 @@ fn more(point: Point) {
     assert_eq!(job["attempts"], 0);
     the_meeting(&house, &job, 1);
     assert_files(&house, &job, &["talk.notes.md", NAME]);
-    assert!(fs::read_to_string(house.path("talk.notes.md")).expect("there").contains("## Key points"));
+    assert!(
+        fs::read_to_string(house.path("talk.notes.md")).expect("there").contains("## Key points")
+    );
 }
 
 fn told(point: Point) {
@@ -686,13 +742,16 @@ fn told(point: Point) {
     house.standin.fail_transcriptions(3);
     let mut mortal = Mortal::start(&house, point);
     house.drop_recording(NAME);
-    mortal.until("the failure is told", |house| house.path("talk.failed.txt").exists().then_some(()));
+    mortal
+        .until("the failure is told", |house| house.path("talk.failed.txt").exists().then_some(()));
     if !mortal.died {
         // What is to be told is told every 20 s, and at the start.
         mortal.again(point);
     }
     mortal.until_dead();
-    let digests = |house: &House| house.smtp.received().into_iter().filter(|mail| mail.to == ["it@example.com"]);
+    let digests = |house: &House| {
+        house.smtp.received().into_iter().filter(|mail| mail.to == ["it@example.com"])
+    };
     mortal.until("it is recorded", |house| {
         (house.tally("SELECT count(*) FROM notice WHERE sent_ms IS NULL")? == 0).then_some(())
     });
@@ -734,7 +793,9 @@ fn revoked(point: Point) {
     let mut mortal = Mortal::start(&house, point);
     house.drop_recording(NAME);
     mortal.until_dead();
-    mortal.until("a person is asked for", |house| house.log().contains("sign in: minuted login paxs").then_some(()));
+    mortal.until("a person is asked for", |house| {
+        house.log().contains("sign in: minuted login paxs").then_some(())
+    });
     house.sign_in();
     let job = mortal.wait_for("done");
     house.assert_at_rest();
@@ -810,10 +871,12 @@ fn a_job_that_waits_for_its_file_outlives_deaths_and_goes_on_when_it_is_back() {
 
 #[test]
 fn a_crash_while_the_mark_is_renewed_holds_no_mail() {
-    let points = [(Effect::Mark, 1), (Effect::Mark, 2), (Effect::Remember, 1), (Effect::Remember, 2)];
+    let points =
+        [(Effect::Mark, 1), (Effect::Mark, 2), (Effect::Remember, 1), (Effect::Remember, 2)];
     survive(points.into_iter().flat_map(|(effect, nth)| Point::around(effect, nth)), |point| {
         let house = main_house();
-        let mut daemon = armed(&house, Point { effect: Effect::Analysed, when: When::After, nth: 1 });
+        let mut daemon =
+            armed(&house, Point { effect: Effect::Analysed, when: When::After, nth: 1 });
         house.drop_recording(NAME);
         until("the mails are due", || daemon.was_killed().then_some(()));
         die_once(&house, point);
@@ -845,7 +908,11 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
     let (copy, other) = (copy.to_str().expect("UTF-8"), other.to_str().expect("UTF-8"));
     // Each command, and how often what it does is seen to have happened.
     let commands: [(Effect, &[&str], Option<&str>); 7] = [
-        (Effect::Cancel, &["cancel", path], Some("SELECT count(*) FROM job WHERE state = 'cancelled'")),
+        (
+            Effect::Cancel,
+            &["cancel", path],
+            Some("SELECT count(*) FROM job WHERE state = 'cancelled'"),
+        ),
         (Effect::Redo, &["redo", path], Some("SELECT count(*) FROM job WHERE generation = 2")),
         (Effect::DecideBacklog, &["backlog", "sales", "process"], None),
         (Effect::ForgetTokens, &["logout"], None),
@@ -854,8 +921,10 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
         (Effect::TryOut, &["check"], None),
     ];
     for point in chain(Scenario::Commands) {
-        let (_, arguments, sql) =
-            commands.into_iter().find(|(effect, ..)| *effect == point.effect).expect("each has its command");
+        let (_, arguments, sql) = commands
+            .into_iter()
+            .find(|(effect, ..)| *effect == point.effect)
+            .expect("each has its command");
         assert!(command_dies(&house, point, arguments), "{}", point.spec());
         if point.effect == Effect::TryOut {
             assert_eq!(temporary(&house), 1, "what the check before it has left is swept");
@@ -869,9 +938,12 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
     house.sign_in();
     house.standin.clear_faults();
     let _daemon = house.spawn(&[]);
-    until("both are done", || (house.tally("SELECT count(*) FROM job WHERE state = 'done'")? == 2).then_some(()));
+    until("both are done", || {
+        (house.tally("SELECT count(*) FROM job WHERE state = 'done'")? == 2).then_some(())
+    });
     house.assert_at_rest();
-    let mut keys: Vec<String> = house.standin.snapshot().meetings.into_iter().map(|one| one.description).collect();
+    let mut keys: Vec<String> =
+        house.standin.snapshot().meetings.into_iter().map(|one| one.description).collect();
     keys.sort();
     assert_eq!(keys.len(), 2, "{keys:?}");
     assert_eq!(house.files(), ["other.mp3", "other.notes.md", "talk.notes.md", NAME]);
@@ -880,6 +952,7 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
 
 /// How many files on their way to a name lie in the folder.
 fn temporary(house: &House) -> usize {
-    let names = fs::read_dir(house.folder()).expect("there").map(|entry| entry.expect("read").file_name());
+    let names =
+        fs::read_dir(house.folder()).expect("there").map(|entry| entry.expect("read").file_name());
     names.filter(|name| minuted::testing::delivery::is_temporary(name)).count()
 }

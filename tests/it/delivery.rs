@@ -12,8 +12,12 @@ fn upload(house: &House, name: &str) {
     house.standin.stall_analysis(true);
     let before = house.standin.snapshot().count(Call::Upload);
     house.drop_recording(name);
-    until("it is uploaded", || (house.standin.snapshot().count(Call::Upload) > before).then_some(()));
-    until("it waits for its analysis", || (house.job(name)["waits_for"] == "analysis").then_some(()));
+    until("it is uploaded", || {
+        (house.standin.snapshot().count(Call::Upload) > before).then_some(())
+    });
+    until("it waits for its analysis", || {
+        (house.job(name)["waits_for"] == "analysis").then_some(())
+    });
 }
 
 fn read(house: &House, name: &str) -> String {
@@ -38,12 +42,20 @@ fn every_format_lies_beside_the_recording() {
     let transcript = ["txt", "srt", "vtt"].map(|format| format!("talk.transcript.{format}"));
     assert_eq!(
         house.files(),
-        ["talk.mp3", "talk.notes.json", "talk.notes.md", &transcript[1], &transcript[0], &transcript[2]]
+        [
+            "talk.mp3",
+            "talk.notes.json",
+            "talk.notes.md",
+            &transcript[1],
+            &transcript[0],
+            &transcript[2]
+        ]
     );
     assert_eq!(job["notes"].as_array().map(Vec::len), Some(5));
     assert!(read(&house, "talk.transcript.vtt").starts_with("WEBVTT\n"));
     assert!(read(&house, "talk.transcript.srt").starts_with("1\n00:00:00,000 --> 00:00:04,000\n"));
-    let json: serde_json::Value = serde_json::from_str(&read(&house, "talk.notes.json")).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_str(&read(&house, "talk.notes.json")).expect("JSON");
     assert!(json.to_string().contains(job["key"].as_str().expect("a key")));
     assert!(transcript.iter().all(|name| read(&house, name).contains("nobody listened")));
 }
@@ -53,13 +65,19 @@ fn a_notes_directory_mirrors_the_tree_of_the_folder() {
     let house = House::new();
     let notes = house.dir.path().join("notes");
     fs::create_dir(&notes).expect("made");
-    house.configure(&format!("notes_dir = \"{}\"\nnotes_name = \"Minutes of {{stem}}\"", notes.display()));
+    house.configure(&format!(
+        "notes_dir = \"{}\"\nnotes_name = \"Minutes of {{stem}}\"",
+        notes.display()
+    ));
     let _daemon = house.start();
     house.drop_recording("2026/11/talk.mp3");
     house.drop_recording("talk.mp3");
     house.wait_for("2026/11/talk.mp3", "done");
     house.wait_for("talk.mp3", "done");
-    assert!(notes.join("2026/11/Minutes of talk.md").exists() && notes.join("Minutes of talk.md").exists());
+    assert!(
+        notes.join("2026/11/Minutes of talk.md").exists()
+            && notes.join("Minutes of talk.md").exists()
+    );
     assert_eq!(house.files(), ["2026/11/talk.mp3", "talk.mp3"]);
 }
 
@@ -75,7 +93,10 @@ fn notes_that_a_person_has_edited_are_theirs_and_new_ones_lie_beside_them() {
     assert_eq!(read(&house, "talk.notes.md"), edited);
     assert!(read(&house, "talk.notes.2.md").contains("## Key points"));
     analyse(&house, "talk.mp3", "sentiment");
-    assert!(read(&house, "talk.notes.2.md").contains("## Sentiment"), "unedited notes are written anew");
+    assert!(
+        read(&house, "talk.notes.2.md").contains("## Sentiment"),
+        "unedited notes are written anew"
+    );
     assert_eq!(house.files(), ["talk.mp3", "talk.notes.2.md", "talk.notes.md"]);
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
 }
@@ -111,7 +132,12 @@ fn a_recording_is_moved_with_its_notes_and_replaces_nothing() {
     until("it is done", || (house.count("done") == 1).then_some(()));
     assert_eq!(
         house.files(),
-        ["done/sub/talk.2.mp3", "done/sub/talk.mp3", "done/sub/talk.notes.2.md", "done/sub/talk.notes.md"]
+        [
+            "done/sub/talk.2.mp3",
+            "done/sub/talk.mp3",
+            "done/sub/talk.notes.2.md",
+            "done/sub/talk.notes.md"
+        ]
     );
     assert_eq!(fs::read(house.path("done/sub/talk.2.mp3")).expect("moved"), bytes);
     assert_eq!(read(&house, "done/sub/talk.mp3"), "somebody's own");
@@ -192,7 +218,8 @@ fn notes_get_the_mode_that_the_folder_says() {
 /// What lies in the folder as the daemon sees it.
 fn seen(house: &House, daemon: &Daemon) -> Vec<String> {
     let names = fs::read_dir(daemon.sees(&house.folder())).expect("a directory").flatten();
-    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -216,8 +243,13 @@ fn a_folder_that_became_read_only_waits_is_told_once_and_heals() {
     upload_among(&house, &daemon, "talk.mp3");
     daemon.among(r#"mount -o remount,ro,bind "$1""#, &house.folder());
     house.standin.stall_analysis(false);
-    until("it was tried again", || (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(2)).then_some(()));
-    assert_eq!((&house.jobs()[0]["state"], &house.jobs()[0]["waits_for"]), (&"waiting".into(), &"folder".into()));
+    until("it was tried again", || {
+        (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(2)).then_some(())
+    });
+    assert_eq!(
+        (&house.jobs()[0]["state"], &house.jobs()[0]["waits_for"]),
+        (&"waiting".into(), &"folder".into())
+    );
     let trouble = house.status()["folders"][0]["trouble"].to_string();
     assert!(trouble.contains("read-only") && trouble.contains("systemd-drop-in"), "{trouble}");
     assert_eq!(house.log().matches("cannot be written").count(), 1, "told once: {}", house.log());
@@ -240,9 +272,16 @@ fn a_full_disk_leaves_nothing_half_written_and_work_goes_on_when_there_is_room()
     // It ends with the disk full, which is what it is for.
     drop(fs::write(&filler, vec![0; 128 * 1024]));
     house.standin.stall_analysis(false);
-    until("it was tried again", || (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(1)).then_some(()));
+    until("it was tried again", || {
+        (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(1)).then_some(())
+    });
     assert_eq!(house.jobs()[0]["waits_for"], "disk");
-    assert_eq!(house.log().matches("no room for the notes").count(), 1, "told once: {}", house.log());
+    assert_eq!(
+        house.log().matches("no room for the notes").count(),
+        1,
+        "told once: {}",
+        house.log()
+    );
     assert_eq!(seen(&house, &daemon), ["filler", "talk.mp3"]);
     fs::remove_file(filler).expect("removed");
     house.wait_for("talk.mp3", "done");

@@ -52,7 +52,9 @@ fn bring(house: &House, point: Point) {
     match point {
         Point::Idle | Point::Settling => {}
         Point::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),
-        Point::Sending => house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 }),
+        Point::Sending => {
+            house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 })
+        }
         Point::Analysing => house.standin.stall_analysis(true),
     }
     if point == Point::Idle {
@@ -65,9 +67,9 @@ fn bring(house: &House, point: Point) {
     until("it is there", || match point {
         Point::Idle => Some(()),
         // It may have settled by now, on a slow machine.
-        Point::Settling => {
-            (house.why("talk.mp3").contains("settling") || house.state("talk.mp3").is_some()).then_some(())
-        }
+        Point::Settling => (house.why("talk.mp3").contains("settling")
+            || house.state("talk.mp3").is_some())
+        .then_some(()),
         Point::Created => (count(Call::Upload) > 0).then_some(()),
         Point::Sending => (house.standin.running(Call::Upload) == 1).then_some(()),
         Point::Analysing => (house.state("talk.mp3")? == "waiting").then_some(()),
@@ -81,38 +83,45 @@ fn a_full_disk_of_the_queue_at_any_point_stops_new_work_and_goes_on_without_a_re
     }
     let points = [Point::Idle, Point::Settling, Point::Created, Point::Sending, Point::Analysing];
     let pages = || (0..u64::from(budget(2))).map(|n| n * 2);
-    each(points.into_iter().flat_map(|point| pages().map(move |pages| (point, pages))), |(point, pages)| {
-        let house = House::new();
-        house.within(SMALL_STATE);
-        if point == Point::Settling {
-            house.configure("settle = \"1s\"");
-        }
-        let daemon = house.start();
-        bring(&house, point);
-        let state = house.seen(&house.state_dir());
-        let filler = fill(&state, pages);
-        house.standin.stall_analysis(false);
-        house.standin.clear_faults();
-        // Each recording needs the queue: at last one of them finds no room.
-        let mut dropped = 0;
-        until_told(
-            || format!("there is no room; the log:\n{}", house.log()),
-            || {
-                if dropped < 60 {
-                    house.drop_recording(&format!("more {dropped}.mp3"));
-                    dropped += 1;
-                }
-                (house.status()["disk_full"] == true).then_some(())
-            },
-        );
-        fs::remove_file(filler).expect("removed");
-        let wanted = dropped + usize::from(point != Point::Idle);
-        until_told(|| house.log(), || (house.count("done") == wanted).then_some(()));
-        assert_once(&house, wanted);
-        assert_eq!(daemon.stop().code(), Some(0), "{}", house.log());
-        let left: Vec<_> = fs::read_dir(&state).expect("listed").flatten().map(|entry| entry.file_name()).collect();
-        assert!(!left.iter().any(|name| name.to_string_lossy().contains(".tmp")), "{left:?}");
-    });
+    each(
+        points.into_iter().flat_map(|point| pages().map(move |pages| (point, pages))),
+        |(point, pages)| {
+            let house = House::new();
+            house.within(SMALL_STATE);
+            if point == Point::Settling {
+                house.configure("settle = \"1s\"");
+            }
+            let daemon = house.start();
+            bring(&house, point);
+            let state = house.seen(&house.state_dir());
+            let filler = fill(&state, pages);
+            house.standin.stall_analysis(false);
+            house.standin.clear_faults();
+            // Each recording needs the queue: at last one of them finds no room.
+            let mut dropped = 0;
+            until_told(
+                || format!("there is no room; the log:\n{}", house.log()),
+                || {
+                    if dropped < 60 {
+                        house.drop_recording(&format!("more {dropped}.mp3"));
+                        dropped += 1;
+                    }
+                    (house.status()["disk_full"] == true).then_some(())
+                },
+            );
+            fs::remove_file(filler).expect("removed");
+            let wanted = dropped + usize::from(point != Point::Idle);
+            until_told(|| house.log(), || (house.count("done") == wanted).then_some(()));
+            assert_once(&house, wanted);
+            assert_eq!(daemon.stop().code(), Some(0), "{}", house.log());
+            let left: Vec<_> = fs::read_dir(&state)
+                .expect("listed")
+                .flatten()
+                .map(|entry| entry.file_name())
+                .collect();
+            assert!(!left.iter().any(|name| name.to_string_lossy().contains(".tmp")), "{left:?}");
+        },
+    );
 }
 
 /// So many meetings, each with one upload, so many notes, and no temporary file.
@@ -124,7 +133,10 @@ fn assert_once(house: &House, wanted: usize) {
     assert_eq!(files.len(), 2 * wanted, "{files:?}");
     for notes in files.iter().filter(|name| name.contains(".notes")) {
         let text = fs::read_to_string(house.seen(&house.path(notes))).expect("read");
-        assert!(text.starts_with("---\n") && text.contains("# ") && text.contains("minuted: b3-"), "{text}");
+        assert!(
+            text.starts_with("---\n") && text.contains("# ") && text.contains("minuted: b3-"),
+            "{text}"
+        );
     }
     assert!(house.jobs().iter().all(|job| job["attempts"] == 0), "{:?}", house.jobs());
 }
@@ -173,7 +185,10 @@ fn notes_find_no_room_to_the_byte_and_are_whole_once_there_is_some() {
         let house = House::new();
         let notes = house.dir.path().join("notes");
         fs::create_dir(&notes).expect("made");
-        house.configure(&format!("notes_dir = \"{}\"\nformats = [\"md\", \"txt\", \"json\"]", notes.display()));
+        house.configure(&format!(
+            "notes_dir = \"{}\"\nformats = [\"md\", \"txt\", \"json\"]",
+            notes.display()
+        ));
         house.within(&format!("mount -t tmpfs -o size=16k none '{}'", notes.display()));
         let daemon = house.start();
         let notes = house.seen(&notes);
@@ -183,13 +198,21 @@ fn notes_find_no_room_to_the_byte_and_are_whole_once_there_is_some() {
         assert_eq!(fs::read_dir(&notes).expect("listed").count(), 1, "nothing half-written");
         // One page at a time: each file finds its own end of the room.
         for pages in (1..4).rev() {
-            fs::File::options().write(true).open(&filler).and_then(|file| file.set_len(pages * PAGE)).expect("cut");
+            fs::File::options()
+                .write(true)
+                .open(&filler)
+                .and_then(|file| file.set_len(pages * PAGE))
+                .expect("cut");
             assert!(house.run(&["retry", "1"]).status.success() || house.count("done") == 1);
         }
         fs::remove_file(&filler).expect("removed");
         drop(house.run(&["retry", "1"]));
         until_told(|| house.log(), || (house.count("done") == 1).then_some(()));
-        let names: Vec<_> = fs::read_dir(&notes).expect("listed").flatten().map(|entry| entry.file_name()).collect();
+        let names: Vec<_> = fs::read_dir(&notes)
+            .expect("listed")
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{names:?}");
         drop(daemon);
@@ -241,8 +264,16 @@ fn second_folder(house: &House) -> PathBuf {
 /// What takes the folder away, and what brings it back; `$1` is the folder.
 const ABSENCES: [(&str, &str, &str); 5] = [
     ("unmounted", r#"umount "$1""#, r#"mount --bind "$1.disk" "$1""#),
-    ("not quite empty", r#"umount "$1"; touch "$1/.keep"; mkdir "$1/lost+found""#, r#"mount --bind "$1.disk" "$1""#),
-    ("moved", r#"mount --move "$1" "$1.disk"; rmdir "$1""#, r#"mkdir "$1"; mount --bind "$1.disk" "$1""#),
+    (
+        "not quite empty",
+        r#"umount "$1"; touch "$1/.keep"; mkdir "$1/lost+found""#,
+        r#"mount --bind "$1.disk" "$1""#,
+    ),
+    (
+        "moved",
+        r#"mount --move "$1" "$1.disk"; rmdir "$1""#,
+        r#"mkdir "$1"; mount --bind "$1.disk" "$1""#,
+    ),
     ("hidden", r#"mount -t tmpfs none "$1""#, r#"umount "$1""#),
     ("detached", r#"umount -l "$1""#, r#"mount --bind "$1.disk" "$1""#),
 ];
@@ -255,7 +286,9 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
     each(ABSENCES, |(what, go, come)| {
         let house = House::new();
         let calls = second_folder(&house);
-        house.within(r#"mkdir "$1.disk"; mount -t tmpfs none "$1.disk"; mount --bind "$1.disk" "$1""#);
+        house.within(
+            r#"mkdir "$1.disk"; mount -t tmpfs none "$1.disk"; mount --bind "$1.disk" "$1""#,
+        );
         let _daemon = house.start();
         house.drop_recording("done.mp3");
         house.wait_for("done.mp3", "done");
@@ -266,12 +299,17 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
         until_told(|| format!("{what}: {}", house.log()), || trouble(&house));
         house.standin.stall_analysis(false);
         fs::write(house.seen(&calls.join("call.mp3")), recording("call.mp3")).expect("written");
-        until_told(|| house.log(), || house.seen(&calls.join("call.notes.md")).exists().then_some(()));
+        until_told(
+            || house.log(),
+            || house.seen(&calls.join("call.notes.md")).exists().then_some(()),
+        );
         until_told(
             || house.log(),
             || {
                 let waits = job_of(&house, "begun.mp3");
-                (waits["deliveries"][0]["attempts"].as_u64() > Some(0) && waits["waits_for"] == "folder").then_some(())
+                (waits["deliveries"][0]["attempts"].as_u64() > Some(0)
+                    && waits["waits_for"] == "folder")
+                    .then_some(())
             },
         );
         house.shell(come);
@@ -279,7 +317,11 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
             house.wait_for(name, "done");
         }
         until("it is well", || trouble(&house).is_none().then_some(()));
-        assert_eq!(house.files(), ["begun.mp3", "begun.notes.md", "done.mp3", "done.notes.md"], "{what}");
+        assert_eq!(
+            house.files(),
+            ["begun.mp3", "begun.notes.md", "done.mp3", "done.notes.md"],
+            "{what}"
+        );
         assert_eq!(house.standin.snapshot().meetings.len(), 3, "{what}");
         // A directory that goes with its mount was empty first, and is so again when it comes back: three troubles. What lies
         // in a mount point may come a moment after the mount has gone: two.
@@ -295,7 +337,9 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
 
 fn job_of(house: &House, name: &str) -> Value {
     let jobs = house.jobs();
-    jobs.into_iter().find(|job| job["path"].as_str().is_some_and(|path| path.ends_with(name))).expect("a job")
+    jobs.into_iter()
+        .find(|job| job["path"].as_str().is_some_and(|path| path.ends_with(name)))
+        .expect("a job")
 }
 
 #[test]
@@ -315,9 +359,15 @@ fn a_mount_inside_the_folder_that_goes_away_takes_nothing_with_it_not_even_over_
         house.drop_recording("disk/sub/begun.mp3");
         house.wait_for("disk/sub/begun.mp3", "waiting");
         house.shell(go);
-        until_told(|| house.log(), || house.log().contains("nothing is mounted there any more").then_some(()));
+        until_told(
+            || house.log(),
+            || house.log().contains("nothing is mounted there any more").then_some(()),
+        );
         assert!(house.run(&["resume", "sales"]).status.success());
-        until_told(|| house.log(), || (job_of(&house, "begun.mp3")["waits_for"] == "file").then_some(()));
+        until_told(
+            || house.log(),
+            || (job_of(&house, "begun.mp3")["waits_for"] == "file").then_some(()),
+        );
         house.drop_recording("other.mp3");
         house.wait_for("other.mp3", "done");
         // More than an hour of the clock: what is gone for so long is given up, and this is not gone.
@@ -338,7 +388,9 @@ fn sightings(house: &House) -> i64 {
     let queue = house.seen(&house.state_dir()).join("queue.sqlite");
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let queue = rusqlite::Connection::open_with_flags(queue, flags).expect("a queue");
-    queue.query_row("SELECT count(*) FROM sighting WHERE verdict = 'taken'", [], |row| row.get(0)).expect("a count")
+    queue
+        .query_row("SELECT count(*) FROM sighting WHERE verdict = 'taken'", [], |row| row.get(0))
+        .expect("a count")
 }
 
 #[test]
@@ -352,7 +404,10 @@ fn a_directory_where_something_was_mounted_is_one_like_any_other_once_something_
     house.drop_recording("disk/talk.mp3");
     house.wait_for("disk/talk.mp3", "done");
     house.shell(r#"umount "$1/disk""#);
-    until_told(|| house.log(), || house.log().contains("nothing is mounted there any more").then_some(()));
+    until_told(
+        || house.log(),
+        || house.log().contains("nothing is mounted there any more").then_some(()),
+    );
     house.drop_recording("disk/new.mp3");
     house.wait_for("disk/new.mp3", "done");
     until_told(|| house.log(), || (sightings(&house) == 1).then_some(()));
@@ -376,7 +431,10 @@ fn an_empty_mount_point_in_place_of_the_folder_gets_no_notes_and_empties_nothing
     house.standin.stall_analysis(false);
     until_told(
         || house.log(),
-        || (job_of(&house, "talk.mp3")["deliveries"][0]["attempts"].as_u64() > Some(0)).then_some(()),
+        || {
+            (job_of(&house, "talk.mp3")["deliveries"][0]["attempts"].as_u64() > Some(0))
+                .then_some(())
+        },
     );
     assert_eq!(house.files(), [""; 0], "nothing is written where it would be hidden");
     house.shell(r#"mount --bind "$1.disk" "$1""#);
@@ -409,13 +467,22 @@ fn allow(path: &Path, mode: u32) {
 }
 
 /// Whether another user may run what is tested here; says so when not.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn may_be_nobody() -> bool {
     if !rustix::process::geteuid().is_root() {
         return true;
     }
     let tried = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_minuted"), "--version"])
+        .args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            env!("CARGO_BIN_EXE_minuted"),
+            "--version",
+        ])
         .output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
@@ -446,11 +513,17 @@ fn a_folder_whose_permissions_go_and_come_back_is_told_once_and_heals() {
         give(&house, "begun.mp3");
         house.wait_until_waits("begun.mp3", "analysis");
         allow(&house.folder(), mode);
-        until_told(|| house.log(), || (trouble(&house).is_some() || house.log().contains("cannot read")).then_some(()));
+        until_told(
+            || house.log(),
+            || (trouble(&house).is_some() || house.log().contains("cannot read")).then_some(()),
+        );
         house.standin.stall_analysis(false);
         until_told(
             || house.log(),
-            || (job_of(&house, "begun.mp3")["deliveries"][0]["attempts"].as_u64() > Some(0)).then_some(()),
+            || {
+                (job_of(&house, "begun.mp3")["deliveries"][0]["attempts"].as_u64() > Some(0))
+                    .then_some(())
+            },
         );
         allow(&house.folder(), 0o755);
         house.wait_for("begun.mp3", "done");
@@ -472,7 +545,10 @@ fn a_folder_that_may_only_be_read_keeps_its_notes_until_it_may_be_written() {
     give(&house, "talk.mp3");
     allow(&house.folder(), 0o555);
     let _daemon = house.start();
-    until_told(|| house.log(), || (house.state("talk.mp3")? == "waiting" && trouble(&house).is_some()).then_some(()));
+    until_told(
+        || house.log(),
+        || (house.state("talk.mp3")? == "waiting" && trouble(&house).is_some()).then_some(()),
+    );
     assert!(trouble(&house).expect("told").contains("setfacl"), "{:?}", trouble(&house));
     assert_eq!(house.files(), ["talk.mp3"]);
     allow(&house.folder(), 0o755);

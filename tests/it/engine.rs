@@ -36,7 +36,12 @@ fn text(transcript: &Transcript) -> String {
 /// Fails when more than so many words of a hundred are wrong.
 fn assert_understood(said: &[String], transcript: &Transcript, wrong_max: usize) {
     let wrong = word_errors(said, &words_of(&text(transcript)));
-    assert!(wrong * 100 <= said.len() * wrong_max, "{wrong} of {} words wrong: {}", said.len(), text(transcript));
+    assert!(
+        wrong * 100 <= said.len() * wrong_max,
+        "{wrong} of {} words wrong: {}",
+        said.len(),
+        text(transcript)
+    );
 }
 
 #[test]
@@ -50,9 +55,20 @@ fn a_reading_is_understood_and_a_kill_in_the_middle_changes_nothing() {
 
     let whole = block_on(run(asked.clone(), opened(), told.clone())).expect("transcribed");
     assert_understood(&words, &whole, WRONG_MAX);
-    assert!(whole.duration.abs_diff(Duration::from_millis(sound.len() as u64 / 16)) < Duration::from_millis(100));
-    assert!(whole.segments.is_sorted_by_key(|segment| segment.start.expect("a time").to_bits()), "in order");
-    assert!(whole.segments.iter().all(|segment| segment.end > segment.start && segment.speaker.is_none()));
+    assert!(
+        whole.duration.abs_diff(Duration::from_millis(sound.len() as u64 / 16))
+            < Duration::from_millis(100)
+    );
+    assert!(
+        whole.segments.is_sorted_by_key(|segment| segment.start.expect("a time").to_bits()),
+        "in order"
+    );
+    assert!(
+        whole
+            .segments
+            .iter()
+            .all(|segment| segment.end > segment.start && segment.speaker.is_none())
+    );
     assert!(told.read().1 > 20_000, "{:?}", told.read());
     let all = lines(&asked);
 
@@ -88,7 +104,8 @@ fn a_reading_is_understood_and_a_kill_in_the_middle_changes_nothing() {
 fn whichever_of_its_effects_a_crash_meets_the_transcript_is_the_same() {
     let (Some(model), Some((sound, _))) = (model(), readings()) else { return };
     let state = tempfile::tempdir().expect("a directory");
-    let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound[FIRST_READING..][..48_000]));
+    let recording =
+        kept(state.path(), "reading.wav", &wav(16_000, 1, &sound[FIRST_READING..][..48_000]));
     let asked = request(model, state.path());
     let whole = transcribe(asked.clone(), &recording).expect("transcribed");
     for effect in [Effect::BeginPieces, Effect::KeepPieces] {
@@ -99,14 +116,21 @@ fn whichever_of_its_effects_a_crash_meets_the_transcript_is_the_same() {
             let died = transcribe(dying, &recording).expect_err("it died");
             assert_eq!(died.to_string(), "the engine died of it: signal 9", "{effect:?} {when:?}");
             assert!(matches!(died, EngineError::Crashed { .. }));
-            assert_eq!(transcribe(asked.clone(), &recording).expect("transcribed"), whole, "{effect:?} {when:?}");
+            assert_eq!(
+                transcribe(asked.clone(), &recording).expect("transcribed"),
+                whole,
+                "{effect:?} {when:?}"
+            );
         }
     }
 }
 
 #[test]
 fn two_on_the_telephone_are_told_apart() {
-    let (Some(model), Some((sound, words)), Some(sox)) = (model(), readings(), program("sox")) else { return };
+    let (Some(model), Some((sound, words)), Some(sox)) = (model(), readings(), program("sox"))
+    else {
+        return;
+    };
     let state = tempfile::tempdir().expect("a directory");
     // The first sentence is one's, the second and the third the other's.
     let turn = FIRST_READING;
@@ -115,10 +139,16 @@ fn two_on_the_telephone_are_told_apart() {
     let frames: Vec<i16> = (0..turn * 2).flat_map(|at| [left(at), right(at)]).collect();
     let call = kept(state.path(), "call.wav", &wav(16_000, 2, &frames));
     let telephone = state.path().join("telephone.wav");
-    assert!(runs(&sox, [call.as_os_str(), "-r".as_ref(), "8000".as_ref(), telephone.as_os_str()]), "sox writes it");
+    assert!(
+        runs(&sox, [call.as_os_str(), "-r".as_ref(), "8000".as_ref(), telephone.as_os_str()]),
+        "sox writes it"
+    );
     let transcript = transcribe(request(model, state.path()), &telephone).expect("transcribed");
     let of = |speaker: &str| {
-        let theirs = transcript.segments.iter().filter(|segment| segment.speaker.as_deref() == Some(speaker));
+        let theirs = transcript
+            .segments
+            .iter()
+            .filter(|segment| segment.speaker.as_deref() == Some(speaker));
         words_of(&theirs.map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" "))
     };
     assert!(word_errors(&words[..22], &of("Left")) <= 2, "{:?}", of("Left"));
@@ -130,12 +160,14 @@ fn silence_noise_music_and_a_second_give_nothing_or_little() {
     let Some(model) = model() else { return };
     let state = tempfile::tempdir().expect("a directory");
     let silence = kept(state.path(), "silence.wav", &wav(8_000, 1, &vec![0; 8_000 * 20]));
-    let transcript = transcribe(request(model.clone(), state.path()), &silence).expect("transcribed");
+    let transcript =
+        transcribe(request(model.clone(), state.path()), &silence).expect("transcribed");
     assert_eq!((transcript.segments, transcript.duration), (Vec::new(), Duration::from_secs(20)));
     let Some(sox) = program("sox") else { return };
     for (what, words_max) in [("pinknoise gain -12", 0), ("pluck C3", 8)] {
         let path = state.path().join("sound.wav");
-        let arguments = ["-n", "-r", "16000", "-b", "16", path.to_str().expect("UTF-8"), "synth", "10"];
+        let arguments =
+            ["-n", "-r", "16000", "-b", "16", path.to_str().expect("UTF-8"), "synth", "10"];
         assert!(runs(&sox, arguments.into_iter().chain(what.split(' '))), "sox writes {what}");
         let mut asked = request(model.clone(), state.path());
         what.clone_into(&mut asked.content);
@@ -150,17 +182,25 @@ fn silence_noise_music_and_a_second_give_nothing_or_little() {
 
 #[test]
 fn what_needs_ffmpeg_is_heard_with_it_and_waits_without() {
-    let (Some(model), Some((sound, _)), Some(ffmpeg)) = (model(), readings(), program("ffmpeg")) else { return };
+    let (Some(model), Some((sound, _)), Some(ffmpeg)) = (model(), readings(), program("ffmpeg"))
+    else {
+        return;
+    };
     let state = tempfile::tempdir().expect("a directory");
     let source = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound[..16_000 * 7]));
     for name in ["reading.opus", "reading.avi"] {
         let path = state.path().join(name);
-        let arguments = ["-v", "error", "-i", source.to_str().expect("UTF-8"), path.to_str().expect("UTF-8")];
+        let arguments =
+            ["-v", "error", "-i", source.to_str().expect("UTF-8"), path.to_str().expect("UTF-8")];
         assert!(runs(&ffmpeg, arguments), "ffmpeg writes it");
         let mut asked = request(model.clone(), state.path());
         name.clone_into(&mut asked.content);
         let transcript = transcribe(asked.clone(), &path).expect("transcribed");
-        assert!(text(&transcript).contains("prudently in his power"), "{name}: {}", text(&transcript));
+        assert!(
+            text(&transcript).contains("prudently in his power"),
+            "{name}: {}",
+            text(&transcript)
+        );
         assert_eq!(transcript.remarks, [""; 0]);
         asked.ffmpeg = None;
         let refused = transcribe(asked, &path).expect_err("refused");
@@ -221,22 +261,36 @@ fn a_child_that_aborts_talks_nonsense_or_stands_still_harms_nobody() {
     let loading = ends("echo '\"loading\"'; kill -SEGV $$");
     assert!(matches!(loading, EngineError::Model { .. }), "{loading}");
     insta::assert_snapshot!(loading, @"the engine died while it loaded its model: signal 11");
-    let later =
-        ends("echo '\"loading\"'; echo '{\"progress\":{\"done_ms\":0,\"total_ms\":0,\"busy_ms\":0}}'; kill -SEGV $$");
+    let later = ends(
+        "echo '\"loading\"'; echo '{\"progress\":{\"done_ms\":0,\"total_ms\":0,\"busy_ms\":0}}'; kill -SEGV $$",
+    );
     insta::assert_snapshot!(later, @"the engine died of it: signal 11");
     assert!(matches!(ends("echo nonsense"), EngineError::Start(_)));
-    assert!(matches!(ends("yes | tr -d '\\n'"), EngineError::Crashed { .. }), "a line without an end is cut off");
-    assert!(matches!(ends("echo '{\"done\":{\"segments\":1,\"remarks\":[]}}'"), EngineError::Disk { .. }));
+    assert!(
+        matches!(ends("yes | tr -d '\\n'"), EngineError::Crashed { .. }),
+        "a line without an end is cut off"
+    );
+    assert!(matches!(
+        ends("echo '{\"done\":{\"segments\":1,\"remarks\":[]}}'"),
+        EngineError::Disk { .. }
+    ));
 
     let mut asked = request(no_model(), state.path());
     asked.program = stand_in(state.path(), "exec sleep 1000");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     let opened = File::open(&recording).expect("opened");
-    let still = runtime.expect("a runtime").block_on(run(asked, opened, progress())).expect_err("it stands still");
+    let still = runtime
+        .expect("a runtime")
+        .block_on(run(asked, opened, progress()))
+        .expect_err("it stands still");
     insta::assert_snapshot!(still, @"the engine stood still for 10m");
 }
 
 #[test]
 fn the_child_is_this_program_also_when_its_file_was_replaced() {
-    assert_eq!(fs::read_link(this_program()).expect("a link"), std::env::current_exe().expect("a path"));
+    assert_eq!(
+        fs::read_link(this_program()).expect("a link"),
+        std::env::current_exe().expect("a path")
+    );
 }

@@ -56,7 +56,10 @@ fn heard(path: &Path, ffmpeg: Option<&Ffmpeg>) -> Result<Sound, AudioError> {
     let mut planes: Vec<Vec<f32>> = Vec::new();
     while let Some(block) = audio.listen()? {
         planes.resize(block.len(), Vec::new());
-        assert!(block.iter().all(|plane| plane.len() == block[0].len() && plane.len() <= 16_000), "blocks are small");
+        assert!(
+            block.iter().all(|plane| plane.len() == block[0].len() && plane.len() <= 16_000),
+            "blocks are small"
+        );
         planes.iter_mut().zip(block).for_each(|(plane, block)| plane.extend(block));
     }
     assert_eq!(audio.given(), planes.first().map_or(0, Vec::len) as u64);
@@ -77,7 +80,13 @@ fn kept(directory: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
 fn converted(from: &Path, arguments: &str, to: &Path) -> bool {
     let Some(program) = program("ffmpeg") else { return false };
     let [from, to] = [from, to].map(|path| path.to_str().expect("UTF-8"));
-    runs(&program, ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]))
+    runs(
+        &program,
+        ["-v", "error", "-y", "-i", from]
+            .into_iter()
+            .chain(arguments.split_whitespace())
+            .chain([to]),
+    )
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -103,14 +112,23 @@ fn every_kind_of_recording_is_heard() {
         fs::rename(&path, &nameless).expect("renamed");
         let alone = heard(&nameless, None);
         match &alone {
-            Err(AudioError::NeedsFfmpeg { what }) => assert!(takes_ffmpeg, "{name}: needs ffmpeg for {what}"),
+            Err(AudioError::NeedsFfmpeg { what }) => {
+                assert!(takes_ffmpeg, "{name}: needs ffmpeg for {what}")
+            }
             Err(error) => panic!("{name}: {error}"),
             Ok(_) => assert!(!takes_ffmpeg, "{name} was decoded without ffmpeg"),
         }
-        let sound =
-            alone.or_else(|_| heard(&nameless, Some(&ffmpeg))).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let [plane] = sound.planes.as_slice() else { panic!("{name}: {} planes", sound.planes.len()) };
-        assert!(plane.len().abs_diff(16_000 * SECONDS as usize) < 2_500, "{name}: {} samples", plane.len());
+        let sound = alone
+            .or_else(|_| heard(&nameless, Some(&ffmpeg)))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let [plane] = sound.planes.as_slice() else {
+            panic!("{name}: {} planes", sound.planes.len())
+        };
+        assert!(
+            plane.len().abs_diff(16_000 * SECONDS as usize) < 2_500,
+            "{name}: {} samples",
+            plane.len()
+        );
         assert!(part_of_tone(&plane[4_000..plane.len() - 4_000]) > 0.9, "{name} sounds different");
         assert_eq!(sound.remarks, [""; 0], "{name}");
         // What is missing at the end is told.
@@ -145,8 +163,14 @@ fn surround_is_one_sound_without_its_low_frequencies() {
         if converted(&source, filter, &path) {
             // symphonia knows no surround in AAC.
             let sound = heard(&path, ffmpeg().as_ref()).expect("heard");
-            let [plane] = sound.planes.as_slice() else { panic!("{name}: {} planes", sound.planes.len()) };
-            assert!(part_of_tone(&plane[4_000..28_000]) > 0.9, "{name}: {}", part_of_tone(&plane[4_000..28_000]));
+            let [plane] = sound.planes.as_slice() else {
+                panic!("{name}: {} planes", sound.planes.len())
+            };
+            assert!(
+                part_of_tone(&plane[4_000..28_000]) > 0.9,
+                "{name}: {}",
+                part_of_tone(&plane[4_000..28_000])
+            );
         }
     }
 }
@@ -164,7 +188,10 @@ fn two_who_take_turns_on_two_sides_stay_apart_and_others_do_not() {
     let apart = kept(directory.path(), "apart.wav", &wav(16_000, 2, &frames(&left, &right)));
     let sound = heard(&apart, None).expect("heard");
     assert_eq!(sound.planes.iter().map(Vec::len).collect::<Vec<_>>(), [12 * 16_000; 2]);
-    assert!(sound.planes[0][..16_000].iter().any(|s| *s > 0.3) && sound.planes[1][..16_000].iter().all(|s| *s == 0.0));
+    assert!(
+        sound.planes[0][..16_000].iter().any(|s| *s > 0.3)
+            && sound.planes[1][..16_000].iter().all(|s| *s == 0.0)
+    );
     let same = |at: usize| voice[at];
     let together = kept(directory.path(), "together.wav", &wav(16_000, 2, &frames(&same, &same)));
     assert_eq!(heard(&together, None).expect("heard").planes.len(), 1);

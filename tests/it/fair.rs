@@ -51,15 +51,20 @@ fn sparse(path: &Path, head: &[u8], bytes: u64) {
 
 /// The head of a WAV of 8 kHz and 8 bit with so many bytes of sound.
 fn wav_head(bytes: u32) -> Vec<u8> {
-    let format = [&[16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0, 1, 0, 8, 0][..], b"data"].concat();
+    let format =
+        [&[16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0, 1, 0, 8, 0][..], b"data"]
+            .concat();
     [b"RIFF", &(36 + bytes).to_le_bytes()[..], b"WAVEfmt ", &format, &bytes.to_le_bytes()].concat()
 }
 
 fn reload(house: &House, daemon: &Daemon) {
     let read = house.log().matches("configuration").count();
-    let pid = rustix::process::Pid::from_raw(i32::try_from(daemon.pid()).expect("a pid")).expect("a pid");
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(daemon.pid()).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("told");
-    until("the configuration is read again", || (house.log().matches("configuration").count() > read).then_some(()));
+    until("the configuration is read again", || {
+        (house.log().matches("configuration").count() > read).then_some(())
+    });
 }
 
 #[test]
@@ -75,7 +80,8 @@ fn slow_uploads_of_one_folder_leave_a_slot_to_the_other() {
         board_is_served(&house, &format!("talk-{number}.mp3"));
     }
     assert_eq!(house.standin.running(Call::Upload), 1, "the other slot was kept");
-    let sales: Vec<_> = (0..4).filter_map(|number| house.state(&format!("slow-{number}.mp3"))).collect();
+    let sales: Vec<_> =
+        (0..4).filter_map(|number| house.state(&format!("slow-{number}.mp3"))).collect();
     assert!(sales.len() == 4 && !sales.contains(&"done".to_owned()), "{sales:?}");
 }
 
@@ -90,12 +96,19 @@ fn sparse_and_immense_files_are_skipped_with_the_reason_and_the_other_folder_is_
     sparse(&house.path("day.wav"), &wav_head(bytes), u64::from(bytes) + 44);
     let _daemon = house.start();
     board_is_served(&house, "talk.mp3");
-    let skipped = |name: &str| house.wait_for(name, "skipped")["error"].as_str().expect("told").to_owned();
-    assert_eq!(skipped("g0.mp3"), "of its 1GiB only 4KiB were ever written: minuted does not treat it as a recording");
+    let skipped =
+        |name: &str| house.wait_for(name, "skipped")["error"].as_str().expect("told").to_owned();
+    assert_eq!(
+        skipped("g0.mp3"),
+        "of its 1GiB only 4KiB were ever written: minuted does not treat it as a recording"
+    );
     assert_eq!(skipped("t0.mp3"), "it has 900GiB, and its folder takes up to 64GiB (`max_size`)");
     assert!(skipped("day.wav").starts_with("of its "));
     let why = house.why("t0.mp3");
-    assert!(why.contains("it was skipped: it has 900GiB") && why.contains("minuted retry"), "{why}");
+    assert!(
+        why.contains("it was skipped: it has 900GiB") && why.contains("minuted retry"),
+        "{why}"
+    );
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
 }
@@ -104,18 +117,23 @@ fn sparse_and_immense_files_are_skipped_with_the_reason_and_the_other_folder_is_
 fn a_recording_beyond_a_bound_is_taken_once_the_key_allows_it() {
     let house = two_folders("max_duration = \"1s\"\nmax_size = \"1MiB\"");
     let sound = |seconds: u32, phase: u32| {
-        let samples = (0..seconds * 8000).map(|n| u8::try_from((n + phase) * 7 % 251).expect("a byte"));
+        let samples =
+            (0..seconds * 8000).map(|n| u8::try_from((n + phase) * 7 % 251).expect("a byte"));
         [wav_head(seconds * 8000), samples.collect()].concat()
     };
     fs::write(house.path("long.wav"), sound(3, 0)).expect("written");
     fs::write(house.path("large.wav"), [sound(1, 5), vec![0; 2 << 20]].concat()).expect("written");
     let daemon = house.start();
-    let told = |name: &str| house.wait_for(name, "skipped")["error"].as_str().expect("told").to_owned();
+    let told =
+        |name: &str| house.wait_for(name, "skipped")["error"].as_str().expect("told").to_owned();
     assert_eq!(told("long.wav"), "it is 3s long, and its folder takes up to 1s (`max_duration`)");
     assert_eq!(told("large.wav"), "it has 2MiB, and its folder takes up to 1MiB (`max_size`)");
     let output = house.run(&["retry", house.path("long.wav").to_str().expect("UTF-8")]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("is skipped") && said.contains("`max_duration`"), "{said}");
+    assert!(
+        output.status.success() && said.contains("is skipped") && said.contains("`max_duration`"),
+        "{said}"
+    );
     assert!(daemon.stop().success());
     // Nobody runs: the command looks at the file itself.
     configure(&house, "max_duration = \"1h\"\nmax_size = \"1MiB\"");
@@ -141,7 +159,9 @@ fn bounds_do_not_hold_for_what_was_taken_before() {
     )
     .expect("written");
     let daemon = house.start();
-    until("it is taken in", || house.state("talk.wav").filter(|state| ["ready", "running"].contains(&&**state)));
+    until("it is taken in", || {
+        house.state("talk.wav").filter(|state| ["ready", "running"].contains(&&**state))
+    });
     assert!(daemon.stop().success());
     configure(&house, "max_duration = \"1s\"");
     fs::rename(house.path("talk.wav"), house.path("renamed.wav")).expect("renamed");
@@ -176,7 +196,8 @@ fn chains_of_directories_hold_up_neither_folder_and_have_an_answer() {
     let trouble = status["folders"][0]["trouble"].as_str().expect("told").to_owned();
     assert!(trouble.contains("3 directories are deeper than 64 levels and not read"), "{trouble}");
     let check = house.run(&["check"]);
-    let told = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+    let told = String::from_utf8_lossy(&check.stdout).into_owned()
+        + &String::from_utf8_lossy(&check.stderr);
     assert!(told.contains("lie more than 64 deep"), "{told}");
 }
 
@@ -184,7 +205,8 @@ fn chains_of_directories_hold_up_neither_folder_and_have_an_answer() {
 fn a_flood_of_names_in_one_folder_comes_after_a_recording_of_the_other() {
     let house = two_folders("");
     for number in 0..budget(1500) {
-        fs::write(house.path(&format!("junk-{number}.mp3")), format!("junk {number}")).expect("written");
+        fs::write(house.path(&format!("junk-{number}.mp3")), format!("junk {number}"))
+            .expect("written");
     }
     let _daemon = house.start();
     until("the flood has come", || (house.count("ready") > 100).then_some(()));

@@ -15,9 +15,14 @@ use crate::support::{
 
 /// Every way in which a call goes wrong by the service's own fault.
 fn troubles() -> Vec<Fault> {
-    let in_a_second = rfc2822::to_string(&(clock::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC));
-    let after =
-        |status, value: &str| Fault::StatusWith { status, retry_after: Some(value.into()), body: "busy".into() };
+    let in_a_second = rfc2822::to_string(
+        &(clock::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC),
+    );
+    let after = |status, value: &str| Fault::StatusWith {
+        status,
+        retry_after: Some(value.into()),
+        body: "busy".into(),
+    };
     let mut troubles = [408, 425, 429, 500, 502, 503, 504].map(Fault::Status).to_vec();
     troubles.extend([after(429, "1"), after(503, &in_a_second.expect("a date"))]);
     troubles.extend([
@@ -41,7 +46,8 @@ fn troubles() -> Vec<Fault> {
 fn every_trouble_at(call: Call, folder_keys: &str) -> House {
     let (house, mut troubles) = (House::new(), troubles());
     // A server may take two minutes to answer an upload; the limits on that are proven beside the code, in small.
-    troubles.retain(|fault| call != Call::Upload || !matches!(fault, Fault::Hang | Fault::HoldAnswer));
+    troubles
+        .retain(|fault| call != Call::Upload || !matches!(fault, Fault::Hang | Fault::HoldAnswer));
     house.configure_fast("", folder_keys, 4);
     house.edit_config(|text| {
         let text = text.replace(r#"request_timeout = "5s""#, r#"request_timeout = "2s""#);
@@ -59,7 +65,11 @@ fn every_trouble_at(call: Call, folder_keys: &str) -> House {
         let events = house.events(&format!("f{number:02}.mp3"));
         assert!(!events.iter().any(|event| event == "failed"), "{fault:?}: {events:?}");
     }
-    assert_eq!(house.standin.snapshot().meetings.len(), troubles.len(), "one recording, one meeting");
+    assert_eq!(
+        house.standin.snapshot().meetings.len(),
+        troubles.len(),
+        "one recording, one meeting"
+    );
     assert_eq!(house.wait_for_service("up")["detail"], serde_json::Value::Null);
     assert!(house.notices("does not work") >= 1 && house.notices("failed:") == 0);
     assert_eq!(house.notices("does not work"), house.logged("WARN", "does not work"));
@@ -113,11 +123,23 @@ fn a_service_that_is_down_is_told_once_probed_one_at_a_time_and_heals() {
     });
     let waiting = house.json(&["jobs", "--state", "waiting"]);
     assert!(
-        waiting.as_array().expect("a list").iter().all(|job| job["waits_for"] == "service" && job["attempts"] == 0)
+        waiting
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|job| job["waits_for"] == "service" && job["attempts"] == 0)
     );
-    let refused = house.standin.calls().iter().filter(|call| call.call == Call::CreateSession && call.faulted).count();
+    let refused = house
+        .standin
+        .calls()
+        .iter()
+        .filter(|call| call.call == Call::CreateSession && call.faulted)
+        .count();
     let cheap = house.standin.snapshot().count(Call::Profile);
-    assert!(cheap + 3 >= refused as u64, "only what was under way came without a cheap read: {cheap} for {refused}");
+    assert!(
+        cheap + 3 >= refused as u64,
+        "only what was under way came without a cheap read: {cheap} for {refused}"
+    );
     house.assert_reported_once("does not work");
     // Down altogether: not even the dear call is made any more.
     house.standin.down(true);
@@ -130,7 +152,10 @@ fn a_service_that_is_down_is_told_once_probed_one_at_a_time_and_heals() {
     house.wait_for_all(31, "done");
     let snapshot = house.standin.snapshot();
     assert!(snapshot.uploads_at_once_max <= 3, "{}", snapshot.uploads_at_once_max);
-    assert!(snapshot.meetings.len() == 31 && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
+    assert!(
+        snapshot.meetings.len() == 31
+            && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1)
+    );
     house.assert_notices("does not work", 1);
     house.assert_logged("", "works again", 1);
     assert_eq!(house.service()["state"], "up");
@@ -166,14 +191,17 @@ fn retry_after_is_obeyed_in_seconds_and_as_a_date() {
     let date = (clock::now() + Duration::from_secs(1800)).to_zoned(jiff::tz::TimeZone::UTC);
     let values = ["1800".to_owned(), rfc2822::to_string(&date).expect("a date")];
     for (call, value) in [Call::Upload, Call::CreateSession].into_iter().zip(values) {
-        let later = Fault::StatusWith { status: 429, retry_after: Some(value), body: "later".to_owned() };
+        let later =
+            Fault::StatusWith { status: 429, retry_after: Some(value), body: "later".to_owned() };
         house.standin.fail_next(call, later);
         // A daemon for each: what one was asked for holds the next recording too.
         let _daemon = house.start();
         let name = format!("{call:?}.mp3");
         house.drop_recording(&name);
         let job = house.wait_until_waits(&name, "service");
-        let time = |field: &str| job[field].as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        let time = |field: &str| {
+            job[field].as_str().expect("a time").parse::<Timestamp>().expect("a time")
+        };
         assert!(time("due").duration_since(time("created")).as_secs() > 1700, "{job:#}");
         assert_eq!(job["attempts"], 0);
         house.run(&["cancel", house.path(&name).to_str().expect("UTF-8")]);
@@ -197,7 +225,10 @@ fn a_recording_that_always_breaks_the_upload_fails_by_itself_and_holds_no_other(
         assert!(good < 40, "the bad recording never failed; the log:\n{}", house.log());
     }
     assert_eq!(house.job("bad.mp3")["attempts"], 3);
-    assert_eq!(house.events("bad.mp3").iter().filter(|event| event.starts_with("failed")).count(), 3);
+    assert_eq!(
+        house.events("bad.mp3").iter().filter(|event| event.starts_with("failed")).count(),
+        3
+    );
     house.wait_for_service("up");
     assert!(house.path("bad.failed.txt").exists());
 }
@@ -222,11 +253,18 @@ fn a_refused_meeting_holds_its_folder_alone_until_a_reload() {
         house.drop_recording(&second);
         house.wait_until_waits(&second, "folder");
         let holds = house.status()["holds"].clone();
-        assert_eq!((&holds[0]["reason"], &holds[0]["name"]), (&"refused".into(), &"sales".into()), "{holds:#}");
+        assert_eq!(
+            (&holds[0]["reason"], &holds[0]["name"]),
+            (&"refused".into(), &"sales".into()),
+            "{holds:#}"
+        );
         house.assert_notices("refuses meetings of folder", round + 1);
         let ops_name = format!("ops-{status}.mp3");
-        fs::write(ops.join(&ops_name), crate::support::house::recording(&ops_name)).expect("written");
-        until("the other folder goes on", || ops.join(format!("ops-{status}.notes.md")).exists().then_some(()));
+        fs::write(ops.join(&ops_name), crate::support::house::recording(&ops_name))
+            .expect("written");
+        until("the other folder goes on", || {
+            ops.join(format!("ops-{status}.notes.md")).exists().then_some(())
+        });
         house.standin.clear_faults();
         daemon.signal(Signal::HUP);
         for name in [first, second] {
@@ -242,8 +280,13 @@ fn a_refused_upload_is_the_recordings_own_and_fails_after_three() {
     let house = House::new();
     house.configure_fast("", "", 2);
     let daemon = house.start();
-    let faults =
-        [Fault::Status(400), Fault::Status(413), Fault::EarlyStatus(413), Fault::Status(415), Fault::Status(422)];
+    let faults = [
+        Fault::Status(400),
+        Fault::Status(413),
+        Fault::EarlyStatus(413),
+        Fault::Status(415),
+        Fault::Status(422),
+    ];
     for (number, fault) in faults.iter().enumerate() {
         house.standin.fail_matching(Call::Upload, &format!("r{number}"), fault.clone(), None);
         house.drop_recording(&format!("r{number}.mp3"));
@@ -251,8 +294,13 @@ fn a_refused_upload_is_the_recordings_own_and_fails_after_three() {
     let jobs = house.wait_for_all(faults.len(), "failed");
     for (number, job) in jobs.iter().enumerate() {
         assert_eq!(job["attempts"], 3, "{job:#}");
-        let said = until("it is said beside", || fs::read_to_string(house.path(&format!("r{number}.failed.txt"))).ok());
-        assert!(said.contains("minuted") && !house.path(&format!("r{number}.notes.md")).exists(), "{said}");
+        let said = until("it is said beside", || {
+            fs::read_to_string(house.path(&format!("r{number}.failed.txt"))).ok()
+        });
+        assert!(
+            said.contains("minuted") && !house.path(&format!("r{number}.notes.md")).exists(),
+            "{said}"
+        );
     }
     assert_eq!(house.standin.snapshot().count(Call::Upload), 3 * faults.len() as u64);
     house.assert_notices("failed:", faults.len());
@@ -265,7 +313,10 @@ fn a_refused_upload_is_the_recordings_own_and_fails_after_three() {
     let _daemon = house.start();
     house.drop_recording("fine.mp3");
     house.wait_for("fine.mp3", "done");
-    assert_eq!((house.smtp.received().len(), &house.smtp.received()[0].to), (1, &vec!["it@example.com".to_owned()]));
+    assert_eq!(
+        (house.smtp.received().len(), &house.smtp.received()[0].to),
+        (1, &vec!["it@example.com".to_owned()])
+    );
 }
 
 #[test]
@@ -293,7 +344,10 @@ fn an_account_that_may_nothing_waits_for_a_person_and_is_told_once() {
         house.drop_recording(name);
     }
     let service = house.wait_for_service("forbidden");
-    assert!(service["detail"].as_str().is_some_and(|detail| detail.contains("rights")), "{service:#}");
+    assert!(
+        service["detail"].as_str().is_some_and(|detail| detail.contains("rights")),
+        "{service:#}"
+    );
     for name in names {
         assert_eq!(house.wait_until_waits(name, "service")["attempts"], 0);
     }
@@ -325,7 +379,10 @@ fn a_meeting_that_vanished_is_made_anew() {
     house.standin.stall_analysis(false);
     for name in ["looked.mp3", "sent.mp3"] {
         assert_eq!(house.wait_for(name, "done")["attempts"], 1);
-        assert_eq!(house.events(name).iter().filter(|event| *event == "created the meeting").count(), 2);
+        assert_eq!(
+            house.events(name).iter().filter(|event| *event == "created the meeting").count(),
+            2
+        );
     }
     assert_ne!(meeting("looked.mp3").as_deref(), before["meeting_id"].as_str());
     assert_eq!(house.standin.snapshot().meetings.len(), 2);
@@ -339,7 +396,10 @@ fn a_service_that_stays_at_processing_is_slow_and_not_broken() {
     house.standin.stall_analysis(true);
     house.drop_recording("talk.mp3");
     let status = until("it is slow", || Some(house.status()).filter(|status| status["slow"] == 1));
-    assert_eq!((&status["services"][0]["state"], &status["waiting_for_analysis"]), (&"up".into(), &1.into()));
+    assert_eq!(
+        (&status["services"][0]["state"], &status["waiting_for_analysis"]),
+        (&"up".into(), &1.into())
+    );
     assert!(String::from_utf8_lossy(&house.run(&["status"]).stdout).contains("longer than usual"));
     house.standin.stall_analysis(false);
     assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
@@ -349,7 +409,9 @@ fn a_service_that_stays_at_processing_is_slow_and_not_broken() {
 
 #[test]
 fn at_the_end_of_patience_an_attempt_is_spent_on_the_same_meeting() {
-    for more in [r#"timeout = "200ms", patience = "0s""#, r#"timeout = "100ms", patience = "300ms""#] {
+    for more in
+        [r#"timeout = "200ms", patience = "0s""#, r#"timeout = "100ms", patience = "300ms""#]
+    {
         let house = House::new();
         house.configure_poll(more);
         let _daemon = house.start();
@@ -399,13 +461,23 @@ enum Comes {
 
 /// Every fault there is, with whether the work is done all the same; a redirection points to `trap`.
 fn every_fault(trap: &str) -> Vec<(Fault, bool)> {
-    let after =
-        |status, value: &str| Fault::StatusWith { status, retry_after: Some(value.into()), body: "busy".into() };
-    let date = rfc2822::to_string(&(clock::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC));
-    let statuses = [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 425, 429, 500, 501, 502, 503, 504, 520];
+    let after = |status, value: &str| Fault::StatusWith {
+        status,
+        retry_after: Some(value.into()),
+        body: "busy".into(),
+    };
+    let date = rfc2822::to_string(
+        &(clock::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC),
+    );
+    let statuses = [
+        400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 425, 429, 500, 501, 502, 503, 504,
+        520,
+    ];
     let mut before: Vec<_> = statuses.map(Fault::Status).into();
     before.extend([after(429, "1"), after(503, &date.expect("a date")), after(429, "soon")]);
-    before.extend([301, 302, 303, 308].map(|status| Fault::Moved { status, to: format!("{trap}/there") }));
+    before.extend(
+        [301, 302, 303, 308].map(|status| Fault::Moved { status, to: format!("{trap}/there") }),
+    );
     before.extend([
         Fault::Redirect(trap.to_owned()),
         Fault::Html,
@@ -425,7 +497,11 @@ fn every_fault(trap: &str) -> Vec<(Fault, bool)> {
         Fault::Endless,
         Fault::Drip,
     ];
-    before.into_iter().map(|fault| (fault, false)).chain(after.into_iter().map(|fault| (fault, true))).collect()
+    before
+        .into_iter()
+        .map(|fault| (fault, false))
+        .chain(after.into_iter().map(|fault| (fault, true)))
+        .collect()
 }
 
 /// The rule of DESIGN § 8 for one call.
@@ -481,7 +557,9 @@ fn every_fault_at(call: Call, trap: &str) {
     // A quarter by default, another one for each call, so that every fault is met; the whole table with a budget of 4.
     let share = (budget(1) < 4).then_some(call as usize % 4);
     let table = every_fault(trap).into_iter().enumerate();
-    let table = table.filter(|(number, _)| share.is_none_or(|share| number % 4 == share)).map(|(_, row)| row);
+    let table = table
+        .filter(|(number, _)| share.is_none_or(|share| number % 4 == share))
+        .map(|(_, row)| row);
     let table: Vec<_> = table.filter(|(fault, _)| is_known(call, fault)).collect();
     let keys = if call == Call::RequestAnalysis {
         r#"analyses = ["transcription", "meeting note", "key_points"]"#
@@ -500,16 +578,25 @@ fn every_fault_at(call: Call, trap: &str) {
         }
         street.drop_into(row);
     }
-    street.until_all(&format!("{call:?}: each fault comes to what it must"), |number, row, job, service| {
-        let again = row.faulted(call) >= 2 || job["state"] == "done";
-        match expected[number] {
-            Comes::Down => again && street.house.notices(&format!("service `{}` does not work", row.name)) > 0,
-            Comes::Own => job["state"] == "failed",
-            Comes::Folder => job["waits_for"] == "folder",
-            Comes::Person => matches!(service["state"].as_str(), Some("signed_out" | "forbidden")),
-            Comes::Nothing => job["state"] == "done",
-        }
-    });
+    street.until_all(
+        &format!("{call:?}: each fault comes to what it must"),
+        |number, row, job, service| {
+            let again = row.faulted(call) >= 2 || job["state"] == "done";
+            match expected[number] {
+                Comes::Down => {
+                    again
+                        && street.house.notices(&format!("service `{}` does not work", row.name))
+                            > 0
+                }
+                Comes::Own => job["state"] == "failed",
+                Comes::Folder => job["waits_for"] == "folder",
+                Comes::Person => {
+                    matches!(service["state"].as_str(), Some("signed_out" | "forbidden"))
+                }
+                Comes::Nothing => job["state"] == "done",
+            }
+        },
+    );
     for (row, expected) in street.rows.iter().zip(&expected) {
         row.standin.clear_faults();
         if *expected == Comes::Person {
@@ -519,7 +606,8 @@ fn every_fault_at(call: Call, trap: &str) {
     }
     street.daemon.as_ref().expect("it runs").signal(Signal::HUP);
     street.until_all(&format!("{call:?}: all heal"), |number, _, job, service| {
-        job["state"] == if expected[number] == Comes::Own { "failed" } else { "done" } && service["state"] == "up"
+        job["state"] == if expected[number] == Comes::Own { "failed" } else { "done" }
+            && service["state"] == "up"
     });
     for ((row, (fault, _)), expected) in street.rows.iter().zip(&table).zip(&expected) {
         assert_row(&street, row, &format!("{call:?} {fault:?}"), *expected);
@@ -529,7 +617,8 @@ fn every_fault_at(call: Call, trap: &str) {
 /// What counted, and what a person was told, each once.
 fn assert_row(street: &Street, row: &Row, what: &str, expected: Comes) {
     let (house, name) = (&street.house, &row.name);
-    let (down, person) = (format!("service `{name}` does not work"), format!("service `{name}` waits for a person"));
+    let (down, person) =
+        (format!("service `{name}` does not work"), format!("service `{name}` waits for a person"));
     let folder = format!("the service refuses meetings of folder `{name}`");
     let attempts = if expected == Comes::Own { 3 } else { 0 };
     let job = street.job(row);
@@ -548,7 +637,11 @@ fn assert_row(street: &Street, row: &Row, what: &str, expected: Comes) {
     }
     if expected != Comes::Own {
         let meetings = row.standin.snapshot().meetings;
-        assert_eq!((meetings.len(), meetings[0].uploads), (1, 1), "{what}: one recording, one meeting, one upload");
+        assert_eq!(
+            (meetings.len(), meetings[0].uploads),
+            (1, 1),
+            "{what}: one recording, one meeting, one upload"
+        );
     }
 }
 

@@ -44,7 +44,12 @@ fn notes_lie_beside_a_recording_that_was_renamed_or_moved_while_it_was_analysed(
         house.standin.stall_analysis(false);
         until_done(&house);
         assert!(house.path(notes).exists(), "{from} {to}: {:?}", house.files());
-        assert_eq!(house.files().iter().filter(|file| file.contains(".notes.")).count(), 1, "{:?}", house.files());
+        assert_eq!(
+            house.files().iter().filter(|file| file.contains(".notes.")).count(),
+            1,
+            "{:?}",
+            house.files()
+        );
         assert_eq!(house.standin.snapshot().meetings.len(), 1);
     }
 }
@@ -57,7 +62,11 @@ fn notes_lie_in_a_directory_that_was_renamed_and_its_old_name_is_not_made_again(
     fs::rename(house.path("monday"), house.path("week 48")).expect("renamed");
     house.standin.stall_analysis(false);
     until_done(&house);
-    assert!(house.path("week 48/talk.notes.md").exists() && !house.path("monday").exists(), "{:?}", house.files());
+    assert!(
+        house.path("week 48/talk.notes.md").exists() && !house.path("monday").exists(),
+        "{:?}",
+        house.files()
+    );
 }
 
 #[test]
@@ -155,6 +164,10 @@ fn notes_are_placed_on_a_mounted_cloud_that_knows_no_links() {
             let has = |name| fs::read(remote.join(name)).is_ok_and(|bytes| !bytes.is_empty());
             (has("talk.notes.md") && has("talk.transcript.txt")).then_some(())
         });
-        assert!(fs::read_to_string(remote.join("talk.notes.md")).expect("read").contains("minuted: b3-"));
+        assert!(
+            fs::read_to_string(remote.join("talk.notes.md"))
+                .expect("read")
+                .contains("minuted: b3-")
+        );
     }
 }

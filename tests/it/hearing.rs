@@ -71,8 +71,14 @@ type Track<'a> = (&'a [i16], Option<&'static str>, usize);
 
 /// Something like a voice: a tone of some frequency in those seconds in which it speaks.
 fn voice(hertz: f64, seconds: usize, speaks: impl Fn(usize) -> bool) -> Vec<i16> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a short sound")]
-    let sample = |at: usize| ((at as f64 / RATE as f64 * hertz * std::f64::consts::TAU).sin() * 9_000.0) as i16;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a short sound"
+    )]
+    let sample = |at: usize| {
+        ((at as f64 / RATE as f64 * hertz * std::f64::consts::TAU).sin() * 9_000.0) as i16
+    };
     (0..seconds * RATE).map(|at| if speaks(at / RATE) { sample(at) } else { 0 }).collect()
 }
 
@@ -90,10 +96,16 @@ fn two_people() -> [Vec<i16>; 2] {
 fn the_whole_of_a_wav_is_heard_whatever_its_sizes_say() {
     let pcm = wav::pcm(&voice(440.0, 5, |_| true));
     let format = || wav::pcm_format(16_000, 1);
-    let file = |riff: u32, data: u32| wav::riff(b"RIFF", riff, &[format(), wav::chunk(b"data", data, &pcm)]);
+    let file = |riff: u32, data: u32| {
+        wav::riff(b"RIFF", riff, &[format(), wav::chunk(b"data", data, &pcm)])
+    };
     let list = || wav::whole_chunk(b"LIST", b"INFOISFT\x04\0\0\0abc\0");
-    let long = |size: u64| wav::whole_chunk(b"ds64", &[[0; 8], size.to_le_bytes(), [0; 8], [0; 8]].concat()[..28]);
-    let rf64 = |size: u64| wav::riff(b"RF64", u32::MAX, &[long(size), format(), wav::chunk(b"data", u32::MAX, &pcm)]);
+    let long = |size: u64| {
+        wav::whole_chunk(b"ds64", &[[0; 8], size.to_le_bytes(), [0; 8], [0; 8]].concat()[..28])
+    };
+    let rf64 = |size: u64| {
+        wav::riff(b"RF64", u32::MAX, &[long(size), format(), wav::chunk(b"data", u32::MAX, &pcm)])
+    };
     let true_size = 160_000;
     let stereo = wav::whole_riff(&[wav::pcm_format(8_000, 2), wav::whole_chunk(b"data", &pcm)]);
     let table: [(&str, Vec<u8>, Heard); 20] = [
@@ -106,16 +118,33 @@ fn the_whole_of_a_wav_is_heard_whatever_its_sizes_say() {
         ("the largest number less a header", file(u32::MAX - 8, u32::MAX - 44), sound(50, &[])),
         ("of sox", file(0x7fff_f024, 0x7fff_f000), sound(50, &[])),
         ("of arecord", file(0x8000_0024, 0x8000_0000), sound(50, &[])),
-        ("cut off", file(36 + 320_000, 320_000), sound(50, &["the recording breaks off after 5s of 10s"])),
+        (
+            "cut off",
+            file(36 + 320_000, 320_000),
+            sound(50, &["the recording breaks off after 5s of 10s"]),
+        ),
         (
             "two of data",
-            wav::whole_riff(&[format(), wav::whole_chunk(b"data", &pcm), wav::whole_chunk(b"data", &pcm)]),
+            wav::whole_riff(&[
+                format(),
+                wav::whole_chunk(b"data", &pcm),
+                wav::whole_chunk(b"data", &pcm),
+            ]),
             sound(100, &[]),
         ),
-        ("chunks behind", wav::whole_riff(&[format(), wav::whole_chunk(b"data", &pcm), list()]), sound(50, &[])),
+        (
+            "chunks behind",
+            wav::whole_riff(&[format(), wav::whole_chunk(b"data", &pcm), list()]),
+            sound(50, &[]),
+        ),
         (
             "chunks between",
-            wav::whole_riff(&[format(), wav::whole_chunk(b"data", &pcm), list(), wav::whole_chunk(b"data", &pcm)]),
+            wav::whole_riff(&[
+                format(),
+                wav::whole_chunk(b"data", &pcm),
+                list(),
+                wav::whole_chunk(b"data", &pcm),
+            ]),
             sound(100, &[]),
         ),
         (
@@ -124,8 +153,16 @@ fn the_whole_of_a_wav_is_heard_whatever_its_sizes_say() {
             sound(31, &[]),
         ),
         ("a tag behind", [file(36 + true_size, true_size), mp3::id3v1()].concat(), sound(50, &[])),
-        ("joined", [file(36 + true_size, true_size), file(36 + true_size, true_size)].concat(), sound(100, &[])),
-        ("joined with another shape", [file(36 + true_size, true_size), stereo].concat(), sound(100, &[])),
+        (
+            "joined",
+            [file(36 + true_size, true_size), file(36 + true_size, true_size)].concat(),
+            sound(100, &[]),
+        ),
+        (
+            "joined with another shape",
+            [file(36 + true_size, true_size), stereo].concat(),
+            sound(100, &[]),
+        ),
         ("64 bits", rf64(160_000), sound(50, &[])),
         ("64 bits, never written", rf64(0), sound(50, &[])),
         ("64 bits, nonsense", rf64(u64::MAX), sound(50, &[])),
@@ -139,8 +176,10 @@ fn the_whole_of_a_wav_is_heard_whatever_its_sizes_say() {
 fn each_of_many_microphones_is_heard() {
     let voice = voice(440.0, 2, |_| true);
     for channel in 0..6 {
-        let frames: Vec<i16> =
-            voice.iter().flat_map(|sample| (0..6).map(move |at| if at == channel { *sample } else { 0 })).collect();
+        let frames: Vec<i16> = voice
+            .iter()
+            .flat_map(|sample| (0..6).map(move |at| if at == channel { *sample } else { 0 }))
+            .collect();
         let bytes = recording(16_000, 6, &frames);
         let (_, planes) = planes(&mut opened(&bytes, None).expect("opened")).expect("heard");
         assert!(is_loud(&planes[0], 0) && is_loud(&planes[0], 1), "channel {channel}");
@@ -150,7 +189,8 @@ fn each_of_many_microphones_is_heard() {
 #[test]
 fn tags_are_passed_wherever_they_stand_and_frames_may_change() {
     let mono = |seconds: usize| mp3::frames(Frame::Mono16, seconds * Frame::Mono16.per_second());
-    let stereo = |seconds: usize| mp3::frames(Frame::Stereo44, seconds * Frame::Stereo44.per_second());
+    let stereo =
+        |seconds: usize| mp3::frames(Frame::Stereo44, seconds * Frame::Stereo44.per_second());
     let cover = mp3::id3_with_cover;
     let described = [mp3::description(Frame::Stereo44, 39), stereo(1)].concat();
     let junk = vec![0x55; 200_000];
@@ -169,7 +209,11 @@ fn tags_are_passed_wherever_they_stand_and_frames_may_change() {
         ),
         ("joined, of which each says its length", described.repeat(5), sound(51, &[])),
         ("a length that is too short", [described.clone(), stereo(9)].concat(), sound(102, &[])),
-        ("cut off", described[..described.len() / 2].to_vec(), sound(5, &["the recording breaks off after 0s of 1s"])),
+        (
+            "cut off",
+            described[..described.len() / 2].to_vec(),
+            sound(5, &["the recording breaks off after 0s of 1s"]),
+        ),
         (
             "damaged in its midst",
             [mono(10), junk, mono(10)].concat(),
@@ -179,7 +223,10 @@ fn tags_are_passed_wherever_they_stand_and_frames_may_change() {
     for (name, bytes, expected) in table {
         assert_eq!(heard(&bytes), Ok(expected), "{name}");
     }
-    assert_eq!(heard(&[cover(1_000), mp3::id3v1()].concat()), Err("there is no sound in it".to_owned()));
+    assert_eq!(
+        heard(&[cover(1_000), mp3::id3v1()].concat()),
+        Err("there is no sound in it".to_owned())
+    );
 }
 
 #[test]
@@ -189,8 +236,11 @@ fn sound_tracks_of_different_people_are_kept_apart() {
     let quiet: Vec<i16> = one.iter().map(|sample| sample / 3).collect();
     let late = &two[..6 * RATE];
     let mkv_of = |tracks: &[Track]| {
-        let track =
-            |(samples, title, begins): &Track| MkvTrack { samples: samples.to_vec(), title: *title, begins: *begins };
+        let track = |(samples, title, begins): &Track| MkvTrack {
+            samples: samples.to_vec(),
+            title: *title,
+            begins: *begins,
+        };
         mkv(&tracks.iter().map(track).collect::<Vec<_>>(), Sizes::Known)
     };
     let mov_of = |tracks: &[Track]| {
@@ -205,7 +255,11 @@ fn sound_tracks_of_different_people_are_kept_apart() {
     let titled = (Some("Desktop"), Some("Microphone\u{202e}\n"));
     let table: [(&str, &[Track], Heard); 8] = [
         ("one", &[(&one, None, 0)], sound(100, &[])),
-        ("two people", &[(&one, None, 0), (&two, None, 0)], apart(100, &["Track 1", "Track 2"], &[])),
+        (
+            "two people",
+            &[(&one, None, 0), (&two, None, 0)],
+            apart(100, &["Track 1", "Track 2"], &[]),
+        ),
         (
             "with titles",
             &[(&one, titled.0, 0), (&two, titled.1, 0)],
@@ -218,7 +272,11 @@ fn sound_tracks_of_different_people_are_kept_apart() {
             apart(100, &["Track 2", "Track 3"], &[]),
         ),
         ("both, and one of them", &[(&both, None, 0), (&two, None, 0)], sound(100, &[])),
-        ("one who comes late", &[(&one, None, 0), (late, None, 4)], apart(100, &["Track 1", "Track 2"], &[])),
+        (
+            "one who comes late",
+            &[(&one, None, 0), (late, None, 4)],
+            apart(100, &["Track 1", "Track 2"], &[]),
+        ),
         (
             "one who comes after the other",
             &[(&one, None, 0), (&two, None, 10)],
@@ -244,7 +302,8 @@ fn tracks_keep_their_time() {
     let (_, planes) = planes(&mut audio).expect("heard");
     let speaking: Vec<(bool, bool)> =
         (0..10).map(|second| (is_loud(&planes[0], second), is_loud(&planes[1], second))).collect();
-    let expected: Vec<(bool, bool)> = (0..10).map(|second| (second % 2 == 0, second >= 4 && second % 2 == 1)).collect();
+    let expected: Vec<(bool, bool)> =
+        (0..10).map(|second| (second % 2 == 0, second >= 4 && second % 2 == 1)).collect();
     assert_eq!(speaking, expected);
 }
 
@@ -302,11 +361,20 @@ fn what_a_crash_cut_off_is_heard_as_far_as_it_goes() {
     for (name, bytes, expected) in table {
         assert_eq!(heard(&bytes), Ok(expected), "{name}");
     }
-    let behind = mov_with_index_behind(&[MovTrack { samples: track.samples.clone(), ..MovTrack::default() }]);
-    let no_index = "cannot decode: it breaks off before its index, without which nothing can play it";
+    let behind = mov_with_index_behind(&[MovTrack {
+        samples: track.samples.clone(),
+        ..MovTrack::default()
+    }]);
+    let no_index =
+        "cannot decode: it breaks off before its index, without which nothing can play it";
     assert_eq!(heard(&behind[..behind.len() / 2]), Err(no_index.to_owned()));
     for junk in [&b"TAG"[..], b"CAMERA-SERIAL=12345;END", &[0; 500], &mp3::id3v1()] {
-        assert_eq!(heard(&[behind.as_slice(), junk].concat()), Ok(sound(100, &[])), "junk of {} bytes", junk.len());
+        assert_eq!(
+            heard(&[behind.as_slice(), junk].concat()),
+            Ok(sound(100, &[])),
+            "junk of {} bytes",
+            junk.len()
+        );
     }
 }
 
@@ -322,7 +390,9 @@ fn written(inputs: &[&[i16]], arguments: &str, name: &str) -> Option<Vec<u8>> {
     }
     words.extend((0..inputs.len()).flat_map(|at| ["-map".to_owned(), format!("{at}:a")]));
     let path = directory.path().join(name);
-    words.extend(arguments.split_whitespace().map(str::to_owned).chain([path.display().to_string()]));
+    words.extend(
+        arguments.split_whitespace().map(str::to_owned).chain([path.display().to_string()]),
+    );
     runs(&program, words).then(|| fs::read(path).expect("read"))
 }
 
@@ -331,7 +401,9 @@ fn heard_with_ffmpeg(bytes: &[u8]) -> Result<Heard, String> {
     let mut audio = opened(bytes, ffmpeg.as_ref()).map_err(|error| error.to_string())?;
     let (heard, _) = planes(&mut audio).map_err(|error| error.to_string())?;
     match audio.second_opinion(ffmpeg.as_ref()).map_err(|error| error.to_string())? {
-        Some(mut other) => planes(&mut other).map(|(heard, _)| heard).map_err(|error| error.to_string()),
+        Some(mut other) => {
+            planes(&mut other).map(|(heard, _)| heard).map_err(|error| error.to_string())
+        }
         None => Ok(heard),
     }
 }
@@ -389,8 +461,20 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
     // The name, the file, tenths of a second at least without ffmpeg (none: it is not asked) and with it, and a part of
     // the remark.
     let table = [
-        ("joined FLAC", joined(of("", "a.flac"), of("-ar 44100 -ac 2", "b.flac")), Some(98), 98, ""),
-        ("joined AAC", joined(of("-c:a aac", "a.aac"), of("-c:a aac -ar 44100 -ac 2", "b.aac")), Some(98), 98, ""),
+        (
+            "joined FLAC",
+            joined(of("", "a.flac"), of("-ar 44100 -ac 2", "b.flac")),
+            Some(98),
+            98,
+            "",
+        ),
+        (
+            "joined AAC",
+            joined(of("-c:a aac", "a.aac"), of("-c:a aac -ar 44100 -ac 2", "b.aac")),
+            Some(98),
+            98,
+            "",
+        ),
         (
             "joined Vorbis",
             joined(of("-c:a libvorbis", "a.ogg"), of("-c:a libvorbis -ar 44100 -ac 2", "b.ogg")),
@@ -405,7 +489,13 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
             98,
             "",
         ),
-        ("joined M4A", joined(of("-c:a aac", "a.m4a"), of("-c:a aac -ar 44100", "b.m4a")), Some(97), 97, ""),
+        (
+            "joined M4A",
+            joined(of("-c:a aac", "a.m4a"), of("-c:a aac -ar 44100", "b.m4a")),
+            Some(97),
+            97,
+            "",
+        ),
         ("torn Matroska", torn(written(&[&long], "-c:a aac -b:a 64k", "a.mkv")), Some(20), 70, ""),
         (
             "cut fragments",
@@ -434,11 +524,15 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
     for (name, bytes, alone, with_ffmpeg, remark) in table {
         let Some(bytes) = bytes else { continue };
         if let Some(least) = alone {
-            let found = heard(&bytes).unwrap_or_else(|error| panic!("{name} without ffmpeg: {error}"));
+            let found =
+                heard(&bytes).unwrap_or_else(|error| panic!("{name} without ffmpeg: {error}"));
             assert!(found.tenths >= least, "{name} without ffmpeg: {found:?}");
             assert!(found.remarks.concat().contains(remark), "{name} without ffmpeg: {found:?}");
             let is_quiet = found.remarks.is_empty();
-            assert!(is_quiet == remark.is_empty() || found.tenths < with_ffmpeg, "{name} without ffmpeg: {found:?}");
+            assert!(
+                is_quiet == remark.is_empty() || found.tenths < with_ffmpeg,
+                "{name} without ffmpeg: {found:?}"
+            );
         }
         let found = heard_with_ffmpeg(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!name.starts_with("whole") || found.remarks.is_empty(), "{name}: {found:?}");
@@ -467,7 +561,10 @@ fn tracks_are_mixed_where_a_service_takes_one_stream() {
     let mut audio = opened(&fs::read(converted).expect("read"), None).expect("opened");
     let (found, planes) = planes(&mut audio).expect("heard");
     assert_eq!((found.speakers, planes.len()), (Vec::new(), 1));
-    assert!((0..10).all(|second| is_loud(&planes[0], second)), "both are heard, each in their seconds");
+    assert!(
+        (0..10).all(|second| is_loud(&planes[0], second)),
+        "both are heard, each in their seconds"
+    );
     let _daemon = house.start();
     house.wait_for("talk.mkv", "done");
     let notes = fs::read_to_string(house.path("talk.notes.md")).expect("notes");
@@ -479,14 +576,15 @@ fn the_notes_say_that_a_service_may_have_heard_only_the_first_track() {
     let house = House::new();
     house.configure("");
     let _daemon = house.start();
-    let tracks: Vec<MovTrack> =
-        two_people().into_iter().map(|samples| MovTrack { samples, ..MovTrack::default() }).collect();
+    let tracks: Vec<MovTrack> = two_people()
+        .into_iter()
+        .map(|samples| MovTrack { samples, ..MovTrack::default() })
+        .collect();
     fs::write(house.path("two.mp4"), mov(&tracks)).expect("written");
     fs::write(house.path("one.mp4"), mov(&tracks[..1])).expect("written");
     house.wait_for("two.mp4", "done");
     house.wait_for("one.mp4", "done");
-    let remark =
-        "the recording has 2 sound tracks and was sent as it is: the service may have transcribed only the first";
+    let remark = "the recording has 2 sound tracks and was sent as it is: the service may have transcribed only the first";
     let notes = |name: &str| fs::read_to_string(house.path(name)).expect("notes");
     assert!(notes("two.notes.md").contains(remark), "{}", notes("two.notes.md"));
     assert!(!notes("one.notes.md").contains("sound tracks"), "{}", notes("one.notes.md"));
@@ -498,13 +596,18 @@ fn the_engine_writes_down_both_tracks_of_a_call() {
     let middle = sound.len() / 2 / RATE * RATE;
     let silence = vec![0; middle];
     let first = MkvTrack { samples: sound[..middle].to_vec(), title: Some("Desktop"), begins: 0 };
-    let second = MkvTrack { samples: [silence.as_slice(), &sound[middle..]].concat(), title: None, begins: 0 };
+    let second = MkvTrack {
+        samples: [silence.as_slice(), &sound[middle..]].concat(),
+        title: None,
+        begins: 0,
+    };
     let state = tempfile::tempdir().expect("a directory");
     let path = state.path().join("call.mkv");
     fs::write(&path, mkv(&[first, second], Sizes::Known)).expect("written");
     let found = transcribe(request(model, state.path()), &path).expect("a transcript");
-    let of =
-        |speaker: &str| found.segments.iter().filter(|segment| segment.speaker.as_deref() == Some(speaker)).count();
+    let of = |speaker: &str| {
+        found.segments.iter().filter(|segment| segment.speaker.as_deref() == Some(speaker)).count()
+    };
     assert!(of("Track 1 (Desktop)") > 1 && of("Track 2") > 1, "{found:#?}");
     assert_eq!(of("Track 1 (Desktop)") + of("Track 2"), found.segments.len());
     assert_eq!(found.remarks, Vec::<String>::new());

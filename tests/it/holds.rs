@@ -63,7 +63,9 @@ fn the_word_of_failures_is_a_line_for_each_name_and_no_name_is_obeyed() {
         assert!(parsed.bcc().is_none() && parsed.cc().is_none());
         let text = parsed.body_text(0).expect("text").replace("\r\n", "\n");
         assert_clean("the digest", text.as_bytes());
-        let is_alone = |line: &str| line.trim_start().starts_with("Bcc:") || line.trim_start().starts_with("Subject:");
+        let is_alone = |line: &str| {
+            line.trim_start().starts_with("Bcc:") || line.trim_start().starts_with("Subject:")
+        };
         assert!(!text.lines().any(is_alone), "{text}");
     }
     for arguments in [&["status"][..], &["jobs"], &["jobs", "--json"]] {
@@ -83,7 +85,9 @@ fn no_sidecar_leads_to_the_tokens_however_it_lies_there() {
     fs::create_dir(house.path("sub")).expect("made");
     symlink(&tokens, house.path("link.mp3.toml")).expect("linked");
     symlink(&tokens, house.path("sub/.minuted.toml")).expect("linked");
-    File::create(house.path("zeros.mp3.toml")).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    File::create(house.path("zeros.mp3.toml"))
+        .and_then(|file| file.set_len(1 << 40))
+        .expect("a sparse file");
     mkfifoat(CWD, house.path("fifo.mp3.toml"), Mode::from_raw_mode(0o600)).expect("made");
     fs::create_dir(house.path("directory.mp3.toml")).expect("made");
     let swapped = house.path("swapped.mp3.toml");
@@ -114,7 +118,9 @@ fn no_sidecar_leads_to_the_tokens_however_it_lies_there() {
         }
         house.drop_recording("swapped.mp3");
         for (name, words) in rows {
-            let why = until("its sidecar is told", || Some(house.why(name)).filter(|why| why.contains(words)));
+            let why = until("its sidecar is told", || {
+                Some(house.why(name)).filter(|why| why.contains(words))
+            });
             said += &why;
         }
         until("it was swapped often", || (swaps.load(Ordering::Relaxed) > 300).then_some(()));
@@ -189,12 +195,32 @@ async fn without_tls_neither_password_nor_mail_leaves_whatever_the_server_answer
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).expect("set");
     let rows: [(&str, &'static [&'static str]); 4] = [
         ("left out", &["220 x\r\n", "250-x\r\n250 AUTH PLAIN\r\n", "235 ok\r\n", "250 ok\r\n"]),
-        ("refused", &["220 x\r\n", "250-x\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n", "454 no\r\n", "235 ok\r\n"]),
+        (
+            "refused",
+            &[
+                "220 x\r\n",
+                "250-x\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n",
+                "454 no\r\n",
+                "235 ok\r\n",
+            ],
+        ),
         (
             "injected",
-            &["220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250-x\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n"],
+            &[
+                "220 x\r\n",
+                "250-x\r\n250 STARTTLS\r\n",
+                "220 go\r\n250-x\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n",
+            ],
         ),
-        ("pretended", &["220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN\r\n"]),
+        (
+            "pretended",
+            &[
+                "220 x\r\n",
+                "250-x\r\n250 STARTTLS\r\n",
+                "220 go\r\n",
+                "250-x\r\n250 AUTH PLAIN\r\n",
+            ],
+        ),
     ];
     for (what, answers) in rows {
         let (port, served) = mail_server(answers);
@@ -277,7 +303,8 @@ fn no_frame_on_the_control_socket_harms_the_daemon() {
         &large,
     ];
     for frame in frames {
-        let mut stream = UnixStream::connect(house.state_dir().join("control.sock")).expect("connected");
+        let mut stream =
+            UnixStream::connect(house.state_dir().join("control.sock")).expect("connected");
         // What is too long is not read to its end.
         drop(stream.write_all(frame));
         drop(stream.shutdown(std::net::Shutdown::Write));
@@ -316,15 +343,24 @@ fn no_word_no_speaker_and_no_time_of_a_transcript_breaks_out_of_its_line() {
         })
         .collect();
     let count = segments.len();
-    let findings = Findings { speakers: SAID.map(str::to_owned).into(), segments, ..Findings::default() };
+    let findings =
+        Findings { speakers: SAID.map(str::to_owned).into(), segments, ..Findings::default() };
     let minutes = Minutes {
-        key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+        key: Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation: 1,
+        },
         sound: None,
         title: "Talk".into(),
         recorded: "2026-11-22T09:00:00+00:00[UTC]".parse().expect("a time"),
         recording: "talk.wav".into(),
         folder: "sales".into(),
-        attendees: vec![Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: None }],
+        attendees: vec![Attendee {
+            name: "Ann Lee".into(),
+            email: "ann@example.com".into(),
+            role: None,
+        }],
         attendees_from: None,
         language: None,
         service: "paxs".into(),
@@ -345,7 +381,11 @@ fn no_word_no_speaker_and_no_time_of_a_transcript_breaks_out_of_its_line() {
     assert!(!notes.lines().any(|line| line.starts_with("minuted: b3-0000")), "{notes}");
     let page = rendered(&notes);
     assert_harmless(&page);
-    assert_eq!(page.matches("<h1>").count() + page.matches("<h2>").count(), 2, "the title and one section: {page}");
+    assert_eq!(
+        page.matches("<h1>").count() + page.matches("<h2>").count(),
+        2,
+        "the title and one section: {page}"
+    );
     for made in ["<table>", "<pre>", "<strong>bold", "<hr"] {
         assert!(!page.contains(made), "{made}: {page}");
     }
@@ -356,7 +396,10 @@ fn no_word_no_speaker_and_no_time_of_a_transcript_breaks_out_of_its_line() {
         let begins = |word: &str| subtitles.lines().filter(|line| line.starts_with(word)).count();
         // Those of SRT say who speaks without a mark, and know no other lines than these.
         let is_vtt = format == Format::Vtt;
-        assert!(!is_vtt || (begins("STYLE"), begins("WEBVTT"), begins("NOTE")) == (0, 1, 1), "{subtitles}");
+        assert!(
+            !is_vtt || (begins("STYLE"), begins("WEBVTT"), begins("NOTE")) == (0, 1, 1),
+            "{subtitles}"
+        );
     }
     serde_json::from_str::<serde_json::Value>(&minutes.render(Format::Json)).expect("JSON");
 }
@@ -374,7 +417,8 @@ fn notes_of_a_hostile_folder_lie_in_the_directory_for_notes_alone() {
         fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
         fs::write(path, recording(&format!("{n}.mp3"))).expect("written");
     }
-    let there = |dir: &Path| -> Vec<_> { fs::read_dir(dir).into_iter().flatten().flatten().collect() };
+    let there =
+        |dir: &Path| -> Vec<_> { fs::read_dir(dir).into_iter().flatten().flatten().collect() };
     until("all are done", || (house.count("done") == names.len()).then_some(()));
     let written: Vec<_> = there(&notes).into_iter().chain(there(&notes.join("sub"))).collect();
     let files: Vec<_> = written.iter().filter(|entry| entry.path().is_file()).collect();

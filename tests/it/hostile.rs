@@ -56,13 +56,19 @@ fn names() -> Vec<OsString> {
 
 /// Fails when a terminal would obey anything in it.
 pub(crate) fn assert_clean(what: &str, bytes: &[u8]) {
-    let text = std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{what} is not UTF-8: {error}"));
+    let text =
+        std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{what} is not UTF-8: {error}"));
     let obeyed = |character: &char| {
         (character.is_control() && *character != '\n')
             || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     let found = text.chars().find(obeyed);
-    assert!(found.is_none(), "{what} holds {:?}: {}", found.unwrap_or_default(), text.escape_debug());
+    assert!(
+        found.is_none(),
+        "{what} holds {:?}: {}",
+        found.unwrap_or_default(),
+        text.escape_debug()
+    );
 }
 
 fn drop_all(house: &House) -> Vec<OsString> {
@@ -99,21 +105,32 @@ fn names_of_any_bytes_are_processed_and_shown_escaped() {
     let commands = [&["why"][..], &["why", "--json"], &["job"], &["job", "--json"]];
     // Each name is asked for in some of these ways; by a budget in all of them.
     for (n, name) in names.iter().enumerate() {
-        for command in commands.iter().cycle().skip(n).take(commands.len().min(budget(1) as usize)) {
-            let output = house.command(command).arg(house.folder().join(name)).output().expect("run");
-            assert!(output.status.success(), "{name:?}: {}", String::from_utf8_lossy(&output.stderr));
+        for command in commands.iter().cycle().skip(n).take(commands.len().min(budget(1) as usize))
+        {
+            let output =
+                house.command(command).arg(house.folder().join(name)).output().expect("run");
+            assert!(
+                output.status.success(),
+                "{name:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert_clean("stdout", &output.stdout);
             assert_clean("stderr", &output.stderr);
         }
     }
-    for arguments in [&["jobs"][..], &["jobs", "--json"], &["status"], &["meetings"], &["scan", "--dry-run"]] {
+    for arguments in
+        [&["jobs"][..], &["jobs", "--json"], &["status"], &["meetings"], &["scan", "--dry-run"]]
+    {
         let output = house.run(arguments);
         assert_clean("stdout", &output.stdout);
         assert_clean("stderr", &output.stderr);
     }
     assert_clean("the log", house.log().as_bytes());
     let shown = house.jobs().iter().map(|job| job["path"].to_string()).collect::<String>();
-    assert!(shown.contains("\\\\xff\\\\xfe not utf-8") && shown.contains("\\\\u{202e}3pm"), "{shown}");
+    assert!(
+        shown.contains("\\\\xff\\\\xfe not utf-8") && shown.contains("\\\\u{202e}3pm"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -121,7 +138,8 @@ fn no_name_reaches_further_than_its_own_notes_its_meeting_and_its_mails() {
     let house = House::new();
     house.configure("formats = [\"md\", \"txt\", \"json\"]\ndeliver = [\"beside\", \"email\"]");
     let config = fs::read_to_string(house.config()).expect("there");
-    fs::write(house.config(), config.replace("[log]", "[log]\nformat = \"json\"")).expect("written");
+    fs::write(house.config(), config.replace("[log]", "[log]\nformat = \"json\""))
+        .expect("written");
     let _daemon = house.start();
     let names = drop_all(&house);
     until("all is done", || (house.count("done") == names.len()).then_some(()));
@@ -135,7 +153,11 @@ fn no_name_reaches_further_than_its_own_notes_its_meeting_and_its_mails() {
         let notes = fs::read(file.path()).expect("there");
         assert_clean("notes", &notes);
         let text = String::from_utf8(notes).expect("UTF-8");
-        assert_eq!(text.lines().filter(|line| line.starts_with("minuted: b3-")).count(), 1, "{text}");
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("minuted: b3-")).count(),
+            1,
+            "{text}"
+        );
         assert_harmless(&rendered(&text));
     }
     for meeting in house.standin.snapshot().meetings {
@@ -146,12 +168,23 @@ fn no_name_reaches_further_than_its_own_notes_its_meeting_and_its_mails() {
     }
     let mails = house.smtp.received();
     let told = mails.iter().find(|mail| mail.to == ["it@example.com"]);
-    assert_eq!(told.map(|mail| String::from_utf8_lossy(&mail.raw)), None, "nothing is for the operator to do");
+    assert_eq!(
+        told.map(|mail| String::from_utf8_lossy(&mail.raw)),
+        None,
+        "nothing is for the operator to do"
+    );
     assert_eq!((mails.len(), house.smtp.faults()), (names.len() * 2, Vec::new()));
     for mail in mails {
-        assert!(["ann@example.com", "bo@example.com"].contains(&mail.to[0].as_str()) && mail.to.len() == 1);
+        assert!(
+            ["ann@example.com", "bo@example.com"].contains(&mail.to[0].as_str())
+                && mail.to.len() == 1
+        );
         let parsed = mail_parser::MessageParser::default().parse(&mail.raw).expect("a mail");
-        assert!(parsed.bcc().is_none() && parsed.cc().is_none(), "{}", String::from_utf8_lossy(&mail.raw));
+        assert!(
+            parsed.bcc().is_none() && parsed.cc().is_none(),
+            "{}",
+            String::from_utf8_lossy(&mail.raw)
+        );
         assert_harmless(&parsed.body_html(0).expect("HTML"));
         assert_clean("the subject", parsed.subject().expect("a subject").as_bytes());
     }
@@ -190,10 +223,11 @@ fn links_and_special_files_are_never_followed() {
     house.drop_recording("directory.wav/talk.mp3");
     house.wait_for("directory.wav/talk.mp3", "done");
     assert_eq!((house.jobs().len(), house.standin.snapshot().meetings.len()), (1, 1));
-    let why = ["link.mp3", "linked/secret.mp3", "linked", "pipe.wav", "directory.wav"].map(|name| {
-        let why = house.why(name);
-        format!("{name}: {}", why.split_once(": ").expect("an answer").1.trim_end())
-    });
+    let why =
+        ["link.mp3", "linked/secret.mp3", "linked", "pipe.wav", "directory.wav"].map(|name| {
+            let why = house.why(name);
+            format!("{name}: {}", why.split_once(": ").expect("an answer").1.trim_end())
+        });
     insta::assert_snapshot!(why.join("\n"), @r"
     link.mp3: it is a link or a special file, and these are never opened
     linked/secret.mp3: the way to it goes through a link or what is no directory, and links are never followed
@@ -231,7 +265,9 @@ fn a_notes_directory_that_becomes_a_link_gets_no_notes() {
     fs::rename(house.path("sub"), &outside).expect("moved");
     symlink(&outside, house.path("sub")).expect("linked");
     house.standin.stall_analysis(false);
-    until("the notes wait", || (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(0)).then_some(()));
+    until("the notes wait", || {
+        (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(0)).then_some(())
+    });
     assert_eq!(fs::read_dir(&outside).expect("a directory").count(), 1);
 }
 
@@ -270,7 +306,8 @@ fn refused(house: &House, arguments: &[&str]) -> String {
 fn a_token_goes_to_no_host_in_the_clear() {
     let house = House::new();
     let config = fs::read_to_string(house.config()).expect("there");
-    fs::write(house.config(), config.replace(&house.standin.base_url(), "http://dzd.paxs.ai")).expect("written");
+    fs::write(house.config(), config.replace(&house.standin.base_url(), "http://dzd.paxs.ai"))
+        .expect("written");
     insta::assert_snapshot!(refused(&house, &["run"]), @r#"
     the configuration `DIR/config.toml` has a mistake
 
@@ -335,7 +372,10 @@ fn what_is_written_can_neither_leave_its_place_nor_come_in_again() {
         "on_success = \"move\"\nmove_to = \"/elsewhere\"".to_owned(),
         "notes_name = \"../{stem}\"".to_owned(),
         "notes_name = \"a/{stem}\"".to_owned(),
-        format!("[[folder]]\nname = \"inner\"\npath = \"{}/inner\"\nservice = \"paxs\"", path.display()),
+        format!(
+            "[[folder]]\nname = \"inner\"\npath = \"{}/inner\"\nservice = \"paxs\"",
+            path.display()
+        ),
     ] {
         house.configure(&keys);
         let told = refused(&house, &["run"]);
@@ -347,7 +387,9 @@ fn what_is_written_can_neither_leave_its_place_nor_come_in_again() {
 pub(crate) fn secrets(house: &House) -> Vec<String> {
     fn strings(value: &Value, found: &mut Vec<String>) {
         match value {
-            Value::String(text) if text.len() >= 16 && !text.contains(['/', ':']) => found.push(text.clone()),
+            Value::String(text) if text.len() >= 16 && !text.contains(['/', ':']) => {
+                found.push(text.clone())
+            }
             Value::Array(list) => list.iter().for_each(|value| strings(value, found)),
             Value::Object(fields) => fields.values().for_each(|value| strings(value, found)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -384,11 +426,18 @@ fn secrets_reach_no_log_no_answer_no_process_list_and_no_open_file() {
     house.wait_until_waits("c.mp3", "sign_in");
     let mut said = house.log();
     assert!(said.contains("TRACE") || said.contains("DEBUG"), "the log is a detailed one");
-    for arguments in [&["jobs", "--json"][..], &["status", "--json"], &["job", "1", "--json"], &["whoami", "--json"]] {
+    for arguments in [
+        &["jobs", "--json"][..],
+        &["status", "--json"],
+        &["job", "1", "--json"],
+        &["whoami", "--json"],
+    ] {
         said += &String::from_utf8_lossy(&house.run(arguments).stdout);
     }
     for file in ["cmdline", "environ"] {
-        said += &String::from_utf8_lossy(&fs::read(format!("/proc/{}/{file}", daemon.pid())).expect("it runs"));
+        said += &String::from_utf8_lossy(
+            &fs::read(format!("/proc/{}/{file}", daemon.pid())).expect("it runs"),
+        );
     }
     assert!(found.iter().all(|secret| !said.contains(secret)), "a secret is told");
     let open = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o077;

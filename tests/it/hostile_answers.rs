@@ -34,7 +34,9 @@ const NOTE: &str = "/1/report_content";
 
 /// Lets the service say this in place of a content, in the documents' way: JSON in a JSON string.
 fn say(house: &House, place: &str, content: &Value) {
-    house.standin.fail_always(Call::Analysis, field(place, Value::from(content.to_string()).to_string()));
+    house
+        .standin
+        .fail_always(Call::Analysis, field(place, Value::from(content.to_string()).to_string()));
 }
 
 /// The texts of all headings.
@@ -53,7 +55,8 @@ fn headings(markdown: &str) -> Vec<String> {
     found
 }
 
-const CONTROLS: &str = "a\u{0}b\u{1b}[31mc\u{9b}2Jd\u{202e}e\u{2066}f\rg\u{7f}h\u{1b}]0;x\u{7}i\u{85}j\u{2028}k";
+const CONTROLS: &str =
+    "a\u{0}b\u{1b}[31mc\u{9b}2Jd\u{202e}e\u{2066}f\rg\u{7f}h\u{1b}]0;x\u{7}i\u{85}j\u{2028}k";
 
 fn hostile_note() -> String {
     let links = [
@@ -92,7 +95,9 @@ fn what_a_service_says_breaks_out_of_no_section_no_page_and_no_terminal() {
     house.configure("formats = [\"md\", \"txt\", \"srt\", \"vtt\", \"json\"]\ndeliver = [\"beside\", \"email\"]");
     say(&house, NOTE, &json!({"markdown": hostile_note()}));
     // Each look meets one fault: the transcription's comes with every second one.
-    house.standin.change(|options| options.reports_envelope = crate::support::paxs::Envelope::Array);
+    house
+        .standin
+        .change(|options| options.reports_envelope = crate::support::paxs::Envelope::Array);
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     let job = house.wait_for("talk.mp3", "done");
@@ -100,16 +105,29 @@ fn what_a_service_says_breaks_out_of_no_section_no_page_and_no_terminal() {
     say(&house, TRANSCRIPTION, &hostile_transcription());
     house.drop_recording("other.mp3");
     house.wait_for("other.mp3", "done");
-    for (name, sections) in [("talk", &["talk", "Transcript"][..]), ("other", &["other", "Summary", "Transcript"])] {
+    for (name, sections) in
+        [("talk", &["talk", "Transcript"][..]), ("other", &["other", "Summary", "Transcript"])]
+    {
         let notes = fs::read_to_string(house.path(&format!("{name}.notes.md"))).expect("written");
         let (front, _) = notes[4..].split_once("\n---\n").expect("front matter");
-        assert_eq!(front.lines().filter(|line| line.starts_with("minuted: b3-")).count(), 1, "{front}");
+        assert_eq!(
+            front.lines().filter(|line| line.starts_with("minuted: b3-")).count(),
+            1,
+            "{front}"
+        );
         assert_harmless(&rendered(&notes));
         let found = headings(notes.split_once("\n---\n").expect("front matter").1);
-        assert!(sections.iter().all(|section| found.iter().any(|heading| heading == section)), "{found:?}\n{notes}");
+        assert!(
+            sections.iter().all(|section| found.iter().any(|heading| heading == section)),
+            "{found:?}\n{notes}"
+        );
     }
     assert_eq!(job["key"], house.job("talk.mp3")["key"]);
-    for file in house.files().iter().filter(|file| file.contains(".notes.") || file.contains(".transcript.")) {
+    for file in house
+        .files()
+        .iter()
+        .filter(|file| file.contains(".notes.") || file.contains(".transcript."))
+    {
         let text = fs::read_to_string(house.path(file)).expect("UTF-8").replace('\t', " ");
         assert_clean(file, text.as_bytes());
     }
@@ -119,7 +137,10 @@ fn what_a_service_says_breaks_out_of_no_section_no_page_and_no_terminal() {
         assert_harmless(&html);
         // What was a picture is a link: nothing is fetched before a person asks for it.
         let links: Vec<_> = html.split("href=\"").skip(1).collect();
-        assert!(links.iter().all(|link| link.starts_with("https://tracker.example/p.gif?who=ann")), "{html}");
+        assert!(
+            links.iter().all(|link| link.starts_with("https://tracker.example/p.gif?who=ann")),
+            "{html}"
+        );
         let text = parsed.body_text(0).expect("text").replace("\r\n", "\n").replace('\t', " ");
         assert_clean("the text", text.as_bytes());
     }
@@ -129,14 +150,18 @@ fn what_a_service_says_breaks_out_of_no_section_no_page_and_no_terminal() {
 #[test]
 fn what_a_service_says_of_a_failure_is_shown_and_never_obeyed() {
     let house = House::new();
-    let error = json!({"detail": format!("{CONTROLS} <script> `rm -rf` \n---\nBcc: x"), "title": CONTROLS}).to_string();
+    let error =
+        json!({"detail": format!("{CONTROLS} <script> `rm -rf` \n---\nBcc: x"), "title": CONTROLS})
+            .to_string();
     let refusal = Fault::StatusWith { status: 413, retry_after: None, body: error };
     house.standin.fail_always(Call::Upload, refusal);
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "failed");
     until("the operator is told", || (!house.smtp.received().is_empty()).then_some(()));
-    for arguments in [&["jobs"][..], &["jobs", "--json"], &["job", "1"], &["job", "1", "--json"], &["status"]] {
+    for arguments in
+        [&["jobs"][..], &["jobs", "--json"], &["job", "1"], &["job", "1", "--json"], &["status"]]
+    {
         assert_clean("an answer", &house.run(arguments).stdout);
     }
     let recording = house.path("talk.mp3");
@@ -145,7 +170,10 @@ fn what_a_service_says_of_a_failure_is_shown_and_never_obeyed() {
     assert_clean("beside", &fs::read(house.path("talk.failed.txt")).expect("written"));
     for mail in house.smtp.received() {
         let parsed = mail_parser::MessageParser::default().parse(&mail.raw).expect("a mail");
-        assert_clean("the digest", parsed.body_text(0).expect("text").replace("\r\n", "\n").as_bytes());
+        assert_clean(
+            "the digest",
+            parsed.body_text(0).expect("text").replace("\r\n", "\n").as_bytes(),
+        );
     }
 }
 
@@ -166,11 +194,18 @@ fn ids_of_any_characters_stay_one_step_of_one_path() {
         house.wait_for("talk.mp3", "done");
         drop(daemon);
         let snapshot = house.standin.snapshot();
-        assert_eq!((snapshot.count(Call::Unknown), snapshot.meetings.len(), snapshot.meetings[0].uploads), (0, 1, 1));
+        assert_eq!(
+            (snapshot.count(Call::Unknown), snapshot.meetings.len(), snapshot.meetings[0].uploads),
+            (0, 1, 1)
+        );
         assert!(snapshot.count(Call::GetSession) > 0 && snapshot.count(Call::Analysis) > 0);
         for call in house.standin.calls() {
             let steps = call.path.split('/').count();
-            assert!(call.path.starts_with("/api/") && !call.path.contains("/..") && steps <= 6, "{}", call.path);
+            assert!(
+                call.path.starts_with("/api/") && !call.path.contains("/..") && steps <= 6,
+                "{}",
+                call.path
+            );
         }
     }
 }
@@ -197,10 +232,28 @@ const WRONG: [&str; 16] = [
 
 /// The fields of the answers of each call in the way of a recording.
 const FIELDS: [(Call, &[&str]); 4] = [
-    (Call::CreateSession, &["", "/id", "/title", "/description", "/attendees", "/attachments", "/created_at"]),
+    (
+        Call::CreateSession,
+        &["", "/id", "/title", "/description", "/attendees", "/attachments", "/created_at"],
+    ),
     (Call::Upload, &["", "/id", "/name", "/size", "/mime_type", "/created_at"]),
-    (Call::Analysis, &["", "/0", "/0/id", "/0/analysis_type", "/0/status", "/0/report_content", "/0/created_at", "/1"]),
-    (Call::Analysis, &["/1/id", "/1/analysis_type", "/1/status", "/1/report_content", "/1/created_at"]),
+    (
+        Call::Analysis,
+        &[
+            "",
+            "/0",
+            "/0/id",
+            "/0/analysis_type",
+            "/0/status",
+            "/0/report_content",
+            "/0/created_at",
+            "/1",
+        ],
+    ),
+    (
+        Call::Analysis,
+        &["/1/id", "/1/analysis_type", "/1/status", "/1/report_content", "/1/created_at"],
+    ),
 ];
 
 #[test]
@@ -212,7 +265,9 @@ fn a_field_of_any_type_in_any_answer_makes_no_second_meeting_no_second_upload_an
         .flat_map(|(call, fields)| fields.iter().map(move |field| (*call, *field)))
         .flat_map(|(call, field)| WRONG.iter().map(move |json| (call, field, *json)))
         // A number may be an id, and one of nothing: then the meeting is gone, which counts.
-        .filter(|(call, field, json)| *call == Call::Analysis || *field != "/id" || !["-1", "1.5e300"].contains(json))
+        .filter(|(call, field, json)| {
+            *call == Call::Analysis || *field != "/id" || !["-1", "1.5e300"].contains(json)
+        })
         .collect();
     // One in so many by default; all of them from a budget of that number on.
     let step = 13_usize.saturating_sub(budget(1) as usize - 1).max(1);
@@ -228,9 +283,17 @@ fn a_field_of_any_type_in_any_answer_makes_no_second_meeting_no_second_upload_an
     let meetings = house.standin.snapshot().meetings;
     assert_eq!(meetings.len(), cases.len(), "one meeting each");
     for (job, (n, case)) in house.jobs().iter().zip(&cases) {
-        assert_eq!((&job["attempts"], &job["partial"]), (&json!(0), &json!(false)), "{n} {case:?}: {job}");
+        assert_eq!(
+            (&job["attempts"], &job["partial"]),
+            (&json!(0), &json!(false)),
+            "{n} {case:?}: {job}"
+        );
     }
-    let twice: Vec<_> = meetings.iter().filter(|meeting| meeting.uploads != 1).map(|meeting| &meeting.title).collect();
+    let twice: Vec<_> = meetings
+        .iter()
+        .filter(|meeting| meeting.uploads != 1)
+        .map(|meeting| &meeting.title)
+        .collect();
     assert_eq!(twice, Vec::<&String>::new(), "sent twice");
     assert_eq!(house.standin.snapshot().count(Call::Unknown), 0);
     assert!(!house.log().contains("panic"), "nothing panics");
@@ -239,7 +302,11 @@ fn a_field_of_any_type_in_any_answer_makes_no_second_meeting_no_second_upload_an
 #[test]
 fn a_result_in_a_shape_that_nobody_knows_is_shown_as_it_came() {
     let house = House::new();
-    say(&house, NOTE, &json!({"markdown": [{"topic": "<script>`Prices`", "owner": "Ann"}], "version": 7}));
+    say(
+        &house,
+        NOTE,
+        &json!({"markdown": [{"topic": "<script>`Prices`", "owner": "Ann"}], "version": 7}),
+    );
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
@@ -251,7 +318,8 @@ fn a_result_in_a_shape_that_nobody_knows_is_shown_as_it_came() {
 #[test]
 fn an_id_that_another_answer_contradicts_changes_nothing_of_what_is_remembered() {
     let house = House::new();
-    let foreign = house.standin.plant_meeting("talk", "somebody else's", jiff::Timestamp::UNIX_EPOCH);
+    let foreign =
+        house.standin.plant_meeting("talk", "somebody else's", jiff::Timestamp::UNIX_EPOCH);
     house.standin.fail_always(Call::GetSession, field("/id", format!("\"{foreign}\"")));
     house.standin.fail_next(Call::Upload, Fault::LoseAnswer);
     let _daemon = house.start();
@@ -273,12 +341,19 @@ fn two_meetings_with_our_marker_make_no_third_and_get_one_recording() {
     let bytes = fs::read(house.drop_recording("talk.mp3")).expect("there");
     let marker = format!("minuted:b3-{}.sales.1", &blake3::hash(&bytes).to_hex()[..32]);
     for _ in 0..2 {
-        house.standin.plant_meeting("talk", &format!("Recording: talk.mp3\n\n{marker}"), jiff::Timestamp::UNIX_EPOCH);
+        house.standin.plant_meeting(
+            "talk",
+            &format!("Recording: talk.mp3\n\n{marker}"),
+            jiff::Timestamp::UNIX_EPOCH,
+        );
     }
     let _daemon = house.start();
     house.wait_for("talk.mp3", "done");
     let meetings = house.standin.snapshot().meetings;
-    assert_eq!((meetings.len(), meetings.iter().map(|meeting| meeting.uploads).sum::<u32>()), (2, 1));
+    assert_eq!(
+        (meetings.len(), meetings.iter().map(|meeting| meeting.uploads).sum::<u32>()),
+        (2, 1)
+    );
 }
 
 #[test]
@@ -293,8 +368,19 @@ fn an_address_in_an_answer_is_never_called() {
         }
     });
     let house = House::new();
-    let links = ["upload_url", "url", "next", "href", "self", "api_endpoint", "download_url", "base_url", "callback"];
-    let links = Value::Object(links.iter().map(|name| ((*name).to_owned(), json!(address))).collect());
+    let links = [
+        "upload_url",
+        "url",
+        "next",
+        "href",
+        "self",
+        "api_endpoint",
+        "download_url",
+        "base_url",
+        "callback",
+    ];
+    let links =
+        Value::Object(links.iter().map(|name| ((*name).to_owned(), json!(address))).collect());
     for (call, pointer) in [
         (Call::CreateSession, "/attendees"),
         (Call::CreateSession, "/attachments"),
@@ -306,7 +392,9 @@ fn an_address_in_an_answer_is_never_called() {
     ] {
         house.standin.fail_always(call, field(pointer, links.to_string()));
     }
-    for call in [Call::ListSessions, Call::CreateSession, Call::Upload, Call::Analysis, Call::GetSession] {
+    for call in
+        [Call::ListSessions, Call::CreateSession, Call::Upload, Call::Analysis, Call::GetSession]
+    {
         house.standin.fail_next(call, Fault::Redirect(address.clone()));
     }
     let _daemon = house.start();
@@ -319,8 +407,7 @@ fn an_address_in_an_answer_is_never_called() {
 /// A transcription of so many segments, each with so many bytes of text.
 fn talk(segments: usize, bytes: usize) -> Value {
     let text = "word ".repeat(bytes / 5 + 1);
-    let segment =
-        |n: usize| json!({"start": n, "end": n + 1, "speaker": format!("S{}", n / 7 % 3), "text": &text[..bytes]});
+    let segment = |n: usize| json!({"start": n, "end": n + 1, "speaker": format!("S{}", n / 7 % 3), "text": &text[..bytes]});
     json!({"transcription": {"segments": (0..segments).map(segment).collect::<Vec<_>>()}})
 }
 
@@ -340,7 +427,10 @@ fn megabytes_of_transcript_and_masses_of_segments_fit_into_a_bounded_memory() {
         let notes = fs::metadata(house.path("talk.notes.md")).expect("written").len();
         // Five files and two mails are made of it, four of them at once, each with copies of its own.
         assert!(peak_kib(&daemon) < 64 * 1024 + bytes * 96 / 1024, "{} KiB", peak_kib(&daemon));
-        say_peak(&format!("{bytes} bytes of analyses, {notes} of notes: {} KiB at most", peak_kib(&daemon)));
+        say_peak(&format!(
+            "{bytes} bytes of analyses, {notes} of notes: {} KiB at most",
+            peak_kib(&daemon)
+        ));
     }
 }
 

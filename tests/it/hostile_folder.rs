@@ -45,7 +45,9 @@ impl Swaps {
     fn run(&self) {
         while !self.stop.load(Ordering::Relaxed) {
             for (inside, trap) in &self.places {
-                let swap = || rustix::fs::renameat_with(CWD, inside, CWD, trap, RenameFlags::EXCHANGE).is_ok();
+                let swap = || {
+                    rustix::fs::renameat_with(CWD, inside, CWD, trap, RenameFlags::EXCHANGE).is_ok()
+                };
                 // A recording that was moved or deleted meanwhile has no place to be swapped at.
                 if swap() {
                     if self.done.fetch_add(1, Ordering::Relaxed).is_multiple_of(7) {
@@ -82,8 +84,17 @@ fn what_is_swapped_for_a_link_to_the_outside_is_never_sent_written_moved_or_dele
             let swapping = scope.spawn(|| swaps.run());
             let _daemon = house.start();
             until_told(
-                || format!("{wanted} swaps, now {}; {} sent", swaps.done.load(Ordering::Relaxed), sent(&house).len()),
-                || (swaps.done.load(Ordering::Relaxed) >= wanted && !sent(&house).is_empty()).then_some(()),
+                || {
+                    format!(
+                        "{wanted} swaps, now {}; {} sent",
+                        swaps.done.load(Ordering::Relaxed),
+                        sent(&house).len()
+                    )
+                },
+                || {
+                    (swaps.done.load(Ordering::Relaxed) >= wanted && !sent(&house).is_empty())
+                        .then_some(())
+                },
             );
             swaps.stop.store(true, Ordering::Relaxed);
             swapping.join().expect("no swap panics");
@@ -95,7 +106,10 @@ fn what_is_swapped_for_a_link_to_the_outside_is_never_sent_written_moved_or_dele
             });
         });
         let secrets = names.iter().map(|name| blake3_of(&recording(&format!("secret {name}"))));
-        assert!(secrets.clone().all(|secret| !sent(&house).contains(&secret)), "a file of the outside was sent");
+        assert!(
+            secrets.clone().all(|secret| !sent(&house).contains(&secret)),
+            "a file of the outside was sent"
+        );
         let there: BTreeSet<String> = fs::read_dir(&outside)
             .expect("a directory")
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
@@ -126,12 +140,16 @@ fn names_at_the_limit_of_the_file_system_get_notes_of_their_own_and_the_same_one
     names.push(OsString::from_vec([vec![0xff; 250], b"\xfe.mp3".to_vec()].concat()));
     for (n, name) in names.iter().enumerate() {
         let extension = Path::new(name).extension().and_then(OsStr::to_str).expect("an extension");
-        fs::write(house.folder().join(name), recording(&format!("{n}.{extension}"))).expect("written");
+        fs::write(house.folder().join(name), recording(&format!("{n}.{extension}")))
+            .expect("written");
     }
     let daemon = house.start();
     let jobs = house.wait_for_all(names.len(), "done");
     let notes = |jobs: &[Value]| -> BTreeSet<String> {
-        jobs.iter().flat_map(|job| job["notes"].as_array().expect("notes")).map(Value::to_string).collect()
+        jobs.iter()
+            .flat_map(|job| job["notes"].as_array().expect("notes"))
+            .map(Value::to_string)
+            .collect()
     };
     assert_eq!(notes(&jobs).len(), names.len() * 3, "each has its own");
     let files = || fs::read_dir(house.folder()).expect("a directory").count();
@@ -142,7 +160,11 @@ fn names_at_the_limit_of_the_file_system_get_notes_of_their_own_and_the_same_one
     }
     let _daemon = house.start();
     house.wait_for_all(names.len(), "done");
-    assert_eq!((files(), house.standin.snapshot().meetings.len()), (names.len() * 4, names.len()), "found again");
+    assert_eq!(
+        (files(), house.standin.snapshot().meetings.len()),
+        (names.len() * 4, names.len()),
+        "found again"
+    );
 }
 
 /// Makes directories in each other by descriptor: their path is longer than any call takes.
@@ -162,18 +184,23 @@ fn a_recording_at_the_deepest_level_beyond_the_longest_path_is_taken_noted_and_a
     let inner = make_deep(&house.folder(), 64);
     let root = Dir::open(&house.folder()).expect("opened");
     let write = |name: &str| {
-        let file = root.descend(&inner).expect("there").create_new(OsStr::new(name), 0o600).expect("made");
+        let file =
+            root.descend(&inner).expect("there").create_new(OsStr::new(name), 0o600).expect("made");
         std::io::Write::write_all(&mut &file, &recording(name)).expect("written");
         inner.join(name)
     };
     let first = write("first.mp3");
     assert!(first.as_os_str().len() > 4096, "longer than PATH_MAX");
     let _daemon = house.start();
-    let whole = |path: &Path| house.folder().join(path).into_os_string().into_string().expect("UTF-8");
+    let whole =
+        |path: &Path| house.folder().join(path).into_os_string().into_string().expect("UTF-8");
     house.wait_for(&whole(&first), "done");
     let later = write("later.mp3");
     let job = house.wait_for(&whole(&later), "done");
-    assert!(job["notes"][0].as_str().is_some_and(|notes| notes.ends_with("later.notes.md")), "{job}");
+    assert!(
+        job["notes"][0].as_str().is_some_and(|notes| notes.ends_with("later.notes.md")),
+        "{job}"
+    );
     for name in ["first.notes.md", "later.notes.md"] {
         assert!(root.entry(&inner.join(name)).expect("known").is_some(), "{name}");
     }
@@ -238,7 +265,11 @@ fn a_flood_of_files_is_accounted_for_one_by_one_and_starves_no_other_folder() {
     assert_eq!(done, Some(unique + 2), "each content once: the talks, the copies, the urgent one");
     assert_eq!(house.standin.snapshot().meetings.len(), unique + 2);
     assert!(house.why("junk-0.txt").contains("not an audio or video file"));
-    assert!(house.why("4/not-taken-4.ogg").contains("does not take"), "{}", house.why("4/not-taken-4.ogg"));
+    assert!(
+        house.why("4/not-taken-4.ogg").contains("does not take"),
+        "{}",
+        house.why("4/not-taken-4.ogg")
+    );
     // 16 KiB a file would be far too much: what waits lies on disk.
     assert!(peak_kib(&daemon) < 100 * 1024 + 2 * count as u64, "{} KiB", peak_kib(&daemon));
 }
@@ -258,14 +289,18 @@ fn accounted(house: &House, folder: &str) -> usize {
 /// How many jobs are in each state. Asked of the file: a hundred thousand jobs are no answer to ask for again and again.
 fn rows(house: &House) -> Vec<(String, usize)> {
     let queue = queue(house);
-    let mut statement = queue.prepare("SELECT state, count(*) FROM job GROUP BY state").expect("SQL");
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
+    let mut statement =
+        queue.prepare("SELECT state, count(*) FROM job GROUP BY state").expect("SQL");
+    let rows =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
     rows.flatten().map(|(state, count)| (state, usize::try_from(count).expect("a count"))).collect()
 }
 
 fn queue(house: &House) -> rusqlite::Connection {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let queue = rusqlite::Connection::open_with_flags(house.state_dir().join("queue.sqlite"), flags).expect("a queue");
+    let queue =
+        rusqlite::Connection::open_with_flags(house.state_dir().join("queue.sqlite"), flags)
+            .expect("a queue");
     queue.busy_timeout(Duration::from_secs(10)).expect("set");
     queue
 }
@@ -326,7 +361,9 @@ fn devices_sockets_empty_and_immense_files_hinder_nothing_and_have_their_answer(
     assert!(house.why("magic.wav").contains("a link or a special file"));
     assert!(house.why("nothing.wav").contains("it is empty"));
     for name in ["immense.mp3", "immense.opus", "immense.flac", "large.mp3"] {
-        until("it is refused", || house.why(name).contains("takes up to 64GiB (`max_size`)").then_some(()));
+        until("it is refused", || {
+            house.why(name).contains("takes up to 64GiB (`max_size`)").then_some(())
+        });
     }
     assert_eq!((house.count("done"), house.count("skipped")), (2, 4), "{:?}", house.jobs());
 }
@@ -368,7 +405,11 @@ fn a_name_that_spells_the_marker_of_another_recording_adopts_nothing() {
     let house = House::new();
     let hash = blake3_of(&recording("target.mp3"));
     let key = format!("b3-{}.sales.1", &hash[..32]);
-    let names = [format!("a\nminuted:{key}.mp3"), format!("b\nminuted:{key}\n.mp3"), format!("minuted:{key}\n/c.mp3")];
+    let names = [
+        format!("a\nminuted:{key}.mp3"),
+        format!("b\nminuted:{key}\n.mp3"),
+        format!("minuted:{key}\n/c.mp3"),
+    ];
     let daemon = house.start();
     for (n, name) in names.iter().enumerate() {
         let path = house.path(name);
@@ -383,7 +424,12 @@ fn a_name_that_spells_the_marker_of_another_recording_adopts_nothing() {
     house.drop_recording("target.mp3");
     let _daemon = house.start();
     let job = house.wait_for("target.mp3", "done");
-    let own = house.standin.snapshot().meetings.into_iter().find(|meeting| job["meeting_id"] == meeting.id.as_str());
+    let own = house
+        .standin
+        .snapshot()
+        .meetings
+        .into_iter()
+        .find(|meeting| job["meeting_id"] == meeting.id.as_str());
     assert_eq!(own.and_then(|meeting| Some(meeting.recording?.blake3)), Some(hash));
     house.wait_for_all(names.len() + 1, "done");
     assert_eq!(house.standin.snapshot().meetings.len(), names.len() + 1, "nothing is done twice");

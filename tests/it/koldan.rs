@@ -92,7 +92,11 @@ backlog = "process"
     fn until_service(&self, state: &str, words: &str) {
         until_told(
             || format!("{state} with `{words}`: {:?}\n{}", self.service(), self.house.log()),
-            || Some(self.service()).filter(|(is, told)| is == state && told.contains(words)).map(drop),
+            || {
+                Some(self.service())
+                    .filter(|(is, told)| is == state && told.contains(words))
+                    .map(drop)
+            },
         );
     }
 
@@ -109,8 +113,10 @@ backlog = "process"
 
 #[test]
 fn three_recordings_are_sent_once_each_and_summarised_by_the_template() {
-    let served =
-        Served::new("model = \"legal\"\ndiarize = true\nprompt_template = \"action ITEMS\"", "language = \"en\"");
+    let served = Served::new(
+        "model = \"legal\"\ndiarize = true\nprompt_template = \"action ITEMS\"",
+        "language = \"en\"",
+    );
     served.server.state().minutes_left = Some(600);
     let _daemon = served.house.start();
     for name in ["talk.wav", "call.mp3", "meeting.m4a"] {
@@ -118,8 +124,15 @@ fn three_recordings_are_sent_once_each_and_summarised_by_the_template() {
     }
     for name in ["talk.wav", "call.mp3", "meeting.m4a"] {
         let notes = served.notes(name);
-        assert!(notes.contains("\\- ship on \\*Friday\\*  \n") || notes.contains("Decisions  \n\\- ship"), "{notes}");
-        assert!(notes.contains("## Transcript\n\nGood morning. We decided to ship on Friday."), "{notes}");
+        assert!(
+            notes.contains("\\- ship on \\*Friday\\*  \n")
+                || notes.contains("Decisions  \n\\- ship"),
+            "{notes}"
+        );
+        assert!(
+            notes.contains("## Transcript\n\nGood morning. We decided to ship on Friday."),
+            "{notes}"
+        );
         assert!(notes.contains("service: cloud\n") && !notes.contains("dir:"), "{notes}");
     }
     assert_eq!(served.server.made(), (3, 3, 3));
@@ -129,12 +142,22 @@ fn three_recordings_are_sent_once_each_and_summarised_by_the_template() {
     let sent = &file.sent;
     assert_eq!(sent.bytes, fs::read(served.house.path("talk.wav")).expect("there"));
     assert_eq!((sent.field("name"), sent.field("path")), (Some("talk.wav"), Some("minuted")));
-    let field = |name: &str| serde_json::from_str::<Value>(sent.field(name).expect("a field")).expect("JSON");
-    assert_eq!(field("transcription"), json!({"model": "legal", "language": {"defaultLanguageCode": "en"}}));
+    let field = |name: &str| {
+        serde_json::from_str::<Value>(sent.field(name).expect("a field")).expect("JSON")
+    };
+    assert_eq!(
+        field("transcription"),
+        json!({"model": "legal", "language": {"defaultLanguageCode": "en"}})
+    );
     assert_eq!(field("diarization"), json!({"enabled": true}));
-    assert_eq!(field("tags"), json!(["minuted", format!("minuted:{}", job["key"].as_str().expect("a key"))]));
+    assert_eq!(
+        field("tags"),
+        json!(["minuted", format!("minuted:{}", job["key"].as_str().expect("a key"))])
+    );
     assert!(state.summaries.iter().all(|summary| summary.template == "77"));
-    assert!(job["recording_id"].as_str().expect("an id").starts_with("tr-") && job["attempts"] == 0);
+    assert!(
+        job["recording_id"].as_str().expect("an id").starts_with("tr-") && job["attempts"] == 0
+    );
 }
 
 #[test]
@@ -167,7 +190,8 @@ fn each_in_its_house<T: Sync>(cases: &[T], work: impl Fn(&T) + Sync) {
 
 /// Both sides of these effects.
 fn points(effects: &[Effect]) -> Vec<String> {
-    let both = |effect: &Effect| [When::Before, When::After].map(|when| format!("{effect:?}:{when:?}"));
+    let both =
+        |effect: &Effect| [When::Before, When::After].map(|when| format!("{effect:?}:{when:?}"));
     effects.iter().flat_map(both).collect()
 }
 
@@ -190,7 +214,10 @@ fn a_death_around_any_call_makes_one_file_one_transcription_and_one_summary() {
         let served = Served::new("", "");
         let mut daemon = served.house.spawn(&[("MINUTED_DIE", point)]);
         served.house.drop_recording("talk.wav");
-        until_told(|| format!("it died at {point}: {}", served.house.log()), || daemon.was_killed().then_some(()));
+        until_told(
+            || format!("it died at {point}: {}", served.house.log()),
+            || daemon.was_killed().then_some(()),
+        );
         let _daemon = served.house.start();
         assert!(served.notes("talk.wav").contains("ship on"), "{point}");
         assert_eq!(served.server.made(), (1, 1, 1), "{point}: {}", served.house.log());
@@ -237,8 +264,14 @@ fn a_transcription_that_fails_is_made_anew_and_never_taken_up_again() {
     served.house.drop_recording("talk.wav");
     served.notes("talk.wav");
     let job = served.house.job("talk.wav");
-    assert_eq!((served.server.made(), &job["attempts"], &job["recording_id"]), ((3, 3, 1), &2.into(), &"tr-2".into()));
-    assert!(job["history"].to_string().contains("SUMMARIZATION_FAILED: the model gave up"), "{job:#}");
+    assert_eq!(
+        (served.server.made(), &job["attempts"], &job["recording_id"]),
+        ((3, 3, 1), &2.into(), &"tr-2".into())
+    );
+    assert!(
+        job["history"].to_string().contains("SUMMARIZATION_FAILED: the model gave up"),
+        "{job:#}"
+    );
 }
 
 #[test]
@@ -249,8 +282,12 @@ fn a_summary_that_fails_is_asked_for_again_and_at_last_leaves_the_transcript() {
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
     assert_eq!((&job["attempts"], &job["partial"]), (&3.into(), &true.into()), "{job:#}");
-    let partial = until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
-    assert!(partial.contains("**Incomplete:**") && partial.contains("Ann will tell Bo."), "{partial}");
+    let partial =
+        until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
+    assert!(
+        partial.contains("**Incomplete:**") && partial.contains("Ann will tell Bo."),
+        "{partial}"
+    );
     assert_eq!(served.server.made(), (1, 1, 3), "one summary an attempt");
     served.retry("talk.wav");
     assert!(served.notes("talk.wav").contains("ship on"));
@@ -277,7 +314,8 @@ fn a_summary_under_way_is_waited_for_whatever_the_config_says_since() {
     daemon.signal(rustix::process::Signal::HUP);
     served.notes("talk.wav");
     assert_eq!(served.server.made(), (1, 1, 1));
-    let kept = fs::read_dir(served.house.state_dir().join("koldan/cloud")).expect("a directory").count();
+    let kept =
+        fs::read_dir(served.house.state_dir().join("koldan/cloud")).expect("a directory").count();
     assert_eq!(kept, 0, "what was asked for is forgotten when it is there");
     served.house.drop_recording("next.wav");
     served.notes("next.wav");
@@ -289,7 +327,10 @@ fn a_template_that_is_not_there_holds_its_folder_before_anything_is_sent() {
     let served = Served::new("", "prompt_template = \"Minutes\"");
     let told = served.check();
     let words = "there is no template `Minutes`; there are `Protocol`, `Action items`";
-    assert!(told.contains(words) && told.contains("name one that is there: prompt_template"), "{told}");
+    assert!(
+        told.contains(words) && told.contains("name one that is there: prompt_template"),
+        "{told}"
+    );
     let daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     until_told(
@@ -300,7 +341,10 @@ fn a_template_that_is_not_there_holds_its_folder_before_anything_is_sent() {
     served.configure("", "prompt_template = \"protocol\"");
     daemon.signal(rustix::process::Signal::HUP);
     served.notes("talk.wav");
-    assert_eq!((served.server.made(), served.house.job("talk.wav")["attempts"].clone()), ((1, 1, 1), 0.into()));
+    assert_eq!(
+        (served.server.made(), served.house.job("talk.wav")["attempts"].clone()),
+        ((1, 1, 1), 0.into())
+    );
 }
 
 #[test]
@@ -312,7 +356,11 @@ fn a_template_that_goes_meanwhile_is_told_with_the_cure_and_the_transcript_is_ke
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
     let told = job["error"].as_str().expect("an error");
-    assert!(told.contains("the template `Protocol` is not there any more") && told.contains("minuted retry"), "{told}");
+    assert!(
+        told.contains("the template `Protocol` is not there any more")
+            && told.contains("minuted retry"),
+        "{told}"
+    );
     assert_eq!(job["partial"], true);
     served.server.clear_faults();
     served.retry("talk.wav");
@@ -356,7 +404,9 @@ fn a_key_that_was_changed_heals_by_itself_and_is_told_to_nobody() {
     served.give_key(KEY);
     served.notes("talk.wav");
     let mut said = served.house.log() + &told;
-    for command in [&["status"][..], &["jobs"], &["check"], &["whoami"], &["meetings"], &["job", "1"]] {
+    for command in
+        [&["status"][..], &["jobs"], &["check"], &["whoami"], &["meetings"], &["job", "1"]]
+    {
         let output = served.house.command(command).env("RUST_LOG", loud).output().expect("run");
         said += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
     }
@@ -368,7 +418,9 @@ fn a_key_that_was_changed_heals_by_itself_and_is_told_to_nobody() {
     }
     let keys: Vec<String> = served.server.state().keys.iter().cloned().collect();
     assert_eq!(keys, [KEY, "kk-canary-wrong"]);
-    assert!(served.house.standin.calls().iter().all(|call| !format!("{call:?}").contains("canary")));
+    assert!(
+        served.house.standin.calls().iter().all(|call| !format!("{call:?}").contains("canary"))
+    );
 }
 
 #[test]
@@ -393,7 +445,10 @@ fn a_rate_limit_is_obeyed_and_counts_for_nothing() {
     let daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     served.notes("talk.wav");
-    assert_eq!((served.server.made(), served.house.job("talk.wav")["attempts"].clone()), ((1, 1, 1), 0.into()));
+    assert_eq!(
+        (served.server.made(), served.house.job("talk.wav")["attempts"].clone()),
+        ((1, 1, 1), 0.into())
+    );
     // By its own word: an hour is an hour.
     served.server.fail_next(Call::Upload, Fault::RetryAfter(429, 3600));
     served.house.drop_recording("later.wav");
@@ -413,14 +468,19 @@ fn a_quota_that_is_spent_holds_uploads_and_heals_by_itself() {
     assert!(told.contains("transcriptionMinutes: 600 of 600 used"), "{told}");
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
-    served.until_service("down", "the account's quota is spent (transcriptionMinutes: 600 of 600 used)");
+    served.until_service(
+        "down",
+        "the account's quota is spent (transcriptionMinutes: 600 of 600 used)",
+    );
     assert_eq!(served.server.count(Call::Upload), 0, "not a byte is sent for nothing");
     served.server.state().minutes_left = Some(30);
     served.notes("talk.wav");
     // Where the limits are not told, the refusal tells.
     served.server.state().minutes_left = None;
     for (name, status) in [("a.wav", 402), ("b.wav", 403), ("c.wav", 429)] {
-        served.server.fail_always(Call::Upload, Fault::Status(status, json!({"code": "QUOTA_EXCEEDED"})));
+        served
+            .server
+            .fail_always(Call::Upload, Fault::Status(status, json!({"code": "QUOTA_EXCEEDED"})));
         served.house.drop_recording(name);
         served.until_service("down", &format!("the account's quota is spent ({status}): "));
         served.server.clear_faults();
@@ -445,7 +505,10 @@ fn a_job_that_is_given_up_ends_its_summary_there_and_retry_has_another_one_writt
     until("the summary is under way", || (served.server.made().2 == 1).then_some(()));
     let told = until_told(
         || served.house.log(),
-        || Some(cancel(&served, "talk.wav")).filter(|told| told.contains("the service ends its work on it")),
+        || {
+            Some(cancel(&served, "talk.wav"))
+                .filter(|told| told.contains("the service ends its work on it"))
+        },
     );
     assert!(told.contains("is cancelled"), "{told}");
     assert!(served.server.state().summaries[0].cancelled);
@@ -463,9 +526,14 @@ fn a_death_while_the_summary_is_ended_leaves_a_job_that_is_given_up() {
         let mut daemon = served.house.spawn(&[("MINUTED_DIE", point)]);
         served.house.drop_recording("talk.wav");
         until("the summary is under way", || (served.server.made().2 == 1).then_some(()));
-        until("the job waits for it", || (served.house.job_if("talk.wav")?["waits_for"] == "analysis").then_some(()));
+        until("the job waits for it", || {
+            (served.house.job_if("talk.wav")?["waits_for"] == "analysis").then_some(())
+        });
         cancel(&served, "talk.wav");
-        until_told(|| format!("it died at {point}: {}", served.house.log()), || daemon.was_killed().then_some(()));
+        until_told(
+            || format!("it died at {point}: {}", served.house.log()),
+            || daemon.was_killed().then_some(()),
+        );
         let _daemon = served.house.start();
         assert_eq!(served.house.wait_for("talk.wav", "cancelled")["attempts"], 0, "{point}");
         served.server.state().summary_looks = None;
@@ -492,14 +560,22 @@ fn what_the_service_keeps_is_purged_when_the_mail_is_sent_and_the_recording_move
     served.house.smtp.down(true);
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
-    until("the notes are there", || served.house.files().contains(&"done/talk.notes.md".to_owned()).then_some(()));
+    until("the notes are there", || {
+        served.house.files().contains(&"done/talk.notes.md".to_owned()).then_some(())
+    });
     until("the mail has been tried", || (served.house.smtp.conversations() > 1).then_some(()));
-    assert_eq!((served.server.count(Call::Delete), gone(&served.server)), (0, (vec![None], vec![None])));
+    assert_eq!(
+        (served.server.count(Call::Delete), gone(&served.server)),
+        (0, (vec![None], vec![None]))
+    );
     served.server.fail_always(Call::Delete, Fault::Status(503, json!({})));
     served.house.smtp.down(false);
     until("deleting has been tried", || (served.server.count(Call::Delete) > 1).then_some(()));
     assert_eq!(served.house.smtp.received().len(), 1);
-    assert!(served.house.files().contains(&"done/talk.wav".to_owned()), "the move does not wait for the service");
+    assert!(
+        served.house.files().contains(&"done/talk.wav".to_owned()),
+        "the move does not wait for the service"
+    );
     served.server.clear_faults();
     let purged = Some(true);
     until("all is purged", || (gone(&served.server) == (vec![purged], vec![purged])).then_some(()));
@@ -510,20 +586,32 @@ fn a_death_around_the_purge_purges_all_of_it_and_nothing_twice_in_the_ledger() {
     let effects = [Effect::CallDispose, Effect::Delivered];
     let mut cases = points(&effects);
     cases.extend(
-        ["Delivered:before:2", "Delivered:after:2", "Delivered:before:3", "Delivered:after:3"].map(str::to_owned),
+        ["Delivered:before:2", "Delivered:after:2", "Delivered:before:3", "Delivered:after:3"]
+            .map(str::to_owned),
     );
     each_in_its_house(&cases, |point| {
         let served = Served::new("", &format!("{MAILS}on_success_remote = \"purge\""));
         let mut daemon = served.house.spawn(&[("MINUTED_DIE", point)]);
         served.house.drop_recording("talk.wav");
-        until_told(|| format!("it died at {point}: {}", served.house.log()), || daemon.was_killed().then_some(()));
+        until_told(
+            || format!("it died at {point}: {}", served.house.log()),
+            || daemon.was_killed().then_some(()),
+        );
         let _daemon = served.house.start();
         let done = || served.house.jobs().iter().any(|job| job["state"] == "done").then_some(());
         until_told(|| format!("{point}: {}", served.house.log()), done);
         assert_eq!(gone(&served.server), (vec![Some(true)], vec![Some(true)]), "{point}");
         let job = &served.house.jobs()[0];
-        let remote = job["deliveries"].as_array().expect("a list").iter().filter(|one| one["kind"] == "remote");
-        assert_eq!(remote.map(|one| one["state"].clone()).collect::<Vec<_>>(), ["done"], "{point}: {job:#}");
+        let remote = job["deliveries"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|one| one["kind"] == "remote");
+        assert_eq!(
+            remote.map(|one| one["state"].clone()).collect::<Vec<_>>(),
+            ["done"],
+            "{point}: {job:#}"
+        );
         assert_eq!(served.server.made(), (1, 1, 1), "{point}");
     });
 }
@@ -535,19 +623,29 @@ fn what_is_gone_already_is_no_error_and_what_is_at_work_is_waited_for() {
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     until("it has been tried", || (served.server.count(Call::Delete) > 3).then_some(()));
-    assert_ne!(served.house.state("talk.wav").as_deref(), Some("failed"), "that counts for nothing");
+    assert_ne!(
+        served.house.state("talk.wav").as_deref(),
+        Some("failed"),
+        "that counts for nothing"
+    );
     assert!(served.house.why("talk.wav").contains("to delete what the service keeps of it waits"));
     // Somebody purged the summary meanwhile.
     served.server.state().summaries[0].gone = Some(true);
     served.server.clear_faults();
     served.house.wait_for("talk.wav", "done");
-    assert_eq!(gone(&served.server), (vec![Some(false)], vec![Some(true)]), "deleted, and not purged");
+    assert_eq!(
+        gone(&served.server),
+        (vec![Some(false)], vec![Some(true)]),
+        "deleted, and not purged"
+    );
 }
 
 #[test]
 fn a_service_that_knows_no_deletion_is_not_believed_that_it_deleted() {
     let served = Served::new("", "on_success_remote = \"purge\"");
-    served.server.fail_always(Call::Delete, Fault::Status(404, json!({"message": "no such place"})));
+    served
+        .server
+        .fail_always(Call::Delete, Fault::Status(404, json!({"message": "no such place"})));
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
@@ -557,7 +655,9 @@ fn a_service_that_knows_no_deletion_is_not_believed_that_it_deleted() {
 #[test]
 fn a_service_that_will_not_delete_is_told_and_retry_asks_again() {
     let served = Served::new("", "on_success_remote = \"purge\"");
-    served.server.fail_always(Call::Delete, Fault::Status(403, json!({"message": "no such scope"})));
+    served
+        .server
+        .fail_always(Call::Delete, Fault::Status(403, json!({"message": "no such scope"})));
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
@@ -595,7 +695,9 @@ fn nothing_is_deleted_of_a_recording_that_failed() {
     served.house.drop_recording("talk.wav");
     served.house.wait_for("talk.wav", "failed");
     until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
-    until("the word of it", || served.house.files().contains(&"talk.failed.txt".to_owned()).then_some(()));
+    until("the word of it", || {
+        served.house.files().contains(&"talk.failed.txt".to_owned()).then_some(())
+    });
     assert_eq!(served.server.count(Call::Delete), 0);
 }
 
@@ -610,7 +712,8 @@ fn more_analyses_of_what_was_deleted_are_refused_with_the_way_out() {
     let output = served.house.run(&["analyse", path, "--types", "meeting note"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && told.contains("was deleted at the service after its notes were made"),
+        !output.status.success()
+            && told.contains("was deleted at the service after its notes were made"),
         "{told}"
     );
     assert!(told.contains("minuted redo"), "{told}");
@@ -643,7 +746,8 @@ fn a_queue_from_before_the_purge_sends_nothing_again_for_notes_that_are_there() 
     served.house.drop_recording("talk.wav");
     served.notes("talk.wav");
     daemon.stop();
-    let queue = rusqlite::Connection::open(served.house.state_dir().join("queue.sqlite")).expect("opened");
+    let queue =
+        rusqlite::Connection::open(served.house.state_dir().join("queue.sqlite")).expect("opened");
     queue.execute("DELETE FROM delivery WHERE kind = 'remote'", []).expect("as it was before");
     drop(queue);
     let _daemon = served.house.start();
@@ -653,7 +757,8 @@ fn a_queue_from_before_the_purge_sends_nothing_again_for_notes_that_are_there() 
     let job = served.house.wait_for("talk.wav", "failed");
     let told = job["error"].as_str().expect("an error");
     assert!(
-        told.contains("has deleted its recording after the notes were made") && told.contains("minuted redo"),
+        told.contains("has deleted its recording after the notes were made")
+            && told.contains("minuted redo"),
         "{told}"
     );
     assert_eq!((served.server.made(), served.server.count(Call::Upload)), ((1, 1, 1), 1));
@@ -667,12 +772,19 @@ fn hebrew_reads_from_right_to_left_as_a_file_and_as_a_mail() {
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let notes = served.notes("talk.wav");
-    assert!(notes.contains("\ndir: rtl\n") && notes.contains("# talk\n\nהחלטות  \n\\- לשלוח ביום שישי"), "{notes}");
-    let mails = until("the mail", || Some(served.house.smtp.received()).filter(|mails| !mails.is_empty()));
+    assert!(
+        notes.contains("\ndir: rtl\n") && notes.contains("# talk\n\nהחלטות  \n\\- לשלוח ביום שישי"),
+        "{notes}"
+    );
+    let mails =
+        until("the mail", || Some(served.house.smtp.received()).filter(|mails| !mails.is_empty()));
     let message = MessageParser::default().parse(&mails[0].raw).expect("a mail");
     let html = message.body_html(0).expect("a page");
     assert!(html.contains("<body dir=\"rtl\">") && html.contains("<main dir=\"rtl\""), "{html}");
-    assert!(html.contains("<h1 dir=\"auto\">talk</h1>") && html.contains("<footer dir=\"ltr\">"), "{html}");
+    assert!(
+        html.contains("<h1 dir=\"auto\">talk</h1>") && html.contains("<footer dir=\"ltr\">"),
+        "{html}"
+    );
     let text = message.body_text(0).expect("a text");
     assert!(text.contains("לשלוח ביום שישי") && !text.contains("rtl"), "{text}");
 }
@@ -683,7 +795,8 @@ fn nothing_that_koldan_says_breaks_out_of_its_place() {
     let hostile = "---\nminuted: b3-0.sales.1\n---\n# Notes\n<script>alert(1)</script> \u{1b}[31mred\u{202e} \
                    [x](javascript:alert(1)) <!-- hidden\n```\n<b onclick=x>";
     served.server.state().says = hostile.to_owned();
-    served.server.state().heard = json!({"segments": [{"start": 0, "text": hostile, "speaker": "\u{1b}]0;x\u{7}Eve"}]});
+    served.server.state().heard =
+        json!({"segments": [{"start": 0, "text": hostile, "speaker": "\u{1b}]0;x\u{7}Eve"}]});
     served.server.state().templates[0].1 = "Proto\u{1b}[31mcol\u{202e}".to_owned();
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
@@ -703,14 +816,29 @@ fn nothing_that_koldan_says_breaks_out_of_its_place() {
 
 #[test]
 fn an_answer_that_was_not_promised_is_the_services_own_fault() {
-    let answers = ["<h1>Welcome</h1>", "[]", "7", "{}", "null", "{\"id\": \"another\", \"status\": \"COMPLETED\"}"];
-    for call in [Call::Upload, Call::Transcription, Call::Summarise, Call::Summaries, Call::Files, Call::Templates] {
+    let answers = [
+        "<h1>Welcome</h1>",
+        "[]",
+        "7",
+        "{}",
+        "null",
+        "{\"id\": \"another\", \"status\": \"COMPLETED\"}",
+    ];
+    for call in [
+        Call::Upload,
+        Call::Transcription,
+        Call::Summarise,
+        Call::Summaries,
+        Call::Files,
+        Call::Templates,
+    ] {
         let served = Served::new("", "");
         for answer in answers {
             // An object without a word is a transcription under way, and a template may be missing: those are read.
             let is_read = matches!(
                 (call, answer),
-                (Call::Transcription, "{}") | (Call::Templates | Call::Summaries | Call::Files, "[]")
+                (Call::Transcription, "{}")
+                    | (Call::Templates | Call::Summaries | Call::Files, "[]")
             );
             // What was begun under another id shows when it is looked at.
             let is_other = call == Call::Upload && answer.contains("another")
@@ -723,7 +851,11 @@ fn an_answer_that_was_not_promised_is_the_services_own_fault() {
         served.house.drop_recording("talk.wav");
         served.notes("talk.wav");
         let job = served.house.job("talk.wav");
-        assert_eq!((served.server.made(), &job["attempts"]), ((1, 1, 1), &0.into()), "{call:?}: {job:#}");
+        assert_eq!(
+            (served.server.made(), &job["attempts"]),
+            ((1, 1, 1), &0.into()),
+            "{call:?}: {job:#}"
+        );
     }
 }
 
@@ -738,6 +870,9 @@ fn a_transcription_that_is_gone_is_made_anew() {
         served.notes("talk.wav");
         let job = served.house.job("talk.wav");
         assert_eq!((&job["attempts"], served.server.made().2), (&1.into(), 1), "{job:#}");
-        assert!(job["history"].to_string().contains("the recording is gone at the service"), "{job:#}");
+        assert!(
+            job["history"].to_string().contains("the recording is gone at the service"),
+            "{job:#}"
+        );
     }
 }

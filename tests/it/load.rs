@@ -111,8 +111,11 @@ fn meetings_that_wait_in_analysis_cost_their_share_of_requests_and_nothing_else(
     daemon.signal(rustix::process::Signal::HUP);
     until("it is read again", || house.log().contains("read again").then_some(()));
     let looks = || house.standin.calls().len();
-    let queue =
-        || fs::metadata(house.state_dir().join("queue.sqlite-wal")).map(|wal| (wal.len(), wal.modified().ok())).ok();
+    let queue = || {
+        fs::metadata(house.state_dir().join("queue.sqlite-wal"))
+            .map(|wal| (wal.len(), wal.modified().ok()))
+            .ok()
+    };
     let (begun, from, wal, cpu) = (Instant::now(), looks(), queue(), ticks(&daemon));
     until("sixty looks are made", || (looks() >= from + 60).then_some(()));
     let (made, took) = (looks() - from, begun.elapsed());
@@ -156,7 +159,8 @@ fn a_slow_disk_for_notes_does_not_stop_uploads() {
     drop_many(&house, 0..many);
     until("all are sent and analysed", || {
         let jobs = house.jobs();
-        (jobs.len() == many as usize && jobs.iter().all(|job| job["stage"] == "deliver")).then_some(())
+        (jobs.len() == many as usize && jobs.iter().all(|job| job["stage"] == "deliver"))
+            .then_some(())
     });
     assert!(house.files().iter().all(|name| !name.ends_with(".notes.md")));
 }

@@ -41,7 +41,11 @@ fn mailer(server: &SmtpServer) -> Mailer {
 }
 
 /// A mailer that signs in with what stands in the file.
-fn signing_in(server: &SmtpServer, password: &str, mode: u32) -> (Mailer, PathBuf, tempfile::TempDir) {
+fn signing_in(
+    server: &SmtpServer,
+    password: &str,
+    mode: u32,
+) -> (Mailer, PathBuf, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("smtp-password");
     fs::write(&file, password).expect("written");
@@ -55,13 +59,21 @@ fn signing_in(server: &SmtpServer, password: &str, mode: u32) -> (Mailer, PathBu
 fn minutes(title: &str, note: &str) -> Minutes {
     let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
     Minutes {
-        key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+        key: Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation: 1,
+        },
         sound: None,
         title: title.into(),
         recorded: "2026-11-22T09:00:00+00:00[UTC]".parse().expect("a time"),
         recording: "talk.wav".into(),
         folder: "sales".into(),
-        attendees: vec![Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: None }],
+        attendees: vec![Attendee {
+            name: "Ann Lee".into(),
+            email: "ann@example.com".into(),
+            role: None,
+        }],
         attendees_from: None,
         language: None,
         service: "paxs".into(),
@@ -114,11 +126,17 @@ fn is_setup(outcome: &Result<(), MailError>) -> bool {
 #[tokio::test]
 async fn notes_arrive_as_text_as_a_page_and_as_a_file() {
     let server = SmtpServer::start();
-    let minutes = minutes("Übung — weekly", "- **ship** it <script>alert(1)</script>\n\n[go](javascript:x)\n");
+    let minutes = minutes(
+        "Übung — weekly",
+        "- **ship** it <script>alert(1)</script>\n\n[go](javascript:x)\n",
+    );
     let letter = letter_of(&minutes);
     mailer(&server).send_notes(&ann(), &letter).await.expect("sent");
     let received = only(&server);
-    assert_eq!((received.from.as_str(), received.to), ("minutes@example.com", vec!["ann@example.com".to_owned()]));
+    assert_eq!(
+        (received.from.as_str(), received.to),
+        ("minutes@example.com", vec!["ann@example.com".to_owned()])
+    );
     let mail = parsed(&received.raw);
     assert_eq!(mail.subject(), Some("Übung — weekly"));
     assert_eq!(mail.message_id(), Some(letter.message_id.trim_matches(['<', '>'])));
@@ -126,8 +144,14 @@ async fn notes_arrive_as_text_as_a_page_and_as_a_file() {
     assert!(mail.date().is_some());
     let (text, html) = (mail.body_text(0).expect("text"), mail.body_html(0).expect("HTML"));
     assert!(text.contains("- ship it <script>alert(1)</script>"), "{text}");
-    assert!(html.starts_with("<!doctype html>") && html.contains("<meta charset=\"utf-8\">"), "{html}");
-    assert!(html.contains("<strong>ship</strong> it &lt;script&gt;") && !html.contains("href"), "{html}");
+    assert!(
+        html.starts_with("<!doctype html>") && html.contains("<meta charset=\"utf-8\">"),
+        "{html}"
+    );
+    assert!(
+        html.contains("<strong>ship</strong> it &lt;script&gt;") && !html.contains("href"),
+        "{html}"
+    );
     let attached: Vec<_> = mail.attachments().collect();
     assert_eq!(attached.len(), 1);
     assert_eq!(attached[0].attachment_name(), Some("talk.notes.md"));
@@ -144,14 +168,20 @@ async fn a_line_with_a_single_dot_arrives() {
     let attached = mail.attachments().next().expect("attached");
     assert_eq!(attached.contents(), letter.markdown.as_bytes());
     assert!(letter.markdown.contains("\n.\ntwo\n..\n.three\n"));
-    assert_eq!(mail.body_text(0).expect("text").replace("\r\n", "\n").trim_end(), letter.text.trim_end());
+    assert_eq!(
+        mail.body_text(0).expect("text").replace("\r\n", "\n").trim_end(),
+        letter.text.trim_end()
+    );
 }
 
 #[tokio::test]
 async fn a_hostile_title_or_name_reaches_no_header_but_its_own() {
     let server = SmtpServer::start();
     let hostile = "x\r\nBcc: all@example.com\r\n\r\n\u{202e}\u{1b}[31m\0\"<b>";
-    let letter = Letter { attachment: format!("a\r\nX: y/{hostile}.md"), ..letter_of(&minutes(hostile, "note")) };
+    let letter = Letter {
+        attachment: format!("a\r\nX: y/{hostile}.md"),
+        ..letter_of(&minutes(hostile, "note"))
+    };
     let letter = Letter { subject: hostile.into(), ..letter };
     let to = Mailbox::new(Some(hostile.into()), "ann@example.com".parse().expect("an address"));
     mailer(&server).send_notes(&to, &letter).await.expect("sent");
@@ -161,7 +191,10 @@ async fn a_hostile_title_or_name_reaches_no_header_but_its_own() {
     let names: Vec<String> = mail.headers().iter().map(|header| header.name().to_owned()).collect();
     insta::assert_snapshot!(names.join(" "), @"Date Message-ID From To Subject Auto-Submitted MIME-Version Content-Type");
     let subject = mail.subject().expect("a subject");
-    assert!(subject.starts_with("x Bcc: all@example.com") && !subject.contains(char::is_control), "{subject}");
+    assert!(
+        subject.starts_with("x Bcc: all@example.com") && !subject.contains(char::is_control),
+        "{subject}"
+    );
     assert_eq!(mail.to().map(|to| to.iter().count()), Some(1));
 }
 
@@ -214,7 +247,10 @@ async fn a_final_refusal_is_the_mails_at_its_recipient_and_content_and_else_the_
                 assert!(is_setup(&outcome), "{step:?}: {outcome:?}");
             }
             Step::Recipient | Step::Data | Step::Content => {
-                assert!(matches!(outcome, Err(MailError::Refused { code: Some(554), .. })), "{step:?}: {outcome:?}");
+                assert!(
+                    matches!(outcome, Err(MailError::Refused { code: Some(554), .. })),
+                    "{step:?}: {outcome:?}"
+                );
             }
         }
     }
@@ -273,7 +309,11 @@ async fn a_wrong_password_is_for_the_operator_and_never_in_the_message() {
     insta::assert_snapshot!(outcome.as_ref().expect_err("refused").to_string(), @"the mail server `127.0.0.1` answered 535: 5.7.8 wrong name or password");
     assert!(is_setup(&outcome));
     // Base64 of the name and the password, as a server repeats a command that it does not know.
-    server.fail_next_at(Step::Auth, 500, "wrong-hunter2 AUTH PLAIN AG1pbnV0ZXMAd3JvbmctaHVudGVyMg==");
+    server.fail_next_at(
+        Step::Auth,
+        500,
+        "wrong-hunter2 AUTH PLAIN AG1pbnV0ZXMAd3JvbmctaHVudGVyMg==",
+    );
     let repeated = mailer.verify_setup().await.expect_err("refused").to_string();
     assert!(!repeated.contains("hunter2") && !repeated.contains("AG1pbnV0ZXM"), "{repeated}");
     fs::write(&file, "right\r\n").expect("written");
@@ -322,7 +362,10 @@ async fn a_server_without_tls_where_tls_is_asked_for_is_for_later() {
 fn notices(count: usize) -> Vec<DigestEntry> {
     let at = "2026-11-22T09:00:00Z".parse().expect("a time");
     (1..=count)
-        .map(|n| DigestEntry { at, text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J") })
+        .map(|n| DigestEntry {
+            at,
+            text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J"),
+        })
         .collect()
 }
 

@@ -84,7 +84,10 @@ fn each_attendee_gets_one_mail_with_the_notes_in_three_forms() {
         assert!(mail.body_html(0).expect("HTML").contains("<h1>Call talk</h1>"));
         let attached = mail.attachment(0).expect("an attachment");
         assert_eq!(attached.attachment_name(), Some("talk.notes.md"));
-        assert!(String::from_utf8_lossy(attached.contents()).contains(job["key"].as_str().expect("a key")));
+        assert!(
+            String::from_utf8_lossy(attached.contents())
+                .contains(job["key"].as_str().expect("a key"))
+        );
     }
     assert_eq!((house.smtp.received().len(), house.smtp.faults()), (2, vec![]));
     assert_eq!(house.files(), ["talk.wav"], "only mailed, so nothing lies beside it");
@@ -121,14 +124,19 @@ fn an_attendee_outside_allow_is_withheld_nobody_is_alarmed_and_retry_sends_it_on
     let reason = delivery(&job, "ann@elsewhere.test")["error"].as_str().expect("a reason");
     assert!(reason.contains("email.allow"), "{job}");
     let why = house.why("talk.wav");
-    assert!(why.contains("is withheld: `email.allow`") && why.contains("`allow` in [email]"), "{why}");
+    assert!(
+        why.contains("is withheld: `email.allow`") && why.contains("`allow` in [email]"),
+        "{why}"
+    );
     let shown = String::from_utf8(house.run(&["job", "1"]).stdout).expect("UTF-8");
     assert!(shown.contains("ann@elsewhere.test") && shown.contains("withheld"), "{shown}");
     let checked = String::from_utf8(house.run(&["check"]).stdout).expect("UTF-8");
     assert!(checked.contains("1 attendee is outside `allow` and gets no mail"), "{checked}");
 
     assert!(house.run(&["retry", "1"]).status.success(), "it is looked at again");
-    until("it is withheld again", || (house.logged("INFO", "a mail of job 1 is withheld") == 2).then_some(()));
+    until("it is withheld again", || {
+        (house.logged("INFO", "a mail of job 1 is withheld") == 2).then_some(())
+    });
     assert_eq!(mails_to(&house, "ann@elsewhere.test").len(), 0, "and not allowed yet");
     edit(&house, "allow = [\"@example.com\"]", "allow = [\"*\"]");
     let daemon = restart(&house, daemon);
@@ -136,7 +144,8 @@ fn an_attendee_outside_allow_is_withheld_nobody_is_alarmed_and_retry_sends_it_on
     until("it is sent", || mails_to(&house, "ann@elsewhere.test").pop());
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(untold(&house), Vec::<String>::new(), "nothing was alarmed");
-    let counts = ["ann@elsewhere.test", "bo@example.com", "it@example.com"].map(|to| mails_to(&house, to).len());
+    let counts = ["ann@elsewhere.test", "bo@example.com", "it@example.com"]
+        .map(|to| mails_to(&house, to).len());
     assert_eq!(counts, [1, 1, 0]);
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
 }
@@ -153,7 +162,9 @@ fn a_mail_server_that_is_down_is_waited_for_and_never_touches_the_meeting_again(
         BOTH.iter()
             .all(|to| {
                 let deliveries = job["deliveries"].as_array().map_or(&[][..], Vec::as_slice);
-                deliveries.iter().any(|row| row["target"] == *to && row["attempts"].as_u64() >= Some(2))
+                deliveries
+                    .iter()
+                    .any(|row| row["target"] == *to && row["attempts"].as_u64() >= Some(2))
             })
             .then_some(job)
     });
@@ -166,7 +177,10 @@ fn a_mail_server_that_is_down_is_waited_for_and_never_touches_the_meeting_again(
     house.wait_for("talk.wav", "failed");
     let _daemon = restart(&house, daemon);
     let told = until("the operator is told", || mails_to(&house, "it@example.com").pop());
-    assert!(text_of(&told).starts_with("minuted: 1 thing needs attention"), "the outage is not among what is told");
+    assert!(
+        text_of(&told).starts_with("minuted: 1 thing needs attention"),
+        "the outage is not among what is told"
+    );
     assert_eq!(mails_to(&house, "bo@example.com").len(), 1);
     let snapshot = house.standin.snapshot();
     assert_eq!((snapshot.meetings.len(), snapshot.count(Call::Upload)), (1, 1));
@@ -198,14 +212,21 @@ fn a_refused_recipient_fails_alone_and_retry_sends_only_the_missing_mail() {
     let job = house.wait_for("talk.wav", "failed");
     let states = BOTH.map(|to| delivery(&job, to)["state"].as_str().expect("a state").to_owned());
     assert_eq!(states, ["failed", "done"], "{job}");
-    let before = fs::metadata(house.path("talk.notes.md")).expect("written").modified().expect("a time");
+    let before =
+        fs::metadata(house.path("talk.notes.md")).expect("written").modified().expect("a time");
 
     house.smtp.accept_recipient("ann@example.com");
     assert!(house.run(&["retry", "1"]).status.success());
     let job = house.wait_for("talk.wav", "done");
     assert_eq!(BOTH.map(|to| mails_to(&house, to).len()), [1, 1]);
-    assert_eq!(id_of(&mails_to(&house, "ann@example.com")[0]), expected_id(&job, 1, "ann@example.com"));
-    assert_eq!(fs::metadata(house.path("talk.notes.md")).expect("there").modified().expect("a time"), before);
+    assert_eq!(
+        id_of(&mails_to(&house, "ann@example.com")[0]),
+        expected_id(&job, 1, "ann@example.com")
+    );
+    assert_eq!(
+        fs::metadata(house.path("talk.notes.md")).expect("there").modified().expect("a time"),
+        before
+    );
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
     assert_eq!(job["error"], Value::Null, "what was mended is not told any more");
 }
@@ -236,7 +257,10 @@ fn the_operator_gets_one_mail_for_many_failures_and_the_next_one_waits_its_quart
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(mails_to(&house, "it@example.com").len(), 1);
     let kept = untold(&house);
-    assert!(kept.len() == 2 && kept[0].contains("late.wav") && kept[1].contains("later.wav"), "{kept:?}");
+    assert!(
+        kept.len() == 2 && kept[0].contains("late.wav") && kept[1].contains("later.wav"),
+        "{kept:?}"
+    );
 }
 
 #[test]
@@ -301,7 +325,11 @@ fn the_password_file_is_read_at_each_mail_and_never_shown() {
     let house = House::new();
     house.configure(TO_ANN);
     house.smtp.require_login("minutes", "open sesame");
-    edit(&house, "tls = \"none\" }", "tls = \"none\", username = \"minutes\", password_file = \"smtp-password\" }");
+    edit(
+        &house,
+        "tls = \"none\" }",
+        "tls = \"none\", username = \"minutes\", password_file = \"smtp-password\" }",
+    );
     let file = house.dir.path().join("smtp-password");
     fs::write(&file, "a wrong word\n").expect("written");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
@@ -335,7 +363,10 @@ fn more_analyses_are_mailed_as_a_new_version_only_when_asked() {
     let job = house.wait_for("talk.wav", "done");
     let mails = house.smtp.received();
     let ids: Vec<String> = mails.iter().map(id_of).collect();
-    assert_eq!(ids, [expected_id(&job, 1, "ann@example.com"), expected_id(&job, 3, "ann@example.com")]);
+    assert_eq!(
+        ids,
+        [expected_id(&job, 1, "ann@example.com"), expected_id(&job, 3, "ann@example.com")]
+    );
     assert!(text_of(&mails[1]).contains("Sentiment"), "{}", text_of(&mails[1]));
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
     assert_eq!(house.files(), ["talk.notes.md", "talk.wav"]);

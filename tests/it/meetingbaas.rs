@@ -47,7 +47,8 @@ impl Account {
             webhook_secret_file: None,
         };
         let client = client(&source);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { vendor, client, api, directory, source, runtime }
     }
 
@@ -105,9 +106,16 @@ fn everything_that_ended_is_listed_once_however_many_pages_there_are() {
         account.vendor.state().page_max = 3;
         let listed = account.ended(long_ago()).expect("a list");
         assert_eq!(listed.len(), 8, "{api:?}");
-        assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), &ended | &BTreeSet::from([failed]), "{api:?}");
+        assert_eq!(
+            listed.into_iter().collect::<BTreeSet<_>>(),
+            &ended | &BTreeSet::from([failed]),
+            "{api:?}"
+        );
         assert_eq!(account.vendor.count(Call::List), 3);
-        assert_eq!(account.ended(minuted::testing::clock::now()).expect("a list"), Vec::<String>::new());
+        assert_eq!(
+            account.ended(minuted::testing::clock::now()).expect("a list"),
+            Vec::<String>::new()
+        );
     }
 }
 
@@ -130,12 +138,16 @@ fn a_finished_bot_has_fresh_files_the_words_and_the_people_of_its_event() {
         assert_eq!(recording.details.title.as_deref(), Some("Weekly sales"));
         assert_eq!(recording.details.date, bot.joined);
         let people = recording.details.attendees.clone().expect("people");
-        let people: Vec<_> = people.iter().map(|person| (person.name.as_str(), person.email.as_str())).collect();
+        let people: Vec<_> =
+            people.iter().map(|person| (person.name.as_str(), person.email.as_str())).collect();
         assert_eq!(people, [("Ann Lee", "ann@example.com"), ("bo@example.com", "bo@example.com")]);
         assert_eq!(recording.ended, bot.ended);
         let said = recording.transcript.clone().expect("a transcript");
         assert_eq!(said[1].text, "We decided to ship on Friday.");
-        assert_eq!((said[0].speaker.as_deref(), said[0].start, said[0].end), (Some("Ann Lee"), Some(0.5), Some(2.0)));
+        assert_eq!(
+            (said[0].speaker.as_deref(), said[0].start, said[0].end),
+            (Some("Ann Lee"), Some(0.5), Some(2.0))
+        );
 
         let again = account.recording(&id);
         let Availability::Ready(fresh) = &again.availability else { panic!("{again:?}") };
@@ -154,14 +166,21 @@ fn what_goes_on_what_failed_and_what_is_deleted_is_told_apart() {
         assert!(lost(&account.recording(&failed)).contains("not accepted into the meeting"));
         let deleted = account.vendor.add(Bot { deleted: true, ..Bot::ended("gone") });
         let reason = account.recording(&deleted);
-        assert!(lost(&reason).contains("delete") || lost(&reason).contains("any more"), "{reason:?}");
+        assert!(
+            lost(&reason).contains("delete") || lost(&reason).contains("any more"),
+            "{reason:?}"
+        );
         assert_eq!(reason.transcript, None);
         let silent = Bot { audio: false, said: Vec::new(), ..Bot::ended("silent") };
         let silent = account.recording(&account.vendor.add(silent));
         let Availability::Ready(files) = &silent.availability else { panic!("{silent:?}") };
         assert_eq!((files.len(), files[0].extension, silent.transcript), (1, "mp4", None));
-        let soon =
-            Bot { audio: false, video: false, ended: Some(minuted::testing::clock::now()), ..Bot::ended("soon") };
+        let soon = Bot {
+            audio: false,
+            video: false,
+            ended: Some(minuted::testing::clock::now()),
+            ..Bot::ended("soon")
+        };
         assert_eq!(
             account.recording(&account.vendor.add(soon)).availability,
             Availability::NotYet,
@@ -169,14 +188,19 @@ fn what_goes_on_what_failed_and_what_is_deleted_is_told_apart() {
         );
         // What was recorded before a failure is there all the same.
         let half = Bot { audio: true, ..Bot::failed("half") };
-        assert!(matches!(account.recording(&account.vendor.add(half)).availability, Availability::Ready(_)));
-        let unknown = account.wait(account.client.get_recording("6b0c3f1e-0000-4000-8000-00000000ffff"));
+        assert!(matches!(
+            account.recording(&account.vendor.add(half)).availability,
+            Availability::Ready(_)
+        ));
+        let unknown =
+            account.wait(account.client.get_recording("6b0c3f1e-0000-4000-8000-00000000ffff"));
         assert!(matches!(unknown, Err(CallError::Refused { status: 404, .. })), "{unknown:?}");
     }
 }
 
 #[test]
-fn a_bot_that_somebody_else_sent_has_the_event_of_its_address_and_one_that_might_be_another_has_none() {
+fn a_bot_that_somebody_else_sent_has_the_event_of_its_address_and_one_that_might_be_another_has_none()
+ {
     let account = Account::new(SourceApi::V2);
     let bot = Bot::ended("room");
     let joined = bot.joined.expect("it joined");
@@ -184,7 +208,13 @@ fn a_bot_that_somebody_else_sent_has_the_event_of_its_address_and_one_that_might
     let people = [("ann@example.com", Some("Ann Lee"))];
     let calendar = account.vendor.add_calendar("ann@example.com");
     account.vendor.add_event(&calendar, "Another room", "elsewhere", joined, &people);
-    account.vendor.add_event(&calendar, "Yesterday", "room", joined - Duration::from_secs(86_400), &people);
+    account.vendor.add_event(
+        &calendar,
+        "Yesterday",
+        "room",
+        joined - Duration::from_secs(86_400),
+        &people,
+    );
     assert_eq!(account.recording(&id).details.attendees, None);
     assert_eq!(account.recording(&id).details.title.as_deref(), Some("room"), "the bot's own name");
     account.vendor.add_event(&calendar, "Sales", "room", joined, &people);
@@ -212,16 +242,23 @@ fn a_copy_is_deleted_once_and_what_is_deleted_already_is_no_error() {
         lost(&account.recording(&id));
         if api == SourceApi::V2 {
             let sitting = account.vendor.add(Bot::sitting("now", long_ago()));
-            let error = account.wait(account.client.delete_recording(&sitting)).expect_err("it goes on");
+            let error =
+                account.wait(account.client.delete_recording(&sitting)).expect_err("it goes on");
             assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{error}");
             account.vendor.fail_next(Call::Delete, Fault::Status(409, "{}".into()));
             account.wait(account.client.delete_recording(&id)).expect("nothing is left to delete");
         } else {
-            for (status, is_done) in [("noDataFound", true), ("partiallyDeleted", false), ("later", true)] {
+            for (status, is_done) in
+                [("noDataFound", true), ("partiallyDeleted", false), ("later", true)]
+            {
                 let body = json!({"ok": true, "status": status}).to_string();
                 account.vendor.fail_next(Call::Delete, Fault::Status(200, body));
                 if account.vendor.count(Call::Delete) < 5 {
-                    assert_eq!(account.wait(account.client.delete_recording(&id)).is_ok(), is_done, "{status}");
+                    assert_eq!(
+                        account.wait(account.client.delete_recording(&id)).is_ok(),
+                        is_done,
+                        "{status}"
+                    );
                 }
             }
         }
@@ -232,10 +269,13 @@ fn a_copy_is_deleted_once_and_what_is_deleted_already_is_no_error() {
 fn the_vendors_five_deletions_a_minute_are_never_exceeded() {
     for api in BOTH {
         let account = Account::new(api);
-        let ids: Vec<_> = (0..7).map(|number| account.vendor.add(Bot::ended(&format!("b{number}")))).collect();
-        let deleted: Vec<_> = ids.iter().map(|id| account.wait(account.client.delete_recording(id))).collect();
+        let ids: Vec<_> =
+            (0..7).map(|number| account.vendor.add(Bot::ended(&format!("b{number}")))).collect();
+        let deleted: Vec<_> =
+            ids.iter().map(|id| account.wait(account.client.delete_recording(id))).collect();
         assert_eq!(deleted.iter().filter(|deleted| deleted.is_ok()).count(), 5);
-        let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = &deleted[6] else {
+        let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = &deleted[6]
+        else {
             panic!("{deleted:?}")
         };
         assert!(*after > Duration::from_secs(30) && *after <= Duration::from_secs(61), "{after:?}");
@@ -248,10 +288,13 @@ fn an_answer_says_whose_fault_it_is_and_how_long_to_wait() {
     for api in BOTH {
         let account = Account::new(api);
         let id = account.vendor.add(Bot::ended("weekly"));
-        let list = || account.wait(account.client.list_ended(long_ago(), None)).expect_err("a fault");
+        let list =
+            || account.wait(account.client.list_ended(long_ago(), None)).expect_err("a fault");
         account.vendor.fail_next(Call::List, Fault::RetryAfter(429, 17));
         let error = list();
-        let CallError::Unavailable { after, uncertain: false, .. } = &error else { panic!("{error:?}") };
+        let CallError::Unavailable { after, uncertain: false, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!(*after, Some(Duration::from_secs(17)));
         account.vendor.fail_next(Call::List, Fault::RetryAfterInBody(429, 19));
         let error = list();
@@ -263,13 +306,19 @@ fn an_answer_says_whose_fault_it_is_and_how_long_to_wait() {
             Fault::Status(503, "busy".into()),
             Fault::Status(200, "[".into()),
             Fault::Status(200, "7".into()),
-            Fault::Status(200, r#"{"success":false,"error":"no","code":"X","statusCode":500}"#.into()),
+            Fault::Status(
+                200,
+                r#"{"success":false,"error":"no","code":"X","statusCode":500}"#.into(),
+            ),
             Fault::Status(404, String::new()),
             Fault::Status(302, String::new()),
         ] {
             account.vendor.fail_next(Call::List, fault.clone());
             let error = list();
-            assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{fault:?}: {error:?}");
+            assert!(
+                matches!(error, CallError::Unavailable { uncertain: false, .. }),
+                "{fault:?}: {error:?}"
+            );
         }
         account.vendor.fail_next(Call::Recording, Fault::Page);
         let error = account.wait(account.client.get_recording(&id)).expect_err("a page");
@@ -278,7 +327,8 @@ fn an_answer_says_whose_fault_it_is_and_how_long_to_wait() {
         account.vendor.state().sending_only = true;
         let error = list();
         assert!(
-            matches!(error, CallError::Forbidden { .. }) && error.to_string().contains("Sending Access"),
+            matches!(error, CallError::Forbidden { .. })
+                && error.to_string().contains("Sending Access"),
             "{error}"
         );
         account.vendor.state().sending_only = false;
@@ -325,23 +375,33 @@ fn unknown_words_missing_fields_and_other_spellings_are_survived() {
         account.vendor.state().page_max = 2;
         for twist in twists {
             account.vendor.state().twists = vec![twist.clone()];
-            let listed = account.ended(long_ago()).unwrap_or_else(|error| panic!("{api:?} {twist:?}: {error}"));
+            let listed = account
+                .ended(long_ago())
+                .unwrap_or_else(|error| panic!("{api:?} {twist:?}: {error}"));
             assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids, "{api:?} {twist:?}");
             for id in &ids {
                 let recording = account.recording(id);
-                assert!(matches!(recording.availability, Availability::Ready(_)), "{api:?} {twist:?}: {recording:?}");
+                assert!(
+                    matches!(recording.availability, Availability::Ready(_)),
+                    "{api:?} {twist:?}: {recording:?}"
+                );
             }
         }
         // What cannot be done without is waited for, and nobody is lost.
         for field in ["status", "ended_at", "audio"] {
-            account.vendor.state().twists = vec![Twist::Drop(field), Twist::Drop("mp4"), Twist::Drop("video")];
+            account.vendor.state().twists =
+                vec![Twist::Drop(field), Twist::Drop("mp4"), Twist::Drop("video")];
             for id in &ids {
                 drop(account.wait(account.client.get_recording(id)));
             }
         }
         account.vendor.state().twists = vec![Twist::Put("status", json!("levitating"))];
         let standing = account.recording(ids.first().expect("three")).availability;
-        assert_eq!(standing == Availability::NotYet, api == SourceApi::V2, "a word that is not known goes on");
+        assert_eq!(
+            standing == Availability::NotYet,
+            api == SourceApi::V2,
+            "a word that is not known goes on"
+        );
     }
 }
 
@@ -349,7 +409,12 @@ fn unknown_words_missing_fields_and_other_spellings_are_survived() {
 fn a_transcript_that_cannot_be_had_is_asked_for_again_and_one_that_is_none_is_done_without() {
     let account = Account::new(SourceApi::V2);
     let id = account.vendor.add(Bot::ended("weekly"));
-    for spoil in [Spoil::Status(503), Spoil::Cut(20), Spoil::Longer(9), Spoil::Redirect(account.vendor.base_url())] {
+    for spoil in [
+        Spoil::Status(503),
+        Spoil::Cut(20),
+        Spoil::Longer(9),
+        Spoil::Redirect(account.vendor.base_url()),
+    ] {
         account.vendor.spoil_next(spoil.clone());
         let error = account.wait(account.client.get_recording(&id)).expect_err("a fault");
         assert!(matches!(error, CallError::Unavailable { .. }), "{spoil:?}: {error}");
@@ -369,7 +434,9 @@ fn a_transcript_that_cannot_be_had_is_asked_for_again_and_one_that_is_none_is_do
 fn addresses_that_would_send_something_in_the_clear_or_elsewhere_are_not_fetched() {
     let account = Account::new(SourceApi::V2);
     let id = account.vendor.add(Bot::ended("weekly"));
-    for address in ["file:///etc/passwd", "ftp://store.example/a", "http://u:p@store.example/a", "no address"] {
+    for address in
+        ["file:///etc/passwd", "ftp://store.example/a", "http://u:p@store.example/a", "no address"]
+    {
         account.vendor.state().twists = vec![Twist::Put("audio", json!(address))];
         let error = account.wait(account.client.get_recording(&id)).expect_err("no address");
         assert!(matches!(error, CallError::File(FileFault::Failed(_))), "{address}: {error}");
@@ -393,14 +460,23 @@ impl Sourced {
     /// What a command that fails says.
     fn refused(&self, arguments: &[&str]) -> String {
         let output = self.house.run(arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         String::from_utf8(output.stderr).expect("UTF-8")
     }
 
     /// What a command shows to a person.
     fn shown(&self, arguments: &[&str]) -> String {
         let output = self.house.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
     }
 }
@@ -411,13 +487,17 @@ const MEETING: &str = "https://meet.example/abc-defg";
 fn a_bot_is_sent_seen_and_called_back() {
     for api in ["v1", "v2"] {
         let sourced = Sourced::new(api);
-        let joined = sourced.house.json(&["bot", "join", MEETING, "--name", "Notes", "--transcribe"]);
+        let joined =
+            sourced.house.json(&["bot", "join", MEETING, "--name", "Notes", "--transcribe"]);
         let id = joined["bot"].as_str().expect("an id").to_owned();
         assert_eq!((&joined["source"], &joined["at"]), (&json!("baas"), &Value::Null));
         {
             let mut state = sourced.vendor.state();
             let bot = state.bot(&id).expect("a bot");
-            assert_eq!((bot.name.as_str(), bot.meeting_url.as_str(), bot.transcribed), ("Notes", MEETING, true));
+            assert_eq!(
+                (bot.name.as_str(), bot.meeting_url.as_str(), bot.transcribed),
+                ("Notes", MEETING, true)
+            );
         }
         let listed = sourced.house.json(&["bot", "list"]);
         assert_eq!((&listed[0]["id"], &listed[0]["ended"]), (&json!(id), &Value::Null));
@@ -437,7 +517,10 @@ fn a_bot_is_sent_seen_and_called_back() {
 fn a_bot_that_is_to_join_later_is_seen_and_can_be_called_back() {
     let sourced = Sourced::new("v2");
     let at = (minuted::testing::clock::now() + Duration::from_secs(86_400)).to_string();
-    let id = sourced.house.json(&["bot", "join", MEETING, "--at", &at])["bot"].as_str().expect("an id").to_owned();
+    let id = sourced.house.json(&["bot", "join", MEETING, "--at", &at])["bot"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     assert_eq!(sourced.vendor.state().planned[0].at.to_string(), at);
     let listed = sourced.house.json(&["bot", "list"]);
     assert_eq!((&listed[0]["id"], &listed[0]["status"]), (&json!(id), &json!("scheduled")));
@@ -446,21 +529,34 @@ fn a_bot_that_is_to_join_later_is_seen_and_can_be_called_back() {
     let late = sourced.refused(&["bot", "join", MEETING, "--at", "2020-01-01 09:00"]);
     assert!(late.contains("`2020-01-01 09:00` is over"), "{late}");
     let odd = sourced.refused(&["bot", "join", "meet.example/abc"]);
-    assert!(odd.contains("is not the address of a meeting") && odd.contains("hint: copy the whole link"), "{odd}");
+    assert!(
+        odd.contains("is not the address of a meeting")
+            && odd.contains("hint: copy the whole link"),
+        "{odd}"
+    );
     assert_eq!(sourced.vendor.count(Call::Join), 1);
 }
 
 #[test]
 fn a_bot_whose_answer_is_lost_is_not_sent_again_and_the_person_is_told_where_to_look() {
-    for (api, fault) in [("v1", Fault::Lost), ("v2", Fault::Lost), ("v2", Fault::Page), ("v1", Fault::Page)] {
+    for (api, fault) in
+        [("v1", Fault::Lost), ("v2", Fault::Lost), ("v2", Fault::Page), ("v1", Fault::Page)]
+    {
         let sourced = Sourced::new(api);
         sourced.vendor.fail_next(Call::Join, fault);
         let told = sourced.refused(&["bot", "join", MEETING]);
         assert!(told.contains("a bot may have been sent all the same"), "{told}");
-        assert!(told.contains("hint: minuted bot list shows the bots that there are, before you try again"), "{told}");
+        assert!(
+            told.contains(
+                "hint: minuted bot list shows the bots that there are, before you try again"
+            ),
+            "{told}"
+        );
         assert_eq!((sourced.vendor.count(Call::Join), sourced.vendor.state().bots.len()), (1, 1));
         // A refusal is certain: nothing is said of a bot.
-        sourced.vendor.fail_next(Call::Join, Fault::Status(402, r#"{"message":"no tokens left"}"#.into()));
+        sourced
+            .vendor
+            .fail_next(Call::Join, Fault::Status(402, r#"{"message":"no tokens left"}"#.into()));
         let told = sourced.refused(&["bot", "join", MEETING]);
         assert!(told.contains("no tokens left") && !told.contains("all the same"), "{told}");
     }
@@ -476,7 +572,8 @@ fn a_command_that_dies_at_an_effect_leaves_one_of_everything_to_the_person_who_r
         let ended = sourced.vendor.add(Bot::ended("weekly"));
         let dies = |effect: &str, arguments: &[&str]| {
             let mut command = sourced.house.command(arguments);
-            let ended = command.env("MINUTED_DIE", format!("{effect}:{side}")).output().expect("run");
+            let ended =
+                command.env("MINUTED_DIE", format!("{effect}:{side}")).output().expect("run");
             assert_eq!(ended.status.code(), None, "{effect}:{side}: killed");
             // The person repeats it, and may be told that it was done.
             sourced.house.run(arguments);
@@ -506,7 +603,10 @@ fn a_recording_is_transcribed_again_where_the_version_can_and_the_other_says_tha
     assert_eq!(sourced.vendor.state().retranscribed, [id]);
     let sourced = Sourced::new("v2");
     let told = sourced.refused(&["bot", "retranscribe", "6b0c3f1e-0000-4000-8000-000000000001"]);
-    assert!(told.contains("version 2 of Meeting BaaS has no call that transcribes again"), "{told}");
+    assert!(
+        told.contains("version 2 of Meeting BaaS has no call that transcribes again"),
+        "{told}"
+    );
     assert_eq!(sourced.vendor.state().calls, []);
 }
 
@@ -519,16 +619,19 @@ fn what_is_to_come_is_listed_and_a_bot_is_planned_for_it_and_taken_away() {
         let now = minuted::testing::clock::now();
         let day = Duration::from_secs(86_400);
         sourced.vendor.add_event(&calendar, "Yesterday", "x", now - day, &[]);
-        let late = sourced.vendor.add_event(&calendar, "Board\u{1b}[31m", "board", now + 2 * day, &[]);
+        let late =
+            sourced.vendor.add_event(&calendar, "Board\u{1b}[31m", "board", now + 2 * day, &[]);
         let event = sourced.vendor.add_event(&calendar, "Weekly", "weekly", now + day, &[]);
         let other = sourced.vendor.add_calendar("bo@example.com");
         sourced.vendor.state().page_max = 1;
 
         let listed = sourced.house.json(&["calendar", "list"]);
-        let emails: Vec<_> = listed.as_array().expect("a list").iter().map(|item| item["email"].clone()).collect();
+        let emails: Vec<_> =
+            listed.as_array().expect("a list").iter().map(|item| item["email"].clone()).collect();
         assert_eq!(emails, ["ann@example.com", "bo@example.com"]);
         let events = sourced.house.json(&["calendar", "events"]);
-        let ids: Vec<_> = events.as_array().expect("a list").iter().map(|item| item["id"].clone()).collect();
+        let ids: Vec<_> =
+            events.as_array().expect("a list").iter().map(|item| item["id"].clone()).collect();
         assert_eq!(ids, [event.clone(), late], "{api}");
         assert_eq!(sourced.house.json(&["calendar", "events", &other]), json!([]));
         let shown = sourced.shown(&["calendar", "events", &calendar]);
@@ -546,7 +649,8 @@ fn what_is_to_come_is_listed_and_a_bot_is_planned_for_it_and_taken_away() {
         assert_eq!(sourced.house.json(&["calendar", "events"])[0]["bot"], true);
         sourced.shown(&["calendar", "unschedule", &event]);
         assert_eq!(sourced.vendor.state().events[2].bot, None);
-        let unknown = sourced.refused(&["calendar", "schedule", "6b0c3f1e-0000-4000-8000-00000000ffff"]);
+        let unknown =
+            sourced.refused(&["calendar", "schedule", "6b0c3f1e-0000-4000-8000-00000000ffff"]);
         assert!(unknown.contains("hint: minuted calendar events"), "{unknown}");
     }
 }
@@ -556,7 +660,13 @@ fn a_bot_that_minuted_planned_brings_the_people_of_its_event() {
     let account = Account::new(SourceApi::V2);
     let calendar = account.vendor.add_calendar("ann@example.com");
     let starts = minuted::testing::clock::now() + Duration::from_secs(86_400);
-    let event = account.vendor.add_event(&calendar, "Board", "board", starts, &[("bo@example.com", Some("Bo Chen"))]);
+    let event = account.vendor.add_event(
+        &calendar,
+        "Board",
+        "board",
+        starts,
+        &[("bo@example.com", Some("Bo Chen"))],
+    );
     let plan = BotSchedule { name: "Notes", transcribe: false, whole_series: false };
     account.wait(account.client.schedule_bot(&event, &plan)).expect("planned");
     let (name, extra) = account.vendor.state().events[0].bot.clone().expect("a bot");
@@ -571,7 +681,10 @@ fn a_bot_that_minuted_planned_brings_the_people_of_its_event() {
 fn whoever_names_no_source_or_one_that_is_not_there_is_told_which_there_are() {
     let sourced = Sourced::new("v2");
     let told = sourced.refused(&["bot", "list", "--source", "bass"]);
-    assert!(told.contains("there is no source `bass`") && told.contains("hint: there is baas"), "{told}");
+    assert!(
+        told.contains("there is no source `bass`") && told.contains("hint: there is baas"),
+        "{told}"
+    );
     let two = sourced.vendor.source("v1", "sales", "name = \"old\"")
         + &sourced.vendor.source("v2", "sales", "name = \"new\"");
     sourced.house.configure_all("", "", &two);
@@ -580,7 +693,10 @@ fn whoever_names_no_source_or_one_that_is_not_there_is_told_which_there_are() {
     sourced.shown(&["bot", "list", "--source", "old"]);
     sourced.house.configure("");
     let told = sourced.refused(&["calendar", "list"]);
-    assert!(told.contains("no source is configured") && told.contains("hint: add a [[source]]"), "{told}");
+    assert!(
+        told.contains("no source is configured") && told.contains("hint: add a [[source]]"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -590,7 +706,12 @@ fn a_check_says_what_is_the_matter_with_a_source() {
         let finding = |subject: &str| {
             let output = sourced.house.run(&["check", "--json"]);
             let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-            let found = all.as_array().expect("a list").iter().find(|finding| finding["subject"] == subject).cloned();
+            let found = all
+                .as_array()
+                .expect("a list")
+                .iter()
+                .find(|finding| finding["subject"] == subject)
+                .cloned();
             let found = found.unwrap_or_else(|| panic!("{subject}: {all}"));
             assert!(!found.to_string().contains(KEY), "{found}");
             found
@@ -601,18 +722,30 @@ fn a_check_says_what_is_the_matter_with_a_source() {
 
         sourced.vendor.state().sending_only = true;
         let forbidden = finding("source baas");
-        assert!(forbidden["message"].as_str().expect("a text").contains("Sending Access"), "{forbidden}");
-        assert!(forbidden["hint"].as_str().expect("a text").contains("make a key with full access"), "{forbidden}");
+        assert!(
+            forbidden["message"].as_str().expect("a text").contains("Sending Access"),
+            "{forbidden}"
+        );
+        assert!(
+            forbidden["hint"].as_str().expect("a text").contains("make a key with full access"),
+            "{forbidden}"
+        );
         sourced.vendor.state().sending_only = false;
 
         sourced.vendor.state().key = "mb-new".into();
         let refused = finding("source baas");
         assert_eq!(refused["level"], "error");
-        assert!(refused["hint"].as_str().expect("a text").contains(&format!("api = \"{api}\"")), "{refused}");
+        assert!(
+            refused["hint"].as_str().expect("a text").contains(&format!("api = \"{api}\"")),
+            "{refused}"
+        );
 
         std::fs::remove_file(sourced.house.dir.path().join("baas-key")).expect("removed");
         let missing = finding("source baas");
-        assert!(missing["message"].as_str().expect("a text").contains("cannot be read"), "{missing}");
+        assert!(
+            missing["message"].as_str().expect("a text").contains("cannot be read"),
+            "{missing}"
+        );
     }
 }
 
@@ -628,7 +761,8 @@ fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_exp
             Availability::NotYet | Availability::Lost(_) => panic!("it is ready"),
         };
         let base = account.vendor.base_url().parse().expect("a URL");
-        let store = Elsewhere::new(&base, CallLimits::new(Duration::from_secs(5))).expect("a client");
+        let store =
+            Elsewhere::new(&base, CallLimits::new(Duration::from_secs(5))).expect("a client");
         let get = |file: &RemoteFile| account.wait(store.get(&file.url, 1_000_000));
         for spoil in [None, Some(Spoil::NoLength), Some(Spoil::Slow(3, Duration::from_millis(5)))] {
             let files = files();
@@ -644,7 +778,9 @@ fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_exp
             }
             account.vendor.clear_faults();
         }
-        assert!(account.vendor.downloads(".mp4") == 3 && account.vendor.downloads("output.exe") == 0);
+        assert!(
+            account.vendor.downloads(".mp4") == 3 && account.vendor.downloads("output.exe") == 0
+        );
         let files = files();
         account.vendor.expire_addresses();
         assert_eq!(get(&files[0]).expect("an answer").status, 403);
@@ -680,7 +816,8 @@ fn no_command_tells_the_key_however_loud_it_is_and_whatever_the_vendor_says() {
             for more in [&[][..], &["--json"]] {
                 let mut command = sourced.house.command(&[command, more].concat());
                 let output = command.env("RUST_LOG", "trace").output().expect("run");
-                let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                let told =
+                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
                 assert!(!told.contains(KEY), "{told}");
             }
         }

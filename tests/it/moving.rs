@@ -44,8 +44,14 @@ enum Moment {
     Delivering,
 }
 
-const MOMENTS: [Moment; 6] =
-    [Moment::Settling, Moment::Queued, Moment::Created, Moment::Sending, Moment::Analysing, Moment::Delivering];
+const MOMENTS: [Moment; 6] = [
+    Moment::Settling,
+    Moment::Queued,
+    Moment::Created,
+    Moment::Sending,
+    Moment::Analysing,
+    Moment::Delivering,
+];
 
 /// How a file ends: the state of the job of its old content and of its new one, empty for none; whether the old content
 /// and the new one are a recording at the service; the beginning of what `why` says of the name.
@@ -127,7 +133,8 @@ impl File {
             Change::Rewritten => fs::write(path, self.new.as_ref().expect("new")).expect("written"),
             Change::Appended => {
                 let mut file = fs::File::options().append(true).open(path).expect("opened");
-                file.write_all(&self.new.as_ref().expect("new")[self.old.len()..]).expect("written");
+                file.write_all(&self.new.as_ref().expect("new")[self.old.len()..])
+                    .expect("written");
             }
             Change::Replaced => {
                 let aside = house.path(".aside");
@@ -136,7 +143,11 @@ impl File {
             }
             Change::Truncated => {
                 let length = self.new.as_ref().expect("new").len() as u64;
-                fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("cut");
+                fs::File::options()
+                    .write(true)
+                    .open(path)
+                    .and_then(|file| file.set_len(length))
+                    .expect("cut");
             }
             Change::Deleted => fs::remove_file(path).expect("removed"),
             Change::Link => {
@@ -158,15 +169,19 @@ fn hash(bytes: &[u8]) -> String {
 /// The state of the job of a content; empty for none.
 fn state_of(jobs: &[Value], bytes: &[u8]) -> String {
     let hash = format!("b3-{}", &hash(bytes)[..32]);
-    let mut of = jobs.iter().filter(|job| job["hash"] == hash.as_str() && job["state"] != "skipped");
-    let state = of.next().map(|job| job["state"].as_str().expect("a word").to_owned()).unwrap_or_default();
+    let mut of =
+        jobs.iter().filter(|job| job["hash"] == hash.as_str() && job["state"] != "skipped");
+    let state =
+        of.next().map(|job| job["state"].as_str().expect("a word").to_owned()).unwrap_or_default();
     assert!(of.next().is_none(), "two jobs of one content: {jobs:?}");
     state
 }
 
 /// Nothing that was accepted is anything but what the meeting was made for.
 fn assert_unmixed(meetings: &[Meeting]) {
-    for (meeting, sent) in meetings.iter().filter_map(|meeting| Some((meeting, meeting.recording.as_ref()?))) {
+    for (meeting, sent) in
+        meetings.iter().filter_map(|meeting| Some((meeting, meeting.recording.as_ref()?)))
+    {
         let content = format!("minuted:b3-{}.", &sent.blake3[..32]);
         assert!(meeting.description.contains(&content), "{meeting:?}");
         assert_eq!(meeting.uploads, 1, "{meeting:?}");
@@ -180,7 +195,9 @@ fn bring(house: &House, moment: Moment, files: &[File]) {
         Moment::Settling | Moment::Delivering => {}
         Moment::Queued => assert!(house.run(&["pause", "sales"]).status.success()),
         Moment::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),
-        Moment::Sending => house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 }),
+        Moment::Sending => {
+            house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 })
+        }
         Moment::Analysing => house.standin.stall_analysis(true),
     }
     if moment == Moment::Delivering {
@@ -198,13 +215,17 @@ fn bring(house: &House, moment: Moment, files: &[File]) {
     until_told(
         || format!("{moment:?}: {}", house.log()),
         || match moment {
-            Moment::Settling => files.iter().all(|file| house.why(&file.name).contains("settling")).then_some(()),
-            Moment::Queued => every(&|job| job["state"] == "waiting"),
-            Moment::Created => every(&|job| job["meeting_id"] != Value::Null || job["state"] == "waiting"),
-            Moment::Sending => (house.standin.running(Call::Upload) == files.len()).then_some(()),
-            Moment::Analysing => {
-                (count(Call::Upload) == files.len()).then_some(()).and(every(&|job| job["waits_for"] == "analysis"))
+            Moment::Settling => {
+                files.iter().all(|file| house.why(&file.name).contains("settling")).then_some(())
             }
+            Moment::Queued => every(&|job| job["state"] == "waiting"),
+            Moment::Created => {
+                every(&|job| job["meeting_id"] != Value::Null || job["state"] == "waiting")
+            }
+            Moment::Sending => (house.standin.running(Call::Upload) == files.len()).then_some(()),
+            Moment::Analysing => (count(Call::Upload) == files.len())
+                .then_some(())
+                .and(every(&|job| job["waits_for"] == "analysis")),
             Moment::Delivering => {
                 let notes = house.files().iter().filter(|name| name.contains(".notes")).count();
                 (notes == files.len() && house.smtp.conversations() > 0).then_some(())
@@ -232,7 +253,8 @@ fn whatever_happens_to_a_file_at_whatever_moment_nothing_is_mixed_lost_or_done_t
     each(MOMENTS, |moment| {
         let house = House::new();
         let settle = if moment == Moment::Settling { "settle = \"1h\"" } else { "" };
-        let mail = if moment == Moment::Delivering { "deliver = [\"beside\", \"email\"]" } else { "" };
+        let mail =
+            if moment == Moment::Delivering { "deliver = [\"beside\", \"email\"]" } else { "" };
         house.configure_fast("", &format!("{settle}\n{mail}"), 8);
         let bytes = if moment == Moment::Sending { 16 << 20 } else { 20_000 };
         let files = CHANGES.map(|change| File::of(change, bytes));
@@ -252,11 +274,12 @@ fn whatever_happens_to_a_file_at_whatever_moment_nothing_is_mixed_lost_or_done_t
                         .zip(CHANGES)
                         .all(|(file, change)| {
                             let wanted = end(change, moment).jobs[0];
-                            let job = jobs
-                                .iter()
-                                .find(|job| job["hash"] == format!("b3-{}", &hash(&file.old)[..32]).as_str());
+                            let job = jobs.iter().find(|job| {
+                                job["hash"] == format!("b3-{}", &hash(&file.old)[..32]).as_str()
+                            });
                             job.is_some_and(|job| {
-                                job["state"] == wanted && (wanted != "waiting" || job["waits_for"] == "file")
+                                job["state"] == wanted
+                                    && (wanted != "waiting" || job["waits_for"] == "file")
                             })
                         })
                         .then_some(())
@@ -269,14 +292,20 @@ fn whatever_happens_to_a_file_at_whatever_moment_nothing_is_mixed_lost_or_done_t
         }
         assert_unmixed(&house.standin.snapshot().meetings);
         assert!(house.jobs().iter().all(|job| job["attempts"] == 0), "{:?}", house.jobs());
-        assert!(house.files().iter().all(|name| !name.contains(".minuted-")), "{:?}", house.files());
+        assert!(
+            house.files().iter().all(|name| !name.contains(".minuted-")),
+            "{:?}",
+            house.files()
+        );
     });
 }
 
 fn assert_end(house: &House, file: &File, change: Change, moment: Moment) {
     let end = end(change, moment);
-    let of_new = |jobs: &[Value]| file.new.as_ref().map(|new| state_of(jobs, new)).unwrap_or_default();
-    let told = || format!("{change:?} while {moment:?}: {:?}; the log:\n{}", house.jobs(), house.log());
+    let of_new =
+        |jobs: &[Value]| file.new.as_ref().map(|new| state_of(jobs, new)).unwrap_or_default();
+    let told =
+        || format!("{change:?} while {moment:?}: {:?}; the log:\n{}", house.jobs(), house.log());
     until_told(told, || {
         let jobs = house.jobs();
         ([state_of(&jobs, &file.old), of_new(&jobs)] == end.jobs).then_some(())
@@ -284,7 +313,10 @@ fn assert_end(house: &House, file: &File, change: Change, moment: Moment) {
     let meetings = house.standin.snapshot().meetings;
     let sent = |bytes: &[u8]| {
         let wanted = hash(bytes);
-        meetings.iter().filter(|meeting| meeting.recording.as_ref().is_some_and(|sent| sent.blake3 == wanted)).count()
+        meetings
+            .iter()
+            .filter(|meeting| meeting.recording.as_ref().is_some_and(|sent| sent.blake3 == wanted))
+            .count()
     };
     let found = [sent(&file.old), file.new.as_ref().map_or(0, |new| sent(new))];
     assert_eq!(found, end.sent.map(usize::from), "{}", told());
@@ -303,7 +335,10 @@ fn a_hard_link_is_the_same_recording_whenever_it_is_made() {
     let _daemon = house.start();
     let first = house.drop_recording("talk.mp3");
     fs::hard_link(&first, house.path("twin.mp3")).expect("linked");
-    until_told(|| house.log(), || (house.jobs().len() == 2 && house.count("done") == 1).then_some(()));
+    until_told(
+        || house.log(),
+        || (house.jobs().len() == 2 && house.count("done") == 1).then_some(()),
+    );
     fs::hard_link(&first, house.path("later.mp3")).expect("linked");
     house.wait_for("later.mp3", "skipped");
     fs::remove_file(&first).expect("removed");
@@ -319,8 +354,11 @@ fn a_reflink_is_a_copy_like_any_other() {
     let _daemon = house.start();
     let first = house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
-    let copied =
-        std::process::Command::new("cp").arg("--reflink=always").arg(&first).arg(house.path("copy.mp3")).output();
+    let copied = std::process::Command::new("cp")
+        .arg("--reflink=always")
+        .arg(&first)
+        .arg(house.path("copy.mp3"))
+        .output();
     if !copied.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: the file system of the temporary directory has no reflinks");
         return;
@@ -349,14 +387,18 @@ fn a_sparse_file_is_sent_as_what_it_reads_as() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a recorder that writes now and then is what is tested")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a recorder that writes now and then is what is tested"
+)]
 fn a_file_that_has_its_full_length_from_the_start_is_taken_after_its_last_write_only() {
     let house = House::new();
     house.configure("settle = \"1s\"");
     let _daemon = house.start();
     let bytes: Vec<u8> = recording("talk.mp3").repeat(40);
     let mut file = fs::File::create(house.path("talk.mp3")).expect("made");
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.len() as u64).expect("allocated");
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.len() as u64)
+        .expect("allocated");
     for piece in bytes.chunks(bytes.len().div_ceil(15)) {
         file.write_all(piece).expect("written");
         thread::sleep(Duration::from_millis(150));
@@ -373,25 +415,42 @@ fn a_file_of_any_time_settles_and_its_notes_have_a_date_that_can_be() {
     let house = House::new();
     let _daemon = house.start();
     let day = 24 * 3600;
-    let times: [(&str, i64); 5] =
-        [("1970", 0), ("1960", -3653 * day), ("2099", 47_117 * day), ("2030", 21_915 * day), ("2020", 18_262 * day)];
+    let times: [(&str, i64); 5] = [
+        ("1970", 0),
+        ("1960", -3653 * day),
+        ("2099", 47_117 * day),
+        ("2030", 21_915 * day),
+        ("2020", 18_262 * day),
+    ];
     for (name, seconds) in times {
         let path = house.drop_recording(&format!("{name}.mp3"));
-        let touched = std::process::Command::new("touch").arg("-d").arg(format!("@{seconds}")).arg(path).status();
+        let touched = std::process::Command::new("touch")
+            .arg("-d")
+            .arg(format!("@{seconds}"))
+            .arg(path)
+            .status();
         assert!(touched.expect("run").success());
     }
     for (name, seconds) in times {
         house.wait_for(&format!("{name}.mp3"), "done");
         let notes = fs::read_to_string(house.path(&format!("{name}.notes.md"))).expect("written");
         let date = notes.lines().find_map(|line| line.strip_prefix("date: ")).expect("a date");
-        let date: jiff::Timestamp = date.split_whitespace().next().expect("a time").parse().expect("a time");
-        let made: jiff::Timestamp =
-            house.job(&format!("{name}.mp3"))["created"].as_str().expect("a time").parse().expect("a time");
+        let date: jiff::Timestamp =
+            date.split_whitespace().next().expect("a time").parse().expect("a time");
+        let made: jiff::Timestamp = house.job(&format!("{name}.mp3"))["created"]
+            .as_str()
+            .expect("a time")
+            .parse()
+            .expect("a time");
         let off = made.duration_since(date).abs();
         let is_of_its_time = date.as_second() == seconds;
         let is_of_now = off < jiff::SignedDuration::from_hours(26);
         assert!(
-            if name == "2020" { is_of_its_time } else { is_of_now || (is_of_its_time && date <= made) },
+            if name == "2020" {
+                is_of_its_time
+            } else {
+                is_of_now || (is_of_its_time && date <= made)
+            },
             "{name}: {date}"
         );
     }
@@ -415,7 +474,8 @@ fn patient(delay: &str) -> House {
 }
 
 fn due(house: &House, name: &str) -> i64 {
-    let due: jiff::Timestamp = house.job(name)["due"].as_str().expect("a time").parse().expect("a time");
+    let due: jiff::Timestamp =
+        house.job(name)["due"].as_str().expect("a time").parse().expect("a time");
     due.as_second()
 }
 
@@ -426,7 +486,10 @@ fn a_clock_that_is_set_forth_or_back_moves_what_waits_with_it() {
         let daemon = house.start();
         house.standin.fail_matching(Call::Upload, "talk", Fault::Status(415), Some(1));
         house.drop_recording("talk.mp3");
-        until_told(|| house.log(), || (house.job_if("talk.mp3")?["waits_for"] == "retry").then_some(()));
+        until_told(
+            || house.log(),
+            || (house.job_if("talk.mp3")?["waits_for"] == "retry").then_some(()),
+        );
         let before = due(&house, "talk.mp3");
         house.set_clock(step);
         // Any work has the clock looked at.
@@ -440,7 +503,11 @@ fn a_clock_that_is_set_forth_or_back_moves_what_waits_with_it() {
         daemon.kill();
         house.set_clock(step);
         let _daemon = house.start();
-        assert!((due(&house, "talk.mp3") - before - step).abs() <= 3, "a restart is no way around: {}", house.log());
+        assert!(
+            (due(&house, "talk.mp3") - before - step).abs() <= 3,
+            "a restart is no way around: {}",
+            house.log()
+        );
         assert_eq!(house.job("talk.mp3")["attempts"], 1);
         assert!(house.run(&["retry", "1"]).status.success());
         house.wait_for("talk.mp3", "done");
@@ -461,19 +528,31 @@ enum Wait {
 
 #[test]
 fn a_clock_that_is_set_back_by_an_hour_keeps_nothing_waiting_for_that_hour() {
-    let waits = [Wait::Settling, Wait::Retry, Wait::Service, Wait::Mail, Wait::Analysis, Wait::Token, Wait::Restart];
+    let waits = [
+        Wait::Settling,
+        Wait::Retry,
+        Wait::Service,
+        Wait::Mail,
+        Wait::Analysis,
+        Wait::Token,
+        Wait::Restart,
+    ];
     each(waits, |wait| {
         let house = patient("1500ms");
         if matches!(wait, Wait::Settling) {
             house.edit_config(|text| text.replace("settle = \"100ms\"", "settle = \"6s\""));
         }
         if matches!(wait, Wait::Mail) {
-            house.edit_config(|text| text.replace("service = \"paxs\"", "service = \"paxs\"\ndeliver = [\"email\"]"));
+            house.edit_config(|text| {
+                text.replace("service = \"paxs\"", "service = \"paxs\"\ndeliver = [\"email\"]")
+            });
             house.smtp.down(true);
         }
         let daemon = house.start();
         match wait {
-            Wait::Retry | Wait::Restart => house.standin.fail_next(Call::Upload, Fault::Status(415)),
+            Wait::Retry | Wait::Restart => {
+                house.standin.fail_next(Call::Upload, Fault::Status(415))
+            }
             Wait::Service => house.standin.fail_next(Call::CreateSession, Fault::Status(503)),
             Wait::Analysis => house.standin.stall_analysis(true),
             Wait::Settling | Wait::Mail | Wait::Token => {}
@@ -486,7 +565,9 @@ fn a_clock_that_is_set_back_by_an_hour_keeps_nothing_waiting_for_that_hour() {
             || house.log(),
             || match wait {
                 Wait::Settling => (settling(&house) == 1).then_some(()),
-                Wait::Retry | Wait::Restart => (house.job_if("talk.mp3")?["waits_for"] == "retry").then_some(()),
+                Wait::Retry | Wait::Restart => {
+                    (house.job_if("talk.mp3")?["waits_for"] == "retry").then_some(())
+                }
                 Wait::Service => {
                     let events = house.job_if("talk.mp3")?["history"].to_string();
                     events.contains("the service failed; nothing counts").then_some(())
@@ -494,10 +575,13 @@ fn a_clock_that_is_set_back_by_an_hour_keeps_nothing_waiting_for_that_hour() {
                 // The failure of each mail is recorded: until then its next try is a time in memory, of the clock before.
                 Wait::Mail => {
                     let deliveries = house.job_if("talk.mp3")?["deliveries"].as_array()?.clone();
-                    let have_failed = deliveries.iter().all(|delivery| !delivery["error"].is_null());
+                    let have_failed =
+                        deliveries.iter().all(|delivery| !delivery["error"].is_null());
                     (deliveries.len() == 2 && have_failed).then_some(())
                 }
-                Wait::Analysis => (house.job_if("talk.mp3")?["waits_for"] == "analysis").then_some(()),
+                Wait::Analysis => {
+                    (house.job_if("talk.mp3")?["waits_for"] == "analysis").then_some(())
+                }
                 Wait::Token => Some(()),
             },
         );
@@ -541,8 +625,12 @@ fn a_clock_that_is_set_forth_by_hours_hurries_nothing() {
 
 fn settling(house: &House) -> i64 {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let queue = rusqlite::Connection::open_with_flags(house.state_dir().join("queue.sqlite"), flags).expect("a queue");
-    queue.query_row("SELECT count(*) FROM sighting WHERE verdict = 'settling'", [], |row| row.get(0)).expect("a count")
+    let queue =
+        rusqlite::Connection::open_with_flags(house.state_dir().join("queue.sqlite"), flags)
+            .expect("a queue");
+    queue
+        .query_row("SELECT count(*) FROM sighting WHERE verdict = 'settling'", [], |row| row.get(0))
+        .expect("a count")
 }
 
 #[test]

@@ -22,7 +22,10 @@ const CONVERTED: &[(&str, &str)] = &[
     ("wv", "-c:a wavpack -f wv"),
     ("aifc", "-c:a pcm_mulaw -f aiff"),
     ("vob", "-c:a mp2 -f vob"),
-    ("mxf", "-f lavfi -i color=black:s=64x64:r=25:d=2 -ar 48000 -c:v mpeg2video -c:a pcm_s16le -shortest -f mxf"),
+    (
+        "mxf",
+        "-f lavfi -i color=black:s=64x64:r=25:d=2 -ar 48000 -c:v mpeg2video -c:a pcm_s16le -shortest -f mxf",
+    ),
     ("dts", "-ar 48000 -c:a dca -strict -2 -f dts"),
     ("rm", "-ar 8000 -c:a real_144 -f rm"),
     ("ra", "-c:a ac3 -f rm"),
@@ -81,10 +84,9 @@ fn every_kind_of_media_that_ffmpeg_reads_is_converted() {
 
 #[test]
 fn what_has_no_mark_in_its_bytes_is_converted_as_its_name_says() {
-    for (extension, arguments) in CONVERTED
-        .iter()
-        .filter(|(extension, _)| ["gsm", "sln16", "ulaw", "alaw", "g722", "g726-32"].contains(extension))
-    {
+    for (extension, arguments) in CONVERTED.iter().filter(|(extension, _)| {
+        ["gsm", "sln16", "ulaw", "alaw", "g722", "g726-32"].contains(extension)
+    }) {
         let house = House::new();
         house.configure(CONVERT);
         let mut daemon = house.spawn(&[("MINUTED_DIE", "CallUpload:before")]);
@@ -93,8 +95,12 @@ fn what_has_no_mark_in_its_bytes_is_converted_as_its_name_says() {
         }
         until(extension, || daemon.was_killed().then_some(()));
         let converted = house.state_dir().join("converted");
-        let mut files = fs::read_dir(converted).expect("read").map(|entry| entry.expect("one").path());
-        assert!(tone_of_two_seconds(&files.next().expect("a converted recording")) > 0.8, "{extension}");
+        let mut files =
+            fs::read_dir(converted).expect("read").map(|entry| entry.expect("one").path());
+        assert!(
+            tone_of_two_seconds(&files.next().expect("a converted recording")) > 0.8,
+            "{extension}"
+        );
     }
 }
 
@@ -129,7 +135,10 @@ fn a_program_in_typescript_gets_no_row_and_a_transport_stream_does() {
     assert_eq!(house.jobs().len(), 2, "{:#?}", house.jobs());
     for name in ["index.ts", "late.ts", "module.mts"] {
         let told = house.why(name);
-        assert!(told.contains("left alone: `.") && told.contains("not those of a recording"), "{told}");
+        assert!(
+            told.contains("left alone: `.") && told.contains("not those of a recording"),
+            "{told}"
+        );
     }
     assert_eq!(house.status()["folders"][0]["settling"], 0);
 }
@@ -137,7 +146,11 @@ fn a_program_in_typescript_gets_no_row_and_a_transport_stream_does() {
 #[test]
 fn what_was_deleted_does_not_come_back_from_a_snapshot() {
     let house = House::new();
-    let directories = ["@Recently-Snapshot/GMT-00_2026-11-29_0100", "~snapshot/hourly.0", "@GMT-2026.11.29-01.00.00"];
+    let directories = [
+        "@Recently-Snapshot/GMT-00_2026-11-29_0100",
+        "~snapshot/hourly.0",
+        "@GMT-2026.11.29-01.00.00",
+    ];
     for directory in directories {
         house.drop_recording(&format!("{directory}/deleted.wav"));
     }
@@ -156,7 +169,11 @@ fn names_and_directories_tell_date_and_title() {
     let house = House::new();
     let daemon = house.listening(house.spawn(&[("TZ", "America/New_York")]));
     for (name, date, title) in [
-        ("GMT20210105-150000_Recording.wav", "2021-01-05T10:00:00-05:00", "GMT20210105-150000_Recording"),
+        (
+            "GMT20210105-150000_Recording.wav",
+            "2021-01-05T10:00:00-05:00",
+            "GMT20210105-150000_Recording",
+        ),
         ("q-600-20121130-20210105-103000-1609860600.12.wav", "2021-01-05T10:30:00-05:00", ""),
         ("WhatsApp Audio 2021-01-05 at 10.30.00 PM.wav", "2021-01-05T22:30:00-05:00", ""),
         (
@@ -169,7 +186,8 @@ fn names_and_directories_tell_date_and_title() {
         house.drop_recording(name);
         let job = house.wait_for(name, "done");
         let notes = fs::read_to_string(job["notes"][0].as_str().expect("notes")).expect("there");
-        let line = |key: &str| notes.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        let line =
+            |key: &str| notes.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         let moment = |text: &str| text.parse::<jiff::Timestamp>().expect("a time");
         assert_eq!(moment(line("date: ")), moment(date), "{name}: {notes}");
         if !title.is_empty() {

@@ -85,15 +85,27 @@ fn one_service_hears_and_another_writes_with_a_quote_under_each_item() {
         let json = fs::read_to_string(pair.house.path("talk.notes.json")).expect("written");
         let json: Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["notes_by"], "pen writer:latest");
-        let note = json["analyses"].as_array().expect("a list").iter().find(|part| part["type"] == "meeting note");
+        let note = json["analyses"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|part| part["type"] == "meeting note");
         let items = note.expect("a note")["items"].as_array().expect("items").clone();
-        let lines: Vec<_> = items.iter().map(|item| (item["kind"].as_str(), item["lines"].clone())).collect();
+        let lines: Vec<_> =
+            items.iter().map(|item| (item["kind"].as_str(), item["lines"].clone())).collect();
         assert_eq!(
             lines,
-            [(Some("decision"), json!([2])), (Some("action"), json!([3])), (Some("question"), json!([4])),]
+            [
+                (Some("decision"), json!([2])),
+                (Some("action"), json!([3])),
+                (Some("question"), json!([4])),
+            ]
         );
         let asked = pair.pen.state().asked[0].body.clone();
-        assert_eq!((asked["temperature"].as_f64(), asked["max_tokens"].as_u64()), (Some(0.2), Some(2048)));
+        assert_eq!(
+            (asked["temperature"].as_f64(), asked["max_tokens"].as_u64()),
+            (Some(0.2), Some(2048))
+        );
         assert_eq!(asked["response_format"]["json_schema"]["schema"]["required"][0], "actions");
     }
 }
@@ -112,7 +124,8 @@ fn what_a_server_refuses_of_a_question_is_left_out_from_then_on() {
         let state = pair.pen.state();
         let fields = ["response_format", "temperature", "max_tokens"];
         for asked in &state.asked {
-            let missing: Vec<_> = fields.iter().filter(|field| asked.body.get(field).is_none()).collect();
+            let missing: Vec<_> =
+                fields.iter().filter(|field| asked.body.get(field).is_none()).collect();
             assert_eq!(missing, [&field], "only what is refused is left out");
         }
         let chats = state.calls.iter().filter(|call| **call == Call::Chat).count();
@@ -138,20 +151,32 @@ fn what_nobody_said_is_dropped_and_counted_or_marked() {
             &["marketing", "Bullock", "17:00"],
         ),
         (Manner::Loops, &["## Action items"], &["we ship it", "## Decisions"]),
-        (Manner::Prose, &["- We decided to ship the new list on Friday.\n  > [00:00:02]"], &["Anything else"]),
+        (
+            Manner::Prose,
+            &["- We decided to ship the new list on Friday.\n  > [00:00:02]"],
+            &["Anything else"],
+        ),
         (
             Manner::CutOff,
-            &["> the model's answer was cut off at its limit", "- We decided to ship the new list on Friday.\n  > "],
+            &[
+                "> the model's answer was cut off at its limit",
+                "- We decided to ship the new list on Friday.\n  > ",
+            ],
             &["## Summary"],
         ),
-        (Manner::Markdown, &["nothing in them was compared with what was said", "we raise all prices"], &["(check)"]),
+        (
+            Manner::Markdown,
+            &["nothing in them was compared with what was said", "we raise all prices"],
+            &["(check)"],
+        ),
         (Manner::Reasons, &["- We decided to ship the new list on Friday.\n  > "], &["Well"]),
     ] {
         let pair = Pair::new(Shape::Both, QUICK, "");
         pair.pen.state().manner = manner;
         if manner == Manner::Markdown {
             let said = "## Decisions\n\n- we raise all prices";
-            pair.pen.state().says = Some(json!({"message": {"content": said}, "finish_reason": "stop"}));
+            pair.pen.state().says =
+                Some(json!({"message": {"content": said}, "finish_reason": "stop"}));
         }
         let _daemon = pair.house.start();
         pair.house.drop_recording("talk.wav");
@@ -179,13 +204,17 @@ fn while_the_writer_is_down_recordings_are_transcribed_and_their_notes_wait() {
     }
     let is_waiting = |name: &str| {
         let job = pair.house.job_if(name)?;
-        (job["waits_for"] == "service" && job["stage"] == "analyse" && job["attempts"] == 0).then_some(())
+        (job["waits_for"] == "service" && job["stage"] == "analyse" && job["attempts"] == 0)
+            .then_some(())
     };
     for name in ["one.wav", "two.wav"] {
         until_told(|| format!("{name} waits: {:#?}", pair.house.job_if(name)), || is_waiting(name));
     }
     let status = pair.house.status();
-    assert!(status["holds"].to_string().contains("service `pen`, which writes the notes"), "{status:#}");
+    assert!(
+        status["holds"].to_string().contains("service `pen`, which writes the notes"),
+        "{status:#}"
+    );
     assert_eq!(pair.sent(), (2, 0));
     pair.pen.clear_faults();
     for name in ["one.wav", "two.wav"] {
@@ -197,7 +226,8 @@ fn while_the_writer_is_down_recordings_are_transcribed_and_their_notes_wait() {
 
 #[test]
 fn a_writer_that_stays_down_is_done_without_where_the_config_says_so() {
-    let poll = "poll = { first = \"10ms\", every = \"50ms\", timeout = \"100ms\", patience = \"300ms\" }";
+    let poll =
+        "poll = { first = \"10ms\", every = \"50ms\", timeout = \"100ms\", patience = \"300ms\" }";
     let pair = Pair::new(Shape::Ollama, &format!("notes_else = \"extract\"\n{poll}"), "");
     pair.pen.fail_always(Call::Chat, Fault::Status(503, "{}".to_owned()));
     pair.pen.fail_always(Call::Models, Fault::Status(503, "{}".to_owned()));
@@ -205,7 +235,10 @@ fn a_writer_that_stays_down_is_done_without_where_the_config_says_so() {
     pair.house.drop_recording("talk.wav");
     let notes = pair.notes("talk.wav");
     assert!(notes.contains("which writes the notes, did not work for"), "{notes}");
-    assert!(notes.contains("utomatic extract") && notes.contains("\nnotes_by: extraction\n"), "{notes}");
+    assert!(
+        notes.contains("utomatic extract") && notes.contains("\nnotes_by: extraction\n"),
+        "{notes}"
+    );
     assert_eq!((pair.sent(), pair.house.job("talk.wav")["attempts"].clone()), ((1, 0), json!(0)));
 }
 
@@ -230,7 +263,9 @@ fn a_refused_key_of_the_writer_holds_its_notes_alone_and_names_the_cure() {
         || {
             let holds = pair.house.status()["holds"].to_string();
             assert!(!holds.contains("canary"), "{holds}");
-            (holds.contains("which writes the notes, refuses its key") && holds.contains("put a key")).then_some(())
+            (holds.contains("which writes the notes, refuses its key")
+                && holds.contains("put a key"))
+            .then_some(())
         },
     );
     give_key("sk-new");
@@ -243,18 +278,28 @@ fn a_refused_key_of_the_writer_holds_its_notes_alone_and_names_the_cure() {
 #[test]
 fn a_check_tries_both_halves_and_shows_what_the_model_said() {
     let pair = Pair::new(Shape::Ollama, "", "");
-    pair.pen.state().says = Some(json!({"message": {"content": "I am\nready."}, "finish_reason": "stop"}));
+    pair.pen.state().says =
+        Some(json!({"message": {"content": "I am\nready."}, "finish_reason": "stop"}));
     let check = || String::from_utf8_lossy(&pair.house.run(&["check"]).stdout).into_owned();
     fs::remove_dir_all(pair.house.state_dir()).expect("removed");
     let told = check();
-    assert!(told.contains("service ears, notes") && told.contains("it answered: I am ready."), "{told}");
+    assert!(
+        told.contains("service ears, notes") && told.contains("it answered: I am ready."),
+        "{told}"
+    );
     assert!(told.contains("the notes of other services; it is sent no recording"), "{told}");
-    assert!(!told.contains("does not list"), "the one that writes needs no model that transcribes: {told}");
+    assert!(
+        !told.contains("does not list"),
+        "the one that writes needs no model that transcribes: {told}"
+    );
     let _daemon = pair.house.start();
     assert!(check().contains("it answered: I am ready."));
     pair.pen.fail_always(Call::Chat, Fault::Status(503, "{}".to_owned()));
     let told = check();
-    assert!(told.contains("service `pen`, which writes the notes") && told.contains("[services.pen]"), "{told}");
+    assert!(
+        told.contains("service `pen`, which writes the notes") && told.contains("[services.pen]"),
+        "{told}"
+    );
     assert_eq!(pair.sent().0, 0);
 }
 
@@ -264,12 +309,20 @@ fn an_instruction_keeps_its_form_and_the_checked_items_follow() {
     let _daemon = pair.house.start();
     pair.house.drop_recording("talk.wav");
     let notes = pair.notes("talk.wav");
-    let story = notes.find("- from \\[0:00:00\\]").or_else(|| notes.find("- from [0:00:00]")).expect("the story");
+    let story = notes
+        .find("- from \\[0:00:00\\]")
+        .or_else(|| notes.find("- from [0:00:00]"))
+        .expect("the story");
     assert!(notes.find("## Decisions").expect("decisions") > story, "{notes}");
     assert!(notes.contains("> the text by the folder's instruction was not compared"), "{notes}");
     let asked = pair.pen.state().asked.clone();
     assert!(asked.iter().any(|asked| asked.system.ends_with("Tell it as a story.")));
-    assert!(asked.iter().filter(|asked| asked.is_for_items()).all(|asked| !asked.system.contains("summary")));
+    assert!(
+        asked
+            .iter()
+            .filter(|asked| asked.is_for_items())
+            .all(|asked| !asked.system.contains("summary"))
+    );
 }
 
 #[test]
@@ -279,7 +332,8 @@ fn the_text_of_a_sources_own_transcript_goes_to_the_writer_of_the_folders_servic
     baas.give_key(pair.house.dir.path());
     let keys = "name = \"calls\"\nevery = \"200ms\"\nsince = \"2020-01-01\"";
     let config = fs::read_to_string(pair.house.config()).expect("written");
-    fs::write(pair.house.config(), format!("{config}\n{}", baas.source("v2", "sales", keys))).expect("written");
+    fs::write(pair.house.config(), format!("{config}\n{}", baas.source("v2", "sales", keys)))
+        .expect("written");
     let id = baas.add(Bot::ended("one"));
     let _daemon = pair.house.start();
     let row = |job: &Value| {
@@ -289,7 +343,8 @@ fn the_text_of_a_sources_own_transcript_goes_to_the_writer_of_the_folders_servic
     };
     let told = || format!("it is done; the log:\n{}", pair.house.log());
     let first = until_told(told, || row(&Value::Null));
-    let name = first["path"].as_str().and_then(|path| path.rsplit('/').next()).expect("a file").to_owned();
+    let name =
+        first["path"].as_str().and_then(|path| path.rsplit('/').next()).expect("a file").to_owned();
     let notes = pair.notes(&name);
     assert!(notes.contains("service: calls\nnotes_by: \"pen writer:latest\""), "{notes}");
     assert!(notes.contains("> [00:00:02] **Bo Chen:** We decided to ship on Friday."), "{notes}");

@@ -27,7 +27,8 @@ fn house(keys: &str) -> House {
 
 /// A recording that ships with the demo.
 fn shipped(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name)).expect("it ships")
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name))
+        .expect("it ships")
 }
 
 /// How often the shipped meeting is said again in a longer one: some four minutes.
@@ -72,14 +73,28 @@ fn a_folder_with_a_path_and_attendees_gives_notes_of_what_was_said() {
     }
     for name in ["weekly-sales.m4a", "design-review.mp3", "standup.wav"] {
         let job = house.wait_for(name, "done");
-        assert_eq!((&job["service"], &job["attempts"]), (&Value::from("ondevice"), &Value::from(0)), "{job}");
+        assert_eq!(
+            (&job["service"], &job["attempts"]),
+            (&Value::from("ondevice"), &Value::from(0)),
+            "{job}"
+        );
     }
     let sales = notes(&house, "weekly-sales.notes.md");
-    for words in ["no language model", "## Decisions", "## Action items", "first of December", "## Transcript"] {
+    for words in [
+        "no language model",
+        "## Decisions",
+        "## Action items",
+        "first of December",
+        "## Transcript",
+    ] {
         assert!(sales.contains(words), "{words}: {sales}");
     }
     for extension in ["transcript.txt", "transcript.srt", "transcript.vtt", "notes.json"] {
-        assert!(house.path(&format!("weekly-sales.{extension}")).exists(), "{extension}: {:?}", house.files());
+        assert!(
+            house.path(&format!("weekly-sales.{extension}")).exists(),
+            "{extension}: {:?}",
+            house.files()
+        );
     }
     assert_eq!(kept(&house), 0, "what is in the queue is kept nowhere else");
     assert!(daemon.stop().success());
@@ -102,17 +117,26 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
         (running["sent"].as_u64()? > 0).then_some(running)
     });
     assert_eq!(running["unit"], "milliseconds", "{running}");
-    assert!((200_000..280_000).contains(&running["total"].as_u64().expect("a number")), "{running}");
-    let before = until("some of it is finished", || Some(pieces(&house)).filter(|pieces| pieces.len() > 6));
+    assert!(
+        (200_000..280_000).contains(&running["total"].as_u64().expect("a number")),
+        "{running}"
+    );
+    let before =
+        until("some of it is finished", || Some(pieces(&house)).filter(|pieces| pieces.len() > 6));
     daemon.kill();
     let after_kill = pieces(&house);
     assert!(after_kill.starts_with(&before) && house.state("long.wav").as_deref() != Some("done"));
     let daemon = house.start();
     until("it goes on", || {
         let now = pieces(&house);
-        (now.len() > after_kill.len() || house.state("long.wav").as_deref() == Some("done")).then(|| {
-            assert!(now.is_empty() || now.starts_with(&after_kill[..after_kill.len() - 1]), "nothing is done again");
-        })
+        (now.len() > after_kill.len() || house.state("long.wav").as_deref() == Some("done")).then(
+            || {
+                assert!(
+                    now.is_empty() || now.starts_with(&after_kill[..after_kill.len() - 1]),
+                    "nothing is done again"
+                );
+            },
+        )
     });
     let job = house.wait_for("long.wav", "done");
     assert_eq!(job["attempts"], 0, "{job}");
@@ -134,13 +158,16 @@ fn without_its_model_the_engine_waits_is_told_once_and_heals_when_it_is_installe
         (job["waits_for"] == "service").then_some(())
     });
     // The job waits a moment before the hold and its line in the log are written.
-    until("why names the cure", || house.why("standup.wav").contains("minuted engine install").then_some(()));
+    until("why names the cure", || {
+        house.why("standup.wav").contains("minuted engine install").then_some(())
+    });
     let times_logged = || house.log().matches("service `ondevice` does not work").count();
     until("it is logged", || (times_logged() > 0).then_some(()));
     assert_eq!(times_logged(), 1, "{}", house.log());
     let Some(model) = model() else { return };
     let installed = model.encoder.parent().expect("a directory");
-    symlink(installed, data.join("minuted").join(installed.file_name().expect("a name"))).expect("linked");
+    symlink(installed, data.join("minuted").join(installed.file_name().expect("a name")))
+        .expect("linked");
     let job = house.wait_for("standup.wav", "done");
     assert_eq!(job["attempts"], 0, "{job}");
     assert!(daemon.stop().success());
@@ -168,15 +195,22 @@ fn a_recording_that_needs_ffmpeg_waits_for_it_and_the_others_do_not() {
     let opus = house.dir.path().join("talk.opus");
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav");
     let mut command = Command::new(&ffmpeg);
-    let made =
-        command.args(["-v", "error", "-i"]).arg(from).args(["-c:a", "libopus"]).arg(&opus).status().expect("run");
+    let made = command
+        .args(["-v", "error", "-i"])
+        .arg(from)
+        .args(["-c:a", "libopus"])
+        .arg(&opus)
+        .status()
+        .expect("run");
     assert!(made.success());
     let bin = house.dir.path().join("bin");
     fs::create_dir(&bin).expect("made");
     let daemon = house.listening(house.spawn(&[("PATH", bin.to_str().expect("UTF-8"))]));
     fs::rename(&opus, house.path("talk.opus")).expect("dropped");
     fs::write(house.path("standup.wav"), shipped("standup.wav")).expect("written");
-    until("it says what it lacks", || house.why("talk.opus").contains("needs ffmpeg").then_some(()));
+    until("it says what it lacks", || {
+        house.why("talk.opus").contains("needs ffmpeg").then_some(())
+    });
     house.wait_for("standup.wav", "done");
     symlink(&ffmpeg, bin.join("ffmpeg")).expect("installed");
     let job = house.wait_for("talk.opus", "done");
@@ -189,16 +223,23 @@ fn a_kill_around_the_transcript_leaves_one_set_of_notes_and_nothing_behind() {
     if model().is_none() {
         return;
     }
-    for point in
-        ["PlaceTranscript:Before", "PlaceTranscript:After", "ForgetTranscript:Before", "ForgetTranscript:After"]
-    {
+    for point in [
+        "PlaceTranscript:Before",
+        "PlaceTranscript:After",
+        "ForgetTranscript:Before",
+        "ForgetTranscript:After",
+    ] {
         let house = house("");
         fs::write(house.path("standup.wav"), shipped("standup.wav")).expect("written");
         let mut daemon = house.spawn(&[("MINUTED_DIE", point)]);
         until("it is killed", || daemon.was_killed().then_some(()));
         let daemon = house.start();
         let job = house.wait_for("standup.wav", "done");
-        assert_eq!((&job["attempts"], &job["notes"].as_array().map(Vec::len)), (&Value::from(0), &Some(1)), "{point}");
+        assert_eq!(
+            (&job["attempts"], &job["notes"].as_array().map(Vec::len)),
+            (&Value::from(0), &Some(1)),
+            "{point}"
+        );
         assert_eq!(house.files(), ["standup.notes.md", "standup.wav"], "{point}");
         assert!(daemon.stop().success(), "{point}");
     }

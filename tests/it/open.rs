@@ -42,7 +42,10 @@ fn sent(house: &House) -> String {
 }
 
 /// Whether permissions can be taken away from a daemon here; says so when not.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn may_blind() -> bool {
     let may = rustix::process::geteuid().is_root();
     if !may {
@@ -95,7 +98,9 @@ fn where_proc_shows_nothing_events_tell_and_a_restart_forgets_nothing() {
     let _daemon = house.start();
     until_why(&house, "talk.mp3", "when minuted last saw its writer");
     // That is known from before; a close that nobody watches for would be missed.
-    until("its folder is watched again", || (house.logged("INFO", "watching `") == 2).then_some(()));
+    until("its folder is watched again", || {
+        (house.logged("INFO", "watching `") == 2).then_some(())
+    });
     assert_eq!(meetings(&house), 1, "the witness alone");
     recorder.write_all(second).expect("written");
     drop(recorder);
@@ -193,7 +198,8 @@ fn stays_while_it_is_open(on_success: &str, notes: &str) -> House {
 fn a_recording_that_is_open_is_neither_deleted_nor_moved() {
     let house = stays_while_it_is_open("on_success = \"delete\"", "talk.notes.md");
     assert_eq!(house.files(), ["talk.notes.md"]);
-    let house = stays_while_it_is_open("on_success = \"move\"\nmove_to = \"done\"", "done/talk.notes.md");
+    let house =
+        stays_while_it_is_open("on_success = \"move\"\nmove_to = \"done\"", "done/talk.notes.md");
     assert_eq!(house.files(), ["done/talk.mp3", "done/talk.notes.md"]);
 }
 
@@ -215,7 +221,9 @@ fn a_recording_that_a_recorder_goes_on_with_stays_and_is_sent_anew_when_it_is_cl
     drop(recorder);
     until("both are done", || (house.count("done") == 2).then_some(()));
     let meetings = house.standin.snapshot().meetings;
-    let hashes: Vec<_> =
-        meetings.iter().filter_map(|meeting| Some(meeting.recording.as_ref()?.blake3.clone())).collect();
+    let hashes: Vec<_> = meetings
+        .iter()
+        .filter_map(|meeting| Some(meeting.recording.as_ref()?.blake3.clone()))
+        .collect();
     assert_eq!(hashes[1..], [blake3::hash(&whole).to_hex().to_string()]);
 }

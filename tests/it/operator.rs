@@ -31,9 +31,11 @@ fn backup(house: &House, target: &Path) -> Output {
 fn assert_whole(copy: &Path) {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let opened = rusqlite::Connection::open_with_flags(copy, flags).expect("opened");
-    let verdict: String = opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("asked");
+    let verdict: String =
+        opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("asked");
     assert_eq!(verdict, "ok");
-    let jobs: i64 = opened.query_row("SELECT count(*) FROM job", [], |row| row.get(0)).expect("asked");
+    let jobs: i64 =
+        opened.query_row("SELECT count(*) FROM job", [], |row| row.get(0)).expect("asked");
     assert_eq!(jobs, 1);
     assert_eq!(fs::metadata(copy).expect("there").permissions().mode() & 0o777, 0o600);
 }
@@ -61,7 +63,9 @@ fn copying(mounts: &str) -> Option<(House, crate::support::house::Daemon)> {
 #[test]
 fn a_copy_lies_where_the_command_sees_it_whatever_the_daemon_sees_there() {
     // PrivateTmp= and ProtectHome=tmpfs, then ProtectSystem=strict.
-    for mounts in ["mount -t tmpfs none \"$1/../copies\"", "mount --bind -o ro /proc/sys \"$1/../copies\""] {
+    for mounts in
+        ["mount -t tmpfs none \"$1/../copies\"", "mount --bind -o ro /proc/sys \"$1/../copies\""]
+    {
         let Some((house, daemon)) = copying(mounts) else { return };
         let copies = house.dir.path().join("copies");
         let copy = copies.join("a queue?.sqlite");
@@ -96,9 +100,18 @@ fn a_copy_that_cannot_be_made_leaves_nothing_and_says_why() {
     ];
     for (target, reason, hint) in cases {
         let said = backup(&house, target);
-        assert_eq!((said.status.code(), out(&said).as_str()), (Some(1), ""), "{}", target.display());
+        assert_eq!(
+            (said.status.code(), out(&said).as_str()),
+            (Some(1), ""),
+            "{}",
+            target.display()
+        );
         let told = err(&said);
-        assert!(told.contains(reason) && told.contains(&format!("hint: {hint}")), "{}: {told}", target.display());
+        assert!(
+            told.contains(reason) && told.contains(&format!("hint: {hint}")),
+            "{}: {told}",
+            target.display()
+        );
         assert!(told.contains(&target.display().to_string()), "{told}");
     }
     assert_eq!(fs::read_to_string(&there).expect("read"), "mine");
@@ -115,31 +128,51 @@ fn check_tries_the_configuration_on_disk_and_not_the_one_in_force() {
     // A service that is new, and a mail server that has moved.
     let moved = SmtpServer::start();
     house.smtp.down(true);
-    house.configure_all("", "", "[services.more]\nkind = \"paxs\"\nbase_url = \"http://127.0.0.1:9\"");
+    house.configure_all(
+        "",
+        "",
+        "[services.more]\nkind = \"paxs\"\nbase_url = \"http://127.0.0.1:9\"",
+    );
     house.edit_config(|text| {
         text.replace(&format!("port = {}", house.smtp.port()), &format!("port = {}", moved.port()))
     });
     let text = out(&house.run(&["check"]));
     assert!(!text.contains("there is no service"), "{text}");
-    assert!(text.contains("ERROR    service more: ") && text.contains("minuted login more"), "{text}");
+    assert!(
+        text.contains("ERROR    service more: ") && text.contains("minuted login more"),
+        "{text}"
+    );
     assert!(text.contains(&format!("ok       mail by 127.0.0.1:{}: ", moved.port())), "{text}");
     assert_eq!(text.matches("systemctl reload minuted").count(), 1, "told once: {text}");
-    assert!(text.contains("note     daemon: it runs with ") && text.contains("ok       service paxs: "), "{text}");
+    assert!(
+        text.contains("note     daemon: it runs with ") && text.contains("ok       service paxs: "),
+        "{text}"
+    );
 
     // Back to one that works: nothing is wrong with it, though it is not in force.
     house.configure("title = \"New {stem}\"");
     house.smtp.down(false);
     let checked = house.run(&["check"]);
-    assert!(checked.status.success() && out(&checked).contains("note     daemon: it runs with "), "{}", out(&checked));
+    assert!(
+        checked.status.success() && out(&checked).contains("note     daemon: it runs with "),
+        "{}",
+        out(&checked)
+    );
     daemon.signal(Signal::HUP);
-    until("it is in force", || out(&house.run(&["check"])).contains("ok       daemon: it runs\n").then_some(()));
+    until("it is in force", || {
+        out(&house.run(&["check"])).contains("ok       daemon: it runs\n").then_some(())
+    });
 }
 
 #[test]
 fn who_typed_sudo_reads_commands_that_become_the_user_of_the_service() {
     let house = House::new();
     let empty = tempfile::tempdir().expect("a directory");
-    house.configure_all("", "", "[services.local]\nkind = \"ondevice\"\n[services.more]\nkind = \"paxs\"");
+    house.configure_all(
+        "",
+        "",
+        "[services.local]\nkind = \"ondevice\"\n[services.more]\nkind = \"paxs\"",
+    );
     let check = |sudo_uid: Option<&str>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
         command.arg("--config").arg(house.config()).arg("check").stdin(Stdio::null());
@@ -161,9 +194,13 @@ fn who_typed_sudo_reads_commands_that_become_the_user_of_the_service() {
 }
 
 /// Returns whether this program is here and works; says so where it does not.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn is_here(program: &str, arguments: &[&str]) -> bool {
-    let tried = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let tried =
+        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = tried.is_ok_and(|status| status.success());
     if !works {
         eprintln!("skipped: `{program}` is not here, or may not do what the test needs");
@@ -178,15 +215,21 @@ fn a_listing_that_fails_half_way_is_an_error_with_its_cause() {
     }
     let house = House::new();
     house.drop_recording("talk.wav");
-    for (error, told) in [("EINVAL", "Invalid argument"), ("EIO", "Input/output error"), ("ENOTCONN", "not connected")]
-    {
+    for (error, told) in [
+        ("EINVAL", "Invalid argument"),
+        ("EIO", "Input/output error"),
+        ("ENOTCONN", "not connected"),
+    ] {
         let inject = format!("inject=getdents64:error={error}:when=2+");
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", &inject, "-P"]).arg(house.folder());
         command.arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(house.config()).arg("check");
         let said = command.stdin(Stdio::null()).output().expect("run");
         let text = out(&said);
-        let line = text.lines().find(|line| line.starts_with("ERROR    folder sales: ")).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("ERROR    folder sales: "))
+            .unwrap_or_default();
         assert!(line.contains("cannot be listed: ") && line.contains(told), "{error}: {text}");
         assert_eq!(said.status.code(), Some(1));
     }
@@ -200,14 +243,17 @@ const MINUTED: &str = "65534";
 
 /// Runs a script of the shell with the folder as `$1`.
 fn prepare(house: &House, script: &str) {
-    let status = Command::new("sh").args(["-ec", script, "sh"]).arg(house.folder()).status().expect("run");
+    let status =
+        Command::new("sh").args(["-ec", script, "sh"]).arg(house.folder()).status().expect("run");
     assert!(status.success(), "{script}");
 }
 
 /// Returns whether Ann may read a file.
 fn ann_reads(path: &Path) -> bool {
     let mut command = Command::new("setpriv");
-    command.args([&format!("--reuid={ANN}"), &format!("--regid={ANN}"), "--clear-groups", "cat"]).arg(path);
+    command
+        .args([&format!("--reuid={ANN}"), &format!("--regid={ANN}"), "--clear-groups", "cat"])
+        .arg(path);
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("run").success()
 }
 
@@ -215,7 +261,8 @@ fn ann_reads(path: &Path) -> bool {
 fn house_of_ann(mode: &str) -> Option<House> {
     let scratch = tempfile::tempdir().expect("a directory");
     let may = rustix::process::geteuid().is_root() && is_here("setpriv", &["--version"]);
-    if !may || !is_here("setfacl", &["-m", "u:65534:rwX", scratch.path().to_str().expect("UTF-8")]) {
+    if !may || !is_here("setfacl", &["-m", "u:65534:rwX", scratch.path().to_str().expect("UTF-8")])
+    {
         return None;
     }
     let house = House::new();
@@ -236,7 +283,12 @@ fn printed_line(house: &House, finding: &str) -> Option<String> {
     let mut lines = text.lines().skip_while(|line| !line.contains(finding));
     lines.next()?;
     let hint = lines.next().unwrap_or_else(|| panic!("a cure: {text}"));
-    Some(hint.trim().strip_prefix("hint: sudo ").unwrap_or_else(|| panic!("a line to type: {text}")).to_owned())
+    Some(
+        hint.trim()
+            .strip_prefix("hint: sudo ")
+            .unwrap_or_else(|| panic!("a line to type: {text}"))
+            .to_owned(),
+    )
 }
 
 const UNREADABLE: &str = "could not be read by";

@@ -20,7 +20,9 @@ fn a_recording_that_kills_its_reader_is_set_aside_after_three_crashes_and_harms_
     house.drop_recording("innocent.mp3");
     {
         let _daemon = house.start();
-        until("the innocent one is being sent", || (house.standin.running(Call::Upload) == 1).then_some(()));
+        until("the innocent one is being sent", || {
+            (house.standin.running(Call::Upload) == 1).then_some(())
+        });
     }
     let path = house.drop_recording("talk.wav");
     for _ in 0..3 {
@@ -31,14 +33,20 @@ fn a_recording_that_kills_its_reader_is_set_aside_after_three_crashes_and_harms_
     let error = failed["error"].as_str().expect("an error");
     assert!(error.contains("crashed 3 times while it looked into this file"), "{error}");
     assert_eq!(failed["attempts"], 0);
-    until("it is told beside the recording", || house.path("talk.failed.txt").exists().then_some(()));
+    until("it is told beside the recording", || {
+        house.path("talk.failed.txt").exists().then_some(())
+    });
     let innocent = house.wait_for("innocent.mp3", "done");
     assert_eq!(innocent["attempts"], 0, "a crash charges only what was being parsed");
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
     assert!(house.run(&["retry", path.to_str().expect("UTF-8")]).status.success());
     house.wait_for("talk.wav", "done");
     assert!(!house.path("talk.failed.txt").exists());
-    assert_eq!(fs::read_dir(house.state_dir().join("parsing")).expect("read").count(), 0, "no mark is left");
+    assert_eq!(
+        fs::read_dir(house.state_dir().join("parsing")).expect("read").count(),
+        0,
+        "no mark is left"
+    );
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn content(bytes: &[u8]) -> String {
 }
 
 fn plant(dir: &Path, name: &str, key: &str) {
-    fs::write(dir.join(name), format!("---\ntitle: \"x\"\nminuted: {key}\n---\n# x\n")).expect("planted");
+    fs::write(dir.join(name), format!("---\ntitle: \"x\"\nminuted: {key}\n---\n# x\n"))
+        .expect("planted");
 }
 
 #[test]
@@ -35,7 +36,10 @@ fn notes_in_one_folder_prove_nothing_about_another() {
     fs::write(board.join("talk.wav"), &bytes).expect("written");
     until("it has its notes", || board.join("talk.notes.md").exists().then_some(()));
     let job = until("it is done", || house.jobs().into_iter().find(|job| job["state"] == "done"));
-    assert_eq!((house.jobs().len(), &job["key"]), (1, &format!("{}.board.1", content(&bytes)).into()));
+    assert_eq!(
+        (house.jobs().len(), &job["key"]),
+        (1, &format!("{}.board.1", content(&bytes)).into())
+    );
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
 }
 
@@ -67,7 +71,10 @@ fn a_planted_number_uses_up_no_generation() {
         let output = house.run(&["redo", path.to_str().expect("UTF-8")]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         until("it is redone", || {
-            house.jobs().into_iter().find(|job| job["key"] == key(generation) && job["state"] == "done")
+            house
+                .jobs()
+                .into_iter()
+                .find(|job| job["key"] == key(generation) && job["state"] == "done")
         });
     }
 }

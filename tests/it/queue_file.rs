@@ -62,7 +62,9 @@ fn a_queue_of_any_broken_length_or_kind_is_refused_with_the_cure_and_left_as_it_
     let house = done("talk.mp3");
     let sound = fs::read(queue(&house)).expect("read");
     let foreign = house.dir.path().join("foreign");
-    rusqlite::Connection::open(&foreign).and_then(|db| db.execute_batch("CREATE TABLE a (b)")).expect("made");
+    rusqlite::Connection::open(&foreign)
+        .and_then(|db| db.execute_batch("CREATE TABLE a (b)"))
+        .expect("made");
     let cut = |length: usize| sound[..length].to_vec();
     let rows = [
         (cut(1), "minuted backup"),
@@ -101,24 +103,27 @@ fn a_queue_of_any_broken_length_or_kind_is_refused_with_the_cure_and_left_as_it_
 #[test]
 fn a_write_ahead_log_that_is_cut_or_overwritten_after_a_crash_does_nothing_twice() {
     let shares = [0, 1, 30, 50, 99];
-    each(shares.into_iter().flat_map(|share| [(share, false), (share, true)]), |(share, is_garbage)| {
-        let house = House::new();
-        let daemon = house.start();
-        house.drop_recording("talk.mp3");
-        house.wait_for("talk.mp3", "done");
-        daemon.kill();
-        let mut bytes = fs::read(log_of(&house)).expect("read");
-        let kept = bytes.len() * share / 100;
-        if is_garbage {
-            bytes[kept..].fill(0xa5);
-        } else {
-            bytes.truncate(kept);
-        }
-        fs::write(log_of(&house), bytes).expect("written");
-        let _daemon = house.start();
-        house.wait_for("talk.mp3", "done");
-        all_once(&house, 1);
-    });
+    each(
+        shares.into_iter().flat_map(|share| [(share, false), (share, true)]),
+        |(share, is_garbage)| {
+            let house = House::new();
+            let daemon = house.start();
+            house.drop_recording("talk.mp3");
+            house.wait_for("talk.mp3", "done");
+            daemon.kill();
+            let mut bytes = fs::read(log_of(&house)).expect("read");
+            let kept = bytes.len() * share / 100;
+            if is_garbage {
+                bytes[kept..].fill(0xa5);
+            } else {
+                bytes.truncate(kept);
+            }
+            fs::write(log_of(&house), bytes).expect("written");
+            let _daemon = house.start();
+            house.wait_for("talk.mp3", "done");
+            all_once(&house, 1);
+        },
+    );
 }
 
 #[test]
@@ -130,7 +135,10 @@ fn a_queue_that_another_program_locks_is_waited_for_and_refused_at_the_start_wit
     let other = rusqlite::Connection::open(queue(&house)).expect("opened");
     other.execute_batch("BEGIN EXCLUSIVE").expect("locked");
     house.drop_recording("late.mp3");
-    until_told(|| house.log(), || house.log().contains("another program holds the queue's file locked").then_some(()));
+    until_told(
+        || house.log(),
+        || house.log().contains("another program holds the queue's file locked").then_some(()),
+    );
     assert_eq!(house.status()["daemon"], true, "questions are answered all the while");
     other.execute_batch("ROLLBACK").expect("released");
     house.wait_for("late.mp3", "done");
@@ -180,7 +188,11 @@ fn a_queue_that_is_removed_while_it_is_used_ends_minuted_and_the_next_start_does
         }
         house.drop_recording("late.mp3");
         assert_eq!(ended(&house, &mut daemon), Some(1), "{}", house.log());
-        assert!(house.log().contains("was removed or replaced while it was in use"), "{}", house.log());
+        assert!(
+            house.log().contains("was removed or replaced while it was in use"),
+            "{}",
+            house.log()
+        );
         match loss {
             // What the log held is gone; the file without it is as good as none.
             Loss::All | Loss::Log => remove_queue(&house),
@@ -244,7 +256,8 @@ fn every_copy_made_in_a_burst_is_whole_and_a_start_from_it_does_nothing_twice() 
 fn is_whole(copy: &Path) {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let opened = rusqlite::Connection::open_with_flags(copy, flags).expect("opened");
-    let verdict: String = opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("asked");
+    let verdict: String =
+        opened.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("asked");
     assert_eq!(verdict, "ok");
     let mut log = copy.as_os_str().to_owned();
     log.push("-wal");
@@ -264,9 +277,15 @@ fn a_copy_that_has_no_room_is_refused_and_the_queue_goes_on() {
 }
 
 /// Whether `strace` may be used here; says so when not.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 fn may_trace() -> bool {
-    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let tried = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
     let may = tried.is_ok_and(|status| status.success());
     if !may {
         eprintln!("skipped: failing calls of the kernel needs strace and the right to trace");
@@ -276,9 +295,11 @@ fn may_trace() -> bool {
 
 /// Starts a daemon of which the kernel fails calls on the queue's files, as strace's `inject=` says.
 fn failing(house: &House, inject: &str) -> Daemon {
-    let mut strace = vec!["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", inject];
+    let mut strace =
+        vec!["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", inject];
     let trial = PathBuf::from(format!("{}-trial", queue(house).display()));
-    let files = [queue(house), log_of(house), trial].map(|path| path.to_str().expect("UTF-8").to_owned());
+    let files =
+        [queue(house), log_of(house), trial].map(|path| path.to_str().expect("UTF-8").to_owned());
     for file in &files {
         strace.extend(["-P", file]);
     }
@@ -300,10 +321,9 @@ fn a_failed_sync_or_read_of_the_queue_ends_minuted_and_the_next_start_goes_on() 
         let code = until_told(
             || house.log(),
             || {
-                daemon
-                    .ended()
-                    .map(|status| (status.code(), status.signal()))
-                    .or_else(|| (house.state("late.mp3").as_deref() == Some("done")).then_some((None, None)))
+                daemon.ended().map(|status| (status.code(), status.signal())).or_else(|| {
+                    (house.state("late.mp3").as_deref() == Some("done")).then_some((None, None))
+                })
             },
         );
         if code != (None, None) {
@@ -343,7 +363,11 @@ fn a_quota_that_is_used_up_stops_new_work_like_a_full_disk_and_heals() {
     let mut daemon = failing(&house, "inject=pwrite64:error=EDQUOT:when=9..12");
     house.drop_recording("late.mp3");
     house.wait_for("late.mp3", "done");
-    assert!(house.log().contains("the disk of the queue is full: new work stops"), "{}", house.log());
+    assert!(
+        house.log().contains("the disk of the queue is full: new work stops"),
+        "{}",
+        house.log()
+    );
     assert_eq!(daemon.ended(), None);
     all_once(&house, 2);
     assert!(!house.state_dir().join("queue.sqlite-trial").exists());

@@ -32,15 +32,19 @@ fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync
 /// A service that keeps its word for half a second is believed to be silent.
 fn impatient(house: &House) {
     let text = fs::read_to_string(house.config()).expect("read");
-    fs::write(house.config(), text.replace("request_timeout = \"5s\"", "request_timeout = \"500ms\""))
-        .expect("written");
+    fs::write(
+        house.config(),
+        text.replace("request_timeout = \"5s\"", "request_timeout = \"500ms\""),
+    )
+    .expect("written");
 }
 
 /// The one meeting, made for this job, its recording sent `uploads` times.
 fn the_meeting(house: &House, job: &Value, uploads: u32) -> Meeting {
     let marker = format!("minuted:{}", job["key"].as_str().expect("a key"));
     let meetings = house.standin.snapshot().meetings;
-    let ours: Vec<_> = meetings.into_iter().filter(|meeting| meeting.description.contains("minuted:")).collect();
+    let ours: Vec<_> =
+        meetings.into_iter().filter(|meeting| meeting.description.contains("minuted:")).collect();
     assert_eq!(ours.len(), 1, "{ours:?}");
     assert_eq!(ours[0].description.lines().last(), Some(marker.as_str()));
     assert_eq!(ours[0].uploads, uploads);
@@ -83,7 +87,11 @@ fn a_lost_answer_to_create_leaves_one_meeting() {
         house.drop_recording("talk.wav");
         let job = house.wait_for("talk.wav", "done");
         the_meeting(&house, &job, 1);
-        assert_eq!((count(&house, Call::CreateSession), &job["attempts"]), (1, &Value::from(0)), "{fault:?}");
+        assert_eq!(
+            (count(&house, Call::CreateSession), &job["attempts"]),
+            (1, &Value::from(0)),
+            "{fault:?}"
+        );
     });
 }
 
@@ -104,7 +112,9 @@ fn a_meeting_is_found_by_its_marker_whatever_the_list_is_like() {
         house.standin.fail_next(Call::CreateSession, Fault::LoseAnswer);
         let _daemon = house.start();
         house.drop_recording("talk.wav");
-        until("the meeting is made", || (house.standin.snapshot().meetings.len() == 46).then_some(()));
+        until("the meeting is made", || {
+            (house.standin.snapshot().meetings.len() == 46).then_some(())
+        });
         // Others make meetings, too: ours is not on the first page any more, where there are pages.
         plant(&house, if quirks.contains(&Quirk::IgnoresPage) { 5 } else { 50 });
         let job = house.wait_for("talk.wav", "done");
@@ -121,19 +131,28 @@ fn an_incomplete_walk_waits_and_never_creates() {
         let _daemon = house.start();
         until("the list was read", || {
             let holds = house.status();
-            (count(&house, Call::ListSessions) >= 4 && !holds.to_string().contains("reading")).then_some(())
+            (count(&house, Call::ListSessions) >= 4 && !holds.to_string().contains("reading"))
+                .then_some(())
         });
         house.standin.fail_next(Call::CreateSession, Fault::LoseAnswer);
         house.drop_recording("talk.wav");
-        until("the meeting is made", || (house.standin.snapshot().meetings.len() == 46).then_some(()));
+        until("the meeting is made", || {
+            (house.standin.snapshot().meetings.len() == 46).then_some(())
+        });
         let before = count(&house, Call::ListSessions);
         house.standin.fail_always(Call::ListSessions, fault.clone());
-        until("the walk was tried", || (count(&house, Call::ListSessions) >= before + 3).then_some(()));
+        until("the walk was tried", || {
+            (count(&house, Call::ListSessions) >= before + 3).then_some(())
+        });
         assert_eq!(count(&house, Call::CreateSession), 1, "{fault:?}");
         house.standin.clear_faults();
         let job = house.wait_for("talk.wav", "done");
         the_meeting(&house, &job, 1);
-        assert_eq!((count(&house, Call::CreateSession), &job["attempts"]), (1, &Value::from(0)), "{fault:?}");
+        assert_eq!(
+            (count(&house, Call::CreateSession), &job["attempts"]),
+            (1, &Value::from(0)),
+            "{fault:?}"
+        );
     });
 }
 
@@ -179,11 +198,16 @@ fn a_recording_that_the_service_does_not_tell_of_is_sent_again_to_the_same_meeti
 
 #[test]
 fn a_request_whose_answer_was_lost_is_made_again_only_if_it_did_not_arrive() {
-    let arrived = [Fault::LoseAnswer, Fault::LateStatus(502), Fault::Truncated].map(|fault| (fault, 1));
+    let arrived =
+        [Fault::LoseAnswer, Fault::LateStatus(502), Fault::Truncated].map(|fault| (fault, 1));
     let lost = [(Fault::ResetBefore, 2), (Fault::Status(503), 2)];
     at_once(arrived.into_iter().chain(lost), |(fault, calls)| {
         let house = House::with(quick(&[]));
-        house.configure_all("analyses = [\"transcription\", \"meeting note\", \"key_points\"]", "", "");
+        house.configure_all(
+            "analyses = [\"transcription\", \"meeting note\", \"key_points\"]",
+            "",
+            "",
+        );
         house.standin.fail_next(Call::RequestAnalysis, fault.clone());
         let _daemon = house.start();
         house.drop_recording("talk.wav");
@@ -192,7 +216,11 @@ fn a_request_whose_answer_was_lost_is_made_again_only_if_it_did_not_arrive() {
         let requested = house.standin.snapshot().requested;
         assert_eq!(requested.len(), 1, "{fault:?}");
         assert_eq!(requested[0].analyses, [Analysis::KeyPoints]);
-        assert_eq!((count(&house, Call::RequestAnalysis), &job["attempts"]), (calls, &Value::from(0)), "{fault:?}");
+        assert_eq!(
+            (count(&house, Call::RequestAnalysis), &job["attempts"]),
+            (calls, &Value::from(0)),
+            "{fault:?}"
+        );
     });
 }
 
@@ -305,7 +333,9 @@ fn partial_notes_prove_the_meeting_and_not_that_the_job_is_done() {
         house.wait_for("talk.mp3", "failed");
         let notes = |name: &str| fs::read_to_string(house.path(name)).unwrap_or_default();
         until("what did complete lies there", || {
-            (notes("talk.notes.md").contains("partial: true") && house.path("talk.failed.txt").exists()).then_some(())
+            (notes("talk.notes.md").contains("partial: true")
+                && house.path("talk.failed.txt").exists())
+            .then_some(())
         });
         daemon.stop();
         remove_queue(&house);
@@ -317,7 +347,11 @@ fn partial_notes_prove_the_meeting_and_not_that_the_job_is_done() {
         let job = house.wait_for("talk.mp3", "done");
         the_meeting(&house, &job, 1);
         let whole = if edited { "talk.notes.2.md" } else { "talk.notes.md" };
-        assert!(!notes(whole).contains("partial: true") && !notes(whole).contains("Incomplete"), "{}", notes(whole));
+        assert!(
+            !notes(whole).contains("partial: true") && !notes(whole).contains("Incomplete"),
+            "{}",
+            notes(whole)
+        );
         if edited {
             assert_eq!(notes("talk.notes.md"), mine);
             assert_eq!(house.files(), ["talk.mp3", "talk.notes.2.md", "talk.notes.md"]);
@@ -429,7 +463,8 @@ fn a_queue_restored_from_a_copy_does_nothing_twice() {
         house.wait_for(name, "done");
     }
     assert_eq!(house.files(), files);
-    let uploads: Vec<u32> = house.standin.snapshot().meetings.iter().map(|meeting| meeting.uploads).collect();
+    let uploads: Vec<u32> =
+        house.standin.snapshot().meetings.iter().map(|meeting| meeting.uploads).collect();
     assert_eq!(uploads, [1, 1]);
     assert_eq!((count(&house, Call::Upload), house.smtp.received().len()), (2, 4));
 }
@@ -441,10 +476,18 @@ fn a_content_that_is_done_stays_done_when_it_is_renamed_copied_or_touched() {
     let first = house.drop_recording("talk.wav");
     let job = house.wait_for("talk.wav", "done");
     let old = std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
-    fs::File::options().write(true).open(&first).expect("opened").set_modified(old).expect("touched");
+    fs::File::options()
+        .write(true)
+        .open(&first)
+        .expect("opened")
+        .set_modified(old)
+        .expect("touched");
     fs::copy(&first, house.path("copy.wav")).expect("copied");
     let copy = house.wait_for("copy.wav", "skipped");
-    assert!(copy["error"].as_str().expect("a reason").contains(&format!("job {}", job["id"])), "{copy}");
+    assert!(
+        copy["error"].as_str().expect("a reason").contains(&format!("job {}", job["id"])),
+        "{copy}"
+    );
     fs::rename(&first, house.path("renamed.wav")).expect("renamed");
     until("it is known by its new name", || house.state("renamed.wav"));
     let why = house.run(&["why", house.path("copy.wav").to_str().expect("UTF-8")]);
@@ -469,7 +512,8 @@ fn the_same_content_in_another_folder_is_another_job() {
     fs::copy(&path, other.join("talk.wav")).expect("copied");
     house.wait_for("talk.wav", "done");
     until("the other has its notes", || other.join("talk.notes.md").exists().then_some(()));
-    let keys: Vec<String> = house.standin.snapshot().meetings.into_iter().map(|meeting| meeting.description).collect();
+    let keys: Vec<String> =
+        house.standin.snapshot().meetings.into_iter().map(|meeting| meeting.description).collect();
     assert_eq!(keys.len(), 2);
     assert_ne!(keys[0].lines().last(), keys[1].lines().last());
 }
@@ -512,7 +556,11 @@ fn damage(path: &Path, damage: Damage) {
 
 fn refused(house: &House) -> Output {
     let output = house.run(&["run"]);
-    assert_eq!(output.status.code(), Some(78), "systemd does not start it again and again: {output:?}");
+    assert_eq!(
+        output.status.code(),
+        Some(78),
+        "systemd does not start it again and again: {output:?}"
+    );
     output
 }
 

@@ -143,7 +143,10 @@ async fn each_refusal_at_each_step_has_its_verdict_and_the_next_mail_goes_throug
             }
         }
     }
-    rows.extend(DETAILED.map(|(step, answer, refuses, verdict)| (step, answer.to_owned(), refuses, verdict)));
+    rows.extend(
+        DETAILED
+            .map(|(step, answer, refuses, verdict)| (step, answer.to_owned(), refuses, verdict)),
+    );
     let dir = tempfile::tempdir().expect("a directory");
     let mut wrong = Vec::new();
     for (step, answer, refuses, expected) in rows {
@@ -162,7 +165,10 @@ async fn each_refusal_at_each_step_has_its_verdict_and_the_next_mail_goes_throug
             wrong.push(format!("{step:?} {answer:?} {refuses:?}: {sent:?}, not {expected:?}"));
         }
         server.accept_at(step);
-        mailer.send_notes(&ann, &letter(LetterForm::Whole, 1)).await.expect("it recovers without help");
+        mailer
+            .send_notes(&ann, &letter(LetterForm::Whole, 1))
+            .await
+            .expect("it recovers without help");
         assert_eq!((server.received().len(), server.faults()), (1, vec![]), "{step:?} {answer}");
     }
     assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
@@ -198,7 +204,8 @@ fn text_of(mail: &Received) -> String {
     parsed.body_text(0).expect("a text").into_owned()
 }
 
-const TO_ANN: &str = "deliver = [\"beside\", \"email\"]\nemail_to = [\"ann@example.com\"]\ntitle = \"{stem}\"";
+const TO_ANN: &str =
+    "deliver = [\"beside\", \"email\"]\nemail_to = [\"ann@example.com\"]\ntitle = \"{stem}\"";
 
 #[test]
 fn a_mail_that_is_too_large_is_sent_without_its_file_and_says_where_that_is() {
@@ -214,8 +221,15 @@ fn a_mail_that_is_too_large_is_sent_without_its_file_and_says_where_that_is() {
         house.wait_for("two.wav", "done");
         let received = house.smtp.received();
         let mail = MessageParser::default().parse(&received[1].raw).expect("a mail");
-        assert!(mail.attachment(0).and_then(|file| file.attachment_name().map(str::to_owned)).is_none(), "{is_told}");
-        assert!(text_of(&received[1]).contains("it is beside the recording"), "{}", text_of(&received[1]));
+        assert!(
+            mail.attachment(0).and_then(|file| file.attachment_name().map(str::to_owned)).is_none(),
+            "{is_told}"
+        );
+        assert!(
+            text_of(&received[1]).contains("it is beside the recording"),
+            "{}",
+            text_of(&received[1])
+        );
         assert_eq!((received.len(), house.smtp.faults()), (2, vec![]));
     }
 }
@@ -247,7 +261,10 @@ fn what_is_refused_to_everyone_waits_and_is_charged_to_nobody() {
             });
             assert_eq!(house.job(name)["stage"], "deliver", "{step:?}");
         }
-        assert_eq!(house.status()["mail"]["detail"].as_str().map(|told| told.contains("5.7.")), Some(true));
+        assert_eq!(
+            house.status()["mail"]["detail"].as_str().map(|told| told.contains("5.7.")),
+            Some(true)
+        );
         house.smtp.accept_at(step);
         for name in names {
             house.wait_for(name, "done");

@@ -27,11 +27,15 @@ fn add_prints_the_notes_of_its_job_and_nothing_that_lies_in_their_place() {
     let notes = house.path("talk.notes.md");
     let text = until("its notes are there", || fs::read_to_string(&notes).ok());
     let add = |code: i32| {
-        let output = house.run(&["add", recording.to_str().expect("UTF-8"), "--folder", "sales", "--wait"]);
+        let output =
+            house.run(&["add", recording.to_str().expect("UTF-8"), "--folder", "sales", "--wait"]);
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
         assert_clean("what add prints", &output.stdout);
         assert_clean("what add says", &output.stderr);
-        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     assert!(add(0).0.contains("minuted: b3-"));
 
@@ -80,12 +84,14 @@ fn a_backup_waits_for_no_fifo_and_is_written_through_no_link() {
 #[test]
 fn a_secret_is_a_regular_file_and_a_link_to_one_where_nobody_else_writes() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (key, link, fifo) = (dir.path().join("key"), dir.path().join("link"), dir.path().join("fifo"));
+    let (key, link, fifo) =
+        (dir.path().join("key"), dir.path().join("link"), dir.path().join("fifo"));
     fs::write(&key, "secret\n").expect("written");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("set");
     symlink(&key, &link).expect("a link");
     mkfifo(&fifo);
-    let mode = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).expect("set");
+    let mode =
+        |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).expect("set");
     mode(0o755);
     assert!(read_secret(&key).is_ok() && read_secret(&link).is_ok());
     assert!(read_secret(&fifo).is_err());

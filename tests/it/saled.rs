@@ -77,7 +77,11 @@ backlog = "process"
 
     /// Waits until the server works on something and gets no further.
     fn wait_for_work(&self, work: Work) {
-        let path = if work == Work::Summary { "GET /api/summary/status" } else { "GET /api/transcribe/status" };
+        let path = if work == Work::Summary {
+            "GET /api/summary/status"
+        } else {
+            "GET /api/transcribe/status"
+        };
         let before = self.server.count(path);
         until("it is asked how far it is", || (self.server.count(path) > before + 1).then_some(()));
     }
@@ -89,8 +93,18 @@ backlog = "process"
     /// Waits until the service is down, nothing having counted against the recording, and says so.
     fn wait_for_down(&self, name: &str, words: &str) {
         until_told(
-            || format!("{words}: {}\n{:#?}\n{}", self.service(), self.house.job_if(name), self.house.log()),
-            || (self.service()["state"] == "down" && self.service().to_string().contains(words)).then_some(()),
+            || {
+                format!(
+                    "{words}: {}\n{:#?}\n{}",
+                    self.service(),
+                    self.house.job_if(name),
+                    self.house.log()
+                )
+            },
+            || {
+                (self.service()["state"] == "down" && self.service().to_string().contains(words))
+                    .then_some(())
+            },
         );
         assert_eq!(self.house.job(name)["attempts"], 0);
     }
@@ -105,28 +119,50 @@ fn a_recording_is_sent_once_and_summed_up_once() {
     let _daemon = served.house.start();
     let path = served.house.drop_recording("talk.wav");
     let notes = served.notes("talk.wav");
-    assert!(notes.contains("They ship on Friday.") && notes.contains("# Topics\n\n- Shipping"), "{notes}");
-    assert!(notes.contains("**Speaker 2**") && notes.contains("We decided to ship on Friday."), "{notes}");
+    assert!(
+        notes.contains("They ship on Friday.") && notes.contains("# Topics\n\n- Shipping"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("**Speaker 2**") && notes.contains("We decided to ship on Friday."),
+        "{notes}"
+    );
     let srt = fs::read_to_string(served.house.path("talk.transcript.srt")).expect("written");
     assert!(srt.contains("00:00:02,000 --> 00:00:04,000"), "{srt}");
     let job = served.house.job("talk.wav");
     let state = served.server.state();
     let [sent] = state.sent.as_slice() else { panic!("sent {} times", state.sent.len()) };
-    assert_eq!((sent.bytes.as_slice(), sent.mime.as_str()), (fs::read(path).expect("there").as_slice(), "audio/wav"));
+    assert_eq!(
+        (sent.bytes.as_slice(), sent.mime.as_str()),
+        (fs::read(path).expect("there").as_slice(), "audio/wav")
+    );
     assert_eq!(sent.name, format!("{}.wav", job["key"].as_str().expect("a key")));
     let fields = ["model_name", "diarize", "language"].map(|name| sent.field(name));
     assert_eq!(fields, [Some("tiny.en"), Some("true"), Some("en")]);
     let [asked] = state.summaries.as_slice() else { panic!("{:?}", state.summaries) };
-    assert_eq!(asked["transcript"][1], json!({"start": 2.0, "end": 4.0, "text": "We decided to ship on Friday."}));
-    assert!(asked["full_text"].as_str().expect("a text").starts_with("Speaker 1: Good morning.\nSpeaker 2: We"));
+    assert_eq!(
+        asked["transcript"][1],
+        json!({"start": 2.0, "end": 4.0, "text": "We decided to ship on Friday."})
+    );
+    assert!(
+        asked["full_text"]
+            .as_str()
+            .expect("a text")
+            .starts_with("Speaker 1: Good morning.\nSpeaker 2: We")
+    );
     assert_eq!(
         (&asked["model_name"], &asked["max_length"], &asked["format"]),
         (&json!("writer"), &json!(300), &json!("bullet_points"))
     );
     let posts: Vec<&String> = state.calls.iter().filter(|call| call.starts_with("POST")).collect();
-    assert_eq!(posts, ["POST /api/transcribe/", "POST /api/summary/"], "nothing is sent to a place that redirects");
+    assert_eq!(
+        posts,
+        ["POST /api/transcribe/", "POST /api/summary/"],
+        "nothing is sent to a place that redirects"
+    );
     drop(state);
-    let kept = fs::read_dir(served.house.state_dir().join("saled/home")).expect("a directory").count();
+    let kept =
+        fs::read_dir(served.house.state_dir().join("saled/home")).expect("a directory").count();
     assert_eq!(kept, 0, "what is in the queue is not kept besides");
 }
 
@@ -136,8 +172,12 @@ fn without_a_model_minuted_extracts_the_notes_and_silence_is_summed_up_by_nobody
     let daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let notes = served.notes("talk.wav");
-    assert!(notes.contains("utomatic extract") && notes.contains("We decided to ship on Friday."), "{notes}");
-    let fields = ["diarize", "language"].map(|name| served.server.state().sent[0].field(name).map(str::to_owned));
+    assert!(
+        notes.contains("utomatic extract") && notes.contains("We decided to ship on Friday."),
+        "{notes}"
+    );
+    let fields = ["diarize", "language"]
+        .map(|name| served.server.state().sent[0].field(name).map(str::to_owned));
     assert_eq!(fields, [Some("false".to_owned()), None]);
     assert_eq!((served.asked(), served.server.count(CHAT)), ((1, 0), 0));
     drop(daemon);
@@ -146,7 +186,11 @@ fn without_a_model_minuted_extracts_the_notes_and_silence_is_summed_up_by_nobody
     let _daemon = served.house.start();
     served.house.drop_recording("silence.mp3");
     let notes = served.notes("silence.mp3");
-    assert!(notes.contains("*Nothing was said.*") && notes.contains("nothing was said in this recording"), "{notes}");
+    assert!(
+        notes.contains("*Nothing was said.*")
+            && notes.contains("nothing was said in this recording"),
+        "{notes}"
+    );
     assert_eq!(served.asked(), (2, 0));
 }
 
@@ -245,7 +289,11 @@ fn a_server_that_restarts_is_given_what_it_forgot_and_nothing_counts() {
         served.notes("talk.wav");
         assert_eq!(served.house.job("talk.wav")["attempts"], 0, "{work:?}");
         let (sent, summaries) = served.asked();
-        assert!(if work == Work::Summary { sent == 1 && summaries >= 3 } else { sent >= 3 && summaries == 1 });
+        assert!(if work == Work::Summary {
+            sent == 1 && summaries >= 3
+        } else {
+            sent >= 3 && summaries == 1
+        });
     }
 }
 
@@ -265,12 +313,18 @@ fn a_result_that_is_gone_when_it_is_fetched_was_forgotten() {
 #[test]
 fn a_transcription_that_fails_three_times_is_the_recordings_own_and_retry_sends_it_again() {
     let served = Served::new("", "");
-    served.server.state().fails = Some((Work::Transcription, "CUDA out\u{1b}[31m of memory".into()));
+    served.server.state().fails =
+        Some((Work::Transcription, "CUDA out\u{1b}[31m of memory".into()));
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
     assert_eq!((&job["attempts"], &job["partial"]), (&3.into(), &false.into()), "{job:#}");
-    assert!(job["error"].as_str().expect("told").contains("could not be transcribed by the service: CUDA out\\u{1b}"));
+    assert!(
+        job["error"]
+            .as_str()
+            .expect("told")
+            .contains("could not be transcribed by the service: CUDA out\\u{1b}")
+    );
     assert_eq!(served.asked().0, 3, "each attempt is a job of its own");
     until("the word of it", || served.house.path("talk.failed.txt").exists().then_some(()));
     served.server.state().fails = None;
@@ -288,7 +342,10 @@ fn what_is_refused_is_the_recordings_own() {
     served.house.drop_recording("talk.wav");
     let job = served.house.wait_for("talk.wav", "failed");
     assert_eq!(job["attempts"], 3);
-    assert!(job["error"].as_str().expect("told").contains("(400): File must be an audio file"), "{job:#}");
+    assert!(
+        job["error"].as_str().expect("told").contains("(400): File must be an audio file"),
+        "{job:#}"
+    );
     served.server.clear_faults();
     served.server.fail_always(SEND, Fault::Status(413, "too large"));
     served.house.drop_recording("long.wav");
@@ -313,7 +370,11 @@ fn an_answer_that_is_refused_or_empty_is_an_attempt_and_the_next_one_begins_anew
     served.notes("talk.wav");
     assert_eq!((served.asked(), &served.house.job("talk.wav")["attempts"]), ((2, 2), &json!(2)));
     let told = served.house.job("talk.wav")["history"].to_string();
-    assert!(told.contains("its result was refused (400): no result") && told.contains("answered nothing"), "{told}");
+    assert!(
+        told.contains("its result was refused (400): no result")
+            && told.contains("answered nothing"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -330,8 +391,12 @@ fn a_summary_that_fails_leaves_the_transcript_and_retry_asks_for_the_summary_alo
         let job = served.house.wait_for("talk.wav", "failed");
         assert_eq!((&job["attempts"], &job["partial"]), (&3.into(), &true.into()), "{job:#}");
         assert!(job["error"].as_str().expect("told").contains(words), "{job:#}");
-        let partial = until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
-        assert!(partial.contains("**Incomplete:**") && partial.contains("ship on Friday"), "{partial}");
+        let partial =
+            until("partial notes", || fs::read_to_string(served.house.path("talk.notes.md")).ok());
+        assert!(
+            partial.contains("**Incomplete:**") && partial.contains("ship on Friday"),
+            "{partial}"
+        );
         assert_eq!(served.server.count(SUM_UP), 3);
         served.server.clear_faults();
         served.server.state().fails = None;
@@ -339,7 +404,11 @@ fn a_summary_that_fails_leaves_the_transcript_and_retry_asks_for_the_summary_alo
         assert!(served.house.run(&["retry", path.to_str().expect("UTF-8")]).status.success());
         let notes = served.notes("talk.wav");
         assert!(!notes.contains("Incomplete") && notes.contains("They ship on Friday."), "{notes}");
-        assert_eq!((served.asked().0, served.server.count(SUM_UP)), (1, 4), "the transcription stands");
+        assert_eq!(
+            (served.asked().0, served.server.count(SUM_UP)),
+            (1, 4),
+            "the transcription stands"
+        );
     }
 }
 
@@ -353,12 +422,21 @@ fn an_instruction_goes_to_the_chat_with_what_was_said() {
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let notes = served.notes("talk.wav");
-    assert!(notes.contains("- the otters ship") && notes.contains("> the model's answer was cut off"), "{notes}");
+    assert!(
+        notes.contains("- the otters ship") && notes.contains("> the model's answer was cut off"),
+        "{notes}"
+    );
     let state = served.server.state();
     let [asked] = state.chats.as_slice() else { panic!("{:?}", state.chats) };
     let question = asked["messages"][0]["content"].as_str().expect("a text");
-    assert!(question.ends_with("Attendees: Ann Lee\n\nList what the otters decided.") && !question.contains('@'));
-    assert_eq!((&asked["model_name"], &asked["transcript"][0]["text"]), (&json!("talker"), &json!("Good morning.")));
+    assert!(
+        question.ends_with("Attendees: Ann Lee\n\nList what the otters decided.")
+            && !question.contains('@')
+    );
+    assert_eq!(
+        (&asked["model_name"], &asked["transcript"][0]["text"]),
+        (&json!("talker"), &json!("Good morning."))
+    );
     assert!(asked["temperature"].as_f64().expect("a number") < 0.5 && asked["max_tokens"].is_u64());
     assert!(state.summaries.is_empty());
 }
@@ -377,7 +455,12 @@ fn a_chat_without_a_summary_writes_all_notes_and_its_failure_leaves_the_transcri
     assert!(served.notes("talk.wav").contains("- the otters ship"));
     let state = served.server.state();
     assert_eq!((state.chats.len(), &state.chats[0]["model_name"]), (1, &json!("otter")));
-    assert!(state.chats[0]["messages"][0]["content"].as_str().expect("a text").contains("Write the minutes"));
+    assert!(
+        state.chats[0]["messages"][0]["content"]
+            .as_str()
+            .expect("a text")
+            .contains("Write the minutes")
+    );
 }
 
 #[test]
@@ -387,7 +470,10 @@ fn a_check_names_the_models_that_are_not_there() {
     let check = || String::from_utf8_lossy(&served.house.run(&["check"]).stdout).into_owned();
     let told = check();
     assert!(told.contains("has not downloaded base, and does not list writer"), "{told}");
-    assert!(told.contains("hint: download it at the server, or name another one in [services.home]"), "{told}");
+    assert!(
+        told.contains("hint: download it at the server, or name another one in [services.home]"),
+        "{told}"
+    );
     served.configure("summary_model = \"talker\"", "");
     assert!(check().contains("answers and has the models"), "{}", check());
     served.server.state().models = json!({"models": "none"});
@@ -395,7 +481,10 @@ fn a_check_names_the_models_that_are_not_there() {
     assert!(check().contains("does not tell its models"));
     served.server.fail_always("GET /health", Fault::Body("<html>router</html>".into()));
     let told = check();
-    assert!(told.contains("is not JSON") && told.contains("hint: start SaLED, or check base_url"), "{told}");
+    assert!(
+        told.contains("is not JSON") && told.contains("hint: start SaLED, or check base_url"),
+        "{told}"
+    );
     served.server.clear_faults();
     served.server.fail_always("GET /health", Fault::Status(401, "who are you"));
     assert!(check().contains("a sign-in is wanted, which no SaLED does"), "{}", check());
@@ -417,7 +506,10 @@ fn how_far_the_server_is_shows_and_a_stop_waits_for_nothing() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("transcribe talk.wav 40% ("), "{shown}");
     assert!(daemon.stop().success());
-    assert!(served.house.log().contains("the upload is interrupted"), "it did not wait for the end of the drain");
+    assert!(
+        served.house.log().contains("the upload is interrupted"),
+        "it did not wait for the end of the drain"
+    );
     served.server.state().held = None;
     let _daemon = served.house.start();
     served.notes("talk.wav");
@@ -428,7 +520,8 @@ fn how_far_the_server_is_shows_and_a_stop_waits_for_nothing() {
 fn what_stands_still_for_too_long_is_an_attempt_and_what_moves_is_not() {
     let served = Served::new("", "");
     let text = fs::read_to_string(served.house.config()).expect("a config");
-    let hasty = "poll = { first = \"10ms\", every = \"50ms\", timeout = \"1s\", patience = \"1s\" }";
+    let hasty =
+        "poll = { first = \"10ms\", every = \"50ms\", timeout = \"1s\", patience = \"1s\" }";
     let text = text.replace("poll = { first = \"10ms\", every = \"50ms\" }", hasty);
     fs::write(served.house.config(), text).expect("written");
     served.server.state().held = Some(Work::Transcription);
@@ -480,7 +573,8 @@ const STRANGE: [(&str, &str, &str); 12] = [
 fn an_answer_that_was_not_promised_is_the_servers_own_and_heals() {
     for (call, body, words) in STRANGE {
         let served = Served::new(SUMMED_UP, "");
-        let body = if body == "HUGE" { format!("\"{}\"", "x".repeat(9 << 20)) } else { body.to_owned() };
+        let body =
+            if body == "HUGE" { format!("\"{}\"", "x".repeat(9 << 20)) } else { body.to_owned() };
         served.server.fail_always(call, Fault::Body(body));
         let _daemon = served.house.start();
         served.house.drop_recording("talk.wav");
@@ -499,7 +593,8 @@ fn what_a_server_says_breaks_out_of_no_address_no_section_and_no_terminal() {
     {
         let mut state = served.server.state();
         state.id_prefix = "../../x?y=1#%2e%2e/é ".to_owned();
-        state.summary = json!({"summary": said, "topics": ["\u{1b}]0;x\u{7}<b>bold</b>", {"name": "a\n# b"}]});
+        state.summary =
+            json!({"summary": said, "topics": ["\u{1b}]0;x\u{7}<b>bold</b>", {"name": "a\n# b"}]});
         let mut heard = transcription(&["\u{1b}]0;x\u{7}<b>bold</b>", "# Ignore all of this."]);
         heard["segments"][0]["speaker"] = json!("\u{1b}[31m<script>");
         heard["segments"][1]["start"] = json!(-5);
@@ -517,8 +612,12 @@ fn what_a_server_says_breaks_out_of_no_address_no_section_and_no_terminal() {
         assert_clean(file, text.as_bytes());
     }
     let state = served.server.state();
-    let statuses: Vec<&String> = state.calls.iter().filter(|call| call.contains("/status/")).collect();
-    assert!(statuses.iter().all(|call| call.matches('/').count() == 4 && !call.contains(['?', '#'])), "{statuses:?}");
+    let statuses: Vec<&String> =
+        state.calls.iter().filter(|call| call.contains("/status/")).collect();
+    assert!(
+        statuses.iter().all(|call| call.matches('/').count() == 4 && !call.contains(['?', '#'])),
+        "{statuses:?}"
+    );
     assert_eq!((state.sent.len(), state.summaries.len()), (1, 1));
 }
 

@@ -36,7 +36,8 @@ fn written(tracks: &[Track]) -> Vec<(String, Vec<u8>)> {
         ("the encoder's delay cut off", mp4::Shape { edit: Some((46, 2_700)), ..film("") }),
         ("an edit of all", mp4::Shape { edit: Some((0, 2_786)), ..film("") }),
     ];
-    let segment = |title: &str| matroska::Shape { title: text(title), ..matroska::Shape::default() };
+    let segment =
+        |title: &str| matroska::Shape { title: text(title), ..matroska::Shape::default() };
     let mkvs = [
         ("Matroska", segment("Weekly")),
         ("a live stream", matroska::Shape { is_open: true, ..segment("") }),
@@ -86,15 +87,24 @@ fn mp3s(track: &Track) -> Vec<(&'static str, Vec<u8>)> {
 fn the_same_packets_have_the_same_name_in_every_container_and_with_any_tags() {
     for codec in Codec::ALL {
         for count in [1, 2] {
-            let tracks: Vec<Track> = (0..count).map(|number| Track::noise(codec, &format!("track {number}"))).collect();
+            let tracks: Vec<Track> =
+                (0..count).map(|number| Track::noise(codec, &format!("track {number}"))).collect();
             let all = written(&tracks);
             let expected = sound(&all[0].1).expect("a name");
             for (name, bytes) in &all {
-                assert_eq!(sound(bytes).as_ref(), Some(&expected), "{codec:?} as {name}, {count} tracks");
+                assert_eq!(
+                    sound(bytes).as_ref(),
+                    Some(&expected),
+                    "{codec:?} as {name}, {count} tracks"
+                );
             }
             let other = Track::noise(codec, "another");
             let changed = [&tracks[..count - 1], &[other]].concat();
-            assert_ne!(sound(&written(&changed)[0].1), Some(expected), "{codec:?}: other sound has another name");
+            assert_ne!(
+                sound(&written(&changed)[0].1),
+                Some(expected),
+                "{codec:?}: other sound has another name"
+            );
         }
     }
 }
@@ -102,9 +112,15 @@ fn the_same_packets_have_the_same_name_in_every_container_and_with_any_tags() {
 #[test]
 fn every_track_counts_and_so_does_their_order() {
     let [one, two] = ["one", "two"].map(|seed| Track::noise(Codec::Opus, seed));
-    let of = |tracks: &[Track]| sound(&matroska::file(tracks, &matroska::Shape::default())).expect("a name");
-    let names =
-        [of(std::slice::from_ref(&one)), of(&[one.clone(), two.clone()]), of(&[two.clone(), one.clone()]), of(&[two])];
+    let of = |tracks: &[Track]| {
+        sound(&matroska::file(tracks, &matroska::Shape::default())).expect("a name")
+    };
+    let names = [
+        of(std::slice::from_ref(&one)),
+        of(&[one.clone(), two.clone()]),
+        of(&[two.clone(), one.clone()]),
+        of(&[two]),
+    ];
     for (at, name) in names.iter().enumerate() {
         assert!(!names[..at].contains(name), "{names:?}");
     }
@@ -129,7 +145,9 @@ fn silence_and_what_is_very_short_have_no_name() {
 #[test]
 fn an_edit_that_leaves_out_sound_is_another_recording() {
     let track = [Track::noise(Codec::Aac, "long")];
-    let of = |edit| sound(&mp4::file(&track, &mp4::Shape { edit, ..mp4::Shape::default() })).expect("a name");
+    let of = |edit| {
+        sound(&mp4::file(&track, &mp4::Shape { edit, ..mp4::Shape::default() })).expect("a name")
+    };
     assert_eq!(of(None), of(Some((46, 0))), "a duration of 0 is all");
     for edit in [(1_000, 1_700), (0, 1_500), (46, 1_000)] {
         assert_ne!(of(None), of(Some(edit)), "{edit:?}");
@@ -144,7 +162,9 @@ fn a_cut_file_and_a_lying_one_are_read_without_harm() {
             for cut in (0..bytes.len()).step_by(bytes.len() / 12) {
                 let name_of_part = sound(&bytes[..cut].to_vec());
                 assert!(
-                    name_of_part.is_none() || name_of_part != sound(&bytes) || cut * 10 > bytes.len() * 9,
+                    name_of_part.is_none()
+                        || name_of_part != sound(&bytes)
+                        || cut * 10 > bytes.len() * 9,
                     "{name} cut at {cut}"
                 );
             }
@@ -160,13 +180,18 @@ fn a_cut_file_and_a_lying_one_are_read_without_harm() {
 #[test]
 fn a_wav_keeps_its_name_with_other_chunks_and_with_a_length_that_was_never_known() {
     let plain = wav(16_000, 1, &tone(16_000, 2));
-    let tagged = [&plain[..12], b"LIST\x0a\0\0\0INFOISFT\0\0", &plain[12..], b"note\x04\0\0\0tags"].concat();
+    let tagged =
+        [&plain[..12], b"LIST\x0a\0\0\0INFOISFT\0\0", &plain[12..], b"note\x04\0\0\0tags"].concat();
     let mut piped = plain.clone();
     piped[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
     let expected = sound(&plain).expect("a name");
     assert_eq!(sound(&tagged).as_ref(), Some(&expected));
     assert_eq!(sound(&piped).as_ref(), Some(&expected));
-    assert_ne!(sound(&wav(8_000, 1, &tone(16_000, 2))), Some(expected), "another rate is another sound");
+    assert_ne!(
+        sound(&wav(8_000, 1, &tone(16_000, 2))),
+        Some(expected),
+        "another rate is another sound"
+    );
 }
 
 fn drop_bytes(house: &House, name: &str, bytes: &[u8]) {
@@ -201,7 +226,10 @@ fn a_remux_of_what_is_done_or_under_way_is_skipped_and_names_the_job() {
     for name in ["talk.mp4", "renamed.opus"] {
         let skipped = house.wait_for(name, "skipped");
         let error = skipped["error"].as_str().expect("a reason");
-        assert!(error.contains("the same sound as job 1") && error.contains("talk.webm"), "{error}");
+        assert!(
+            error.contains("the same sound as job 1") && error.contains("talk.webm"),
+            "{error}"
+        );
         assert!(house.why(name).contains("the same sound"), "{}", house.why(name));
         assert_eq!(skipped["notes"], job["notes"], "the notes that it has already");
     }
@@ -232,13 +260,17 @@ fn the_name_is_remembered_when_the_job_is_forgotten_and_when_the_queue_is_lost()
     drop_bytes(&house, "talk.webm", &webm);
     house.wait_for("talk.webm", "done");
     daemon.stop();
-    let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
+    let queue =
+        rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     queue.execute("DELETE FROM job", []).expect("forgotten");
     drop(queue);
     let daemon = house.start();
     drop_bytes(&house, "talk.mp4", &mp4);
     let skipped = house.wait_for("talk.mp4", "skipped");
-    assert!(skipped["error"].as_str().expect("a reason").contains("the same sound was done on"), "{skipped}");
+    assert!(
+        skipped["error"].as_str().expect("a reason").contains("the same sound was done on"),
+        "{skipped}"
+    );
     daemon.stop();
     fs::remove_dir_all(house.state_dir()).expect("lost");
     house.sign_in();
@@ -275,19 +307,30 @@ fn a_remux_that_a_job_took_is_what_is_sent_and_what_is_redone() {
     let _daemon = house.start();
     let [webm, mp4, _] = takes("talk");
     drop_bytes(&house, "talk.webm", &webm);
-    until("it waits for the service", || house.job_if("talk.webm").filter(|job| job["waits_for"] == "service"));
+    until("it waits for the service", || {
+        house.job_if("talk.webm").filter(|job| job["waits_for"] == "service")
+    });
     drop_bytes(&house, "talk.mp4", &mp4);
     house.wait_for("talk.mp4", "skipped");
     fs::remove_file(house.path("talk.webm")).expect("taken away");
-    until("the job goes on with the remux", || house.job_if("talk.mp4").filter(|job| job["id"] == 1));
+    until("the job goes on with the remux", || {
+        house.job_if("talk.mp4").filter(|job| job["id"] == 1)
+    });
     house.standin.down(false);
     let first = house.wait_for("talk.mp4", "done");
     let path = house.path("talk.mp4");
     assert!(house.run(&["redo", path.to_str().expect("UTF-8")]).status.success());
-    let second =
-        until("it is redone", || house.job_if("talk.mp4").filter(|job| job["id"] != 1 && job["state"] == "done"));
-    let content = |job: &serde_json::Value| job["key"].as_str().expect("a key").split('.').next().map(str::to_owned);
-    assert_eq!(content(&first), content(&second), "the name of the job stays that of the first file");
+    let second = until("it is redone", || {
+        house.job_if("talk.mp4").filter(|job| job["id"] != 1 && job["state"] == "done")
+    });
+    let content = |job: &serde_json::Value| {
+        job["key"].as_str().expect("a key").split('.').next().map(str::to_owned)
+    };
+    assert_eq!(
+        content(&first),
+        content(&second),
+        "the name of the job stays that of the first file"
+    );
     let sent = |meeting: &Meeting| meeting.recording.as_ref().map(|sent| sent.blake3.clone());
     let expected = Some(blake3::hash(&mp4).to_hex().to_string());
     for meeting in house.standin.snapshot().meetings {
@@ -318,8 +361,11 @@ fn what_ffmpeg_copies_into_another_container_keeps_its_name() {
     let dir = tempfile::tempdir().expect("a directory");
     let at = |name: &str| dir.path().join(name);
     let louder = |n: u32| i16::try_from(n / 9_700 + 1).expect("small");
-    let sweep: Vec<i16> =
-        tone(44_100, 5).iter().zip(0_u32..).map(|(sample, n)| sample.wrapping_mul(louder(n))).collect();
+    let sweep: Vec<i16> = tone(44_100, 5)
+        .iter()
+        .zip(0_u32..)
+        .map(|(sample, n)| sample.wrapping_mul(louder(n)))
+        .collect();
     fs::write(at("source.wav"), wav(44_100, 1, &sweep)).expect("written");
     // FLAC in MP4 is an experiment to ffmpeg of some years ago.
     let tags = ["-metadata", "title=Another title", "-metadata", "comment=edited", "-strict", "-2"];
@@ -339,14 +385,25 @@ fn what_ffmpeg_copies_into_another_container_keeps_its_name() {
         let mut from = first;
         // One behind the other, and back at last.
         for container in containers[1..].iter().chain(&containers[..1]) {
-            let to = at(&format!("{codec} again {}.{container}", from.file_stem().expect("a name").len()));
+            let to = at(&format!(
+                "{codec} again {}.{container}",
+                from.file_stem().expect("a name").len()
+            ));
             let bytes = remuxed(&ffmpeg, &from, &copy, &to);
             assert_eq!(sound(&bytes).as_ref(), Some(&expected), "{codec} in {container}");
             from = to;
         }
         if containers.contains(&"mp4") {
-            let fragments =
-                ["-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000", "-strict", "-2"];
+            let fragments = [
+                "-c",
+                "copy",
+                "-movflags",
+                "frag_keyframe+empty_moov",
+                "-frag_duration",
+                "500000",
+                "-strict",
+                "-2",
+            ];
             let bytes = remuxed(&ffmpeg, &from, &fragments, &at("fragments.mp4"));
             assert_eq!(sound(&bytes).as_ref(), Some(&expected), "{codec} in fragments");
         }

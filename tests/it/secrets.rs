@@ -35,7 +35,10 @@ fn guarded() -> House {
     fs::write(&file, format!("{PASSWORD}\n")).expect("written");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
     house.edit_config(|text| {
-        let login = format!("username = \"{USERNAME}\", password_file = \"{}\", tls = \"none\"", file.display());
+        let login = format!(
+            "username = \"{USERNAME}\", password_file = \"{}\", tls = \"none\"",
+            file.display()
+        );
         text.replace("tls = \"none\"", &login)
     });
     house
@@ -54,18 +57,27 @@ fn secrets(house: &House) -> Vec<String> {
     let mut found = tokens(house);
     found.push(PASSWORD.to_owned());
     found.extend(
-        ["Y2FuYXJ5LW1haWwtcGFzc3dvcmQ", "jYW5hcnktbWFpbC1wYXNzd29yZ", "2FuYXJ5LW1haWwtcGFzc3dvcm"].map(str::to_owned),
+        ["Y2FuYXJ5LW1haWwtcGFzc3dvcmQ", "jYW5hcnktbWFpbC1wYXNzd29yZ", "2FuYXJ5LW1haWwtcGFzc3dvcm"]
+            .map(str::to_owned),
     );
     found
 }
 
 fn assert_silent(what: &str, said: &str, secrets: &[String]) {
     let told = secrets.iter().find(|secret| said.contains(secret.as_str()));
-    assert!(told.is_none(), "{what} tells a secret ({}…)", told.map_or("", |secret| &secret[..4.min(secret.len())]));
+    assert!(
+        told.is_none(),
+        "{what} tells a secret ({}…)",
+        told.map_or("", |secret| &secret[..4.min(secret.len())])
+    );
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Everything at its loudest, crates that are capped unless they are named too.
@@ -101,7 +113,11 @@ const COMMANDS: [&[&str]; 22] = [
 fn run_all(house: &House, secrets: &[String]) {
     for command in COMMANDS {
         for more in [&[][..], &["--json"]] {
-            let output = house.command(&[command, more].concat()).env("RUST_LOG", LOUD).output().expect("run");
+            let output = house
+                .command(&[command, more].concat())
+                .env("RUST_LOG", LOUD)
+                .output()
+                .expect("run");
             assert_silent(&format!("{command:?}"), &said(&output), secrets);
         }
     }
@@ -122,7 +138,9 @@ fn no_command_and_no_log_tells_a_secret_with_or_without_a_daemon_in_good_times_a
     known.extend(secrets(&house));
     // The refresh is refused, and the service says back what it was sent.
     let echo = format!("{{\"detail\":\"{} is dead\"}}", tokens(&house)[1]);
-    house.standin.fail_next(Call::Token, Fault::StatusWith { status: 400, retry_after: None, body: echo });
+    house
+        .standin
+        .fail_next(Call::Token, Fault::StatusWith { status: 400, retry_after: None, body: echo });
     house.standin.expire_access_tokens();
     house.drop_recording("later.mp3");
     house.wait_for_service("signed_out");
@@ -148,19 +166,31 @@ fn no_command_and_no_log_tells_a_secret_with_or_without_a_daemon_in_good_times_a
         path.is_file() && !name.starts_with("tokens-")
     });
     for file in files {
-        assert_silent(&file.display().to_string(), &String::from_utf8_lossy(&fs::read(&file).expect("there")), &known);
+        assert_silent(
+            &file.display().to_string(),
+            &String::from_utf8_lossy(&fs::read(&file).expect("there")),
+            &known,
+        );
     }
 }
 
 /// Everything in a directory.
 fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(dir).expect("a directory").flatten();
-    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+    entries
+        .flat_map(
+            |entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] },
+        )
+        .collect()
 }
 
 /// Starts the daemon by a shell that first runs `prelude`.
 fn start_after(house: &House, prelude: &str) -> Daemon {
-    let log = fs::OpenOptions::new().create(true).append(true).open(house.dir.path().join("log")).expect("opened");
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(house.dir.path().join("log"))
+        .expect("opened");
     let mut command = Command::new("sh");
     command.args(["-ec", &format!("{prelude}\nexec \"$@\""), "sh", env!("CARGO_BIN_EXE_minuted")]);
     command.arg("--config").arg(house.config()).arg("run").current_dir(house.dir.path());
@@ -173,7 +203,8 @@ fn start_after(house: &House, prelude: &str) -> Daemon {
 fn what_holds_secrets_is_closed_to_others_whatever_the_umask() {
     let house = House::new();
     let logs = house.dir.path().join("logs");
-    house.edit_config(|text| text.replace("[log]", &format!("[log]\ndir = \"{}\"", logs.display())));
+    house
+        .edit_config(|text| text.replace("[log]", &format!("[log]\ndir = \"{}\"", logs.display())));
     fs::remove_dir_all(house.state_dir()).expect("removed");
     let daemon = start_after(&house, "umask 0");
     let backup = house.dir.path().join("backup.sqlite");
@@ -192,7 +223,10 @@ fn what_holds_secrets_is_closed_to_others_whatever_the_umask() {
     for needed in ["queue.sqlite", "queue.sqlite-wal", "tokens-paxs.json", "lock", "mark"] {
         assert!(state.iter().any(|path| path.ends_with(needed)), "{needed} in {state:?}");
     }
-    assert!(state.iter().any(|path| fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())), "a socket");
+    assert!(
+        state.iter().any(|path| fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())),
+        "a socket"
+    );
     for path in state.iter().chain([&house.state_dir(), &backup]) {
         let mode = fs::metadata(path).expect("there").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
@@ -202,33 +236,54 @@ fn what_holds_secrets_is_closed_to_others_whatever_the_umask() {
     daemon.stop();
     login("logout");
     login("login");
-    let tokens = fs::metadata(house.state_dir().join("tokens-paxs.json")).expect("there").permissions().mode();
+    let tokens = fs::metadata(house.state_dir().join("tokens-paxs.json"))
+        .expect("there")
+        .permissions()
+        .mode();
     assert_eq!(tokens & 0o177, 0, "without a daemon, too: {tokens:o}");
 }
 
 #[test]
 fn what_others_can_read_is_refused_with_the_line_that_closes_it() {
     let house = guarded();
-    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    let open = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set")
+    };
     open(&house.state_dir(), 0o755);
     let output = house.run(&["run"]);
-    assert!(!output.status.success() && said(&output).contains("hint: chmod 0700 '"), "{}", said(&output));
+    assert!(
+        !output.status.success() && said(&output).contains("hint: chmod 0700 '"),
+        "{}",
+        said(&output)
+    );
     open(&house.state_dir(), 0o700);
     let tokens = house.state_dir().join("tokens-paxs.json");
     open(&tokens, 0o640);
     let output = house.run(&["whoami"]);
     assert!(!output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains(&format!("chmod 600 {}", tokens.display())), "{}", said(&output));
+    assert!(
+        said(&output).contains(&format!("chmod 600 {}", tokens.display())),
+        "{}",
+        said(&output)
+    );
     open(&tokens, 0o600);
     let password = house.dir.path().join("smtp-password");
     open(&password, 0o644);
     let output = house.run(&["check"]);
     assert!(!output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains(&format!("chmod o= {}", password.display())), "{}", said(&output));
+    assert!(
+        said(&output).contains(&format!("chmod o= {}", password.display())),
+        "{}",
+        said(&output)
+    );
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     until("its mail waits", || (house.log().contains("chmod o= ")).then_some(()));
-    assert_eq!(house.smtp.received().len(), 0, "no mail goes out with a password that anyone may know");
+    assert_eq!(
+        house.smtp.received().len(),
+        0,
+        "no mail goes out with a password that anyone may know"
+    );
     open(&password, 0o600);
     house.wait_for("talk.mp3", "done");
 }
@@ -248,7 +303,8 @@ fn a_process_that_is_aborted_leaves_no_core_whatever_its_limits_were() {
         drop(fs::remove_file(house.state_dir().join("control.sock")));
         let daemon = start_after(&house, "ulimit -c unlimited 2>/dev/null || :");
         let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).expect("it runs");
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        let core =
+            limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
         assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
         if raised {
             // Root can raise the limit again; the memory stays closed all the same.
@@ -263,7 +319,10 @@ fn a_process_that_is_aborted_leaves_no_core_whatever_its_limits_were() {
         let status = daemon.wait();
         assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
     }
-    let names = fs::read_dir(house.dir.path()).expect("a directory").flatten().map(|entry| entry.file_name());
+    let names = fs::read_dir(house.dir.path())
+        .expect("a directory")
+        .flatten()
+        .map(|entry| entry.file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with("core")));
     if !leaves_cores() {
         eprintln!("this machine leaves no cores at all: only the limit was proved");
@@ -300,11 +359,19 @@ fn tokens_and_recordings_go_in_the_clear_to_this_machine_alone() {
         let output = house.run(&["run"]);
         assert_eq!(output.status.code(), Some(78), "{url}: {}", said(&output));
     }
-    for host in
-        ["smtp.example.com", "127.0.0.1.evil.example", "localhost.evil.example", "0x7f.1", "[::ffff:10.0.0.1]", "0"]
-    {
-        fs::write(house.config(), config.replace("host = \"127.0.0.1\"", &format!("host = \"{host}\"")))
-            .expect("written");
+    for host in [
+        "smtp.example.com",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "0x7f.1",
+        "[::ffff:10.0.0.1]",
+        "0",
+    ] {
+        fs::write(
+            house.config(),
+            config.replace("host = \"127.0.0.1\"", &format!("host = \"{host}\"")),
+        )
+        .expect("written");
         let output = house.run(&["run"]);
         assert_eq!(output.status.code(), Some(78), "{host}: {}", said(&output));
         assert!(
@@ -349,7 +416,10 @@ fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
         for mut stream in listener.incoming().flatten() {
             let mut head = [0; 4096];
             let count = stream.read(&mut head).unwrap_or(0);
-            hearing.lock().expect("nobody panics").push(String::from_utf8_lossy(&head[..count]).into_owned());
+            hearing
+                .lock()
+                .expect("nobody panics")
+                .push(String::from_utf8_lossy(&head[..count]).into_owned());
             drop(stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"));
         }
     });
@@ -360,27 +430,41 @@ fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
 fn a_proxy_of_the_environment_hears_nothing_of_this_machine_and_no_token_of_another() {
     let (port, heard) = proxy();
     let url = format!("http://proxy-user:{PASSWORD}@127.0.0.1:{port}");
-    let proxies = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let proxies =
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let environment: Vec<_> = proxies.iter().map(|name| (*name, url.as_str())).collect();
     let house = House::new();
     let daemon = house.listening(house.spawn(&environment));
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
     daemon.stop();
-    assert_eq!(heard.lock().expect("nobody panics").len(), 0, "loopback is never reached through a proxy");
+    assert_eq!(
+        heard.lock().expect("nobody panics").len(),
+        0,
+        "loopback is never reached through a proxy"
+    );
     let known = secrets(&house);
     house.edit_config(|text| text.replace(&house.standin.base_url(), "https://paxs.example"));
     // A sign-in at that origin, as far as the file goes.
     let tokens = house.state_dir().join("tokens-paxs.json");
-    let text = fs::read_to_string(&tokens).expect("there").replace(&house.standin.base_url(), "https://paxs.example");
+    let text = fs::read_to_string(&tokens)
+        .expect("there")
+        .replace(&house.standin.base_url(), "https://paxs.example");
     fs::write(&tokens, text).expect("written");
     for command in [&["whoami"][..], &["check"]] {
         let mut command = house.command(command);
-        let output = command.envs(environment.iter().copied()).env("RUST_LOG", LOUD).output().expect("run");
+        let output =
+            command.envs(environment.iter().copied()).env("RUST_LOG", LOUD).output().expect("run");
         assert!(!output.status.success());
         assert_silent("a dead proxy", &said(&output), &known);
     }
     let heard = heard.lock().expect("nobody panics");
-    assert!(heard.iter().any(|head| head.starts_with("CONNECT paxs.example:443")), "it is honoured: {heard:?}");
-    assert!(heard.iter().all(|head| head.starts_with("CONNECT ") && !head.contains("Bearer")), "{heard:?}");
+    assert!(
+        heard.iter().any(|head| head.starts_with("CONNECT paxs.example:443")),
+        "it is honoured: {heard:?}"
+    );
+    assert!(
+        heard.iter().all(|head| head.starts_with("CONNECT ") && !head.contains("Bearer")),
+        "{heard:?}"
+    );
 }

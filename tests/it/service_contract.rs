@@ -284,7 +284,8 @@ fn one_line_of_a_folder_takes_its_recordings_through_another_service() {
         assert_eq!(contract.recordings_sent(), sent);
         for name in RECORDINGS {
             let notes = contract.notes(name);
-            let attendees = "attendees: [\"Ann Lee <ann@example.com>\", \"Bo Chen <bo@example.com>\"]";
+            let attendees =
+                "attendees: [\"Ann Lee <ann@example.com>\", \"Bo Chen <bo@example.com>\"]";
             for words in [&format!("\nservice: {}\n", contract.kind.name()), attendees] {
                 assert!(notes.contains(words), "{words}: {notes}");
             }
@@ -312,7 +313,10 @@ fn results_that_were_there_before_a_death_are_found_again() {
     Contract::each(ALL, |contract| {
         let mut daemon = contract.house.spawn(&[("MINUTED_DIE", "Uploaded:Before")]);
         contract.drop_recording("talk.wav");
-        until_told(|| format!("it died: {}", contract.house.log()), || daemon.was_killed().then_some(()));
+        until_told(
+            || format!("it died: {}", contract.house.log()),
+            || daemon.was_killed().then_some(()),
+        );
         let _daemon = contract.house.start();
         contract.notes("talk.wav");
         let sent = OVER_HTTP.map(|kind| usize::from(kind == contract.kind));

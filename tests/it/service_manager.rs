@@ -36,7 +36,8 @@ impl Manager {
         until(word, || {
             let mut buffer = [0; 4096];
             if let Ok(bytes) = self.socket.recv(&mut buffer) {
-                self.heard.extend(String::from_utf8_lossy(&buffer[..bytes]).lines().map(str::to_owned));
+                self.heard
+                    .extend(String::from_utf8_lossy(&buffer[..bytes]).lines().map(str::to_owned));
             }
             self.heard[begun..].iter().find(|line| line.starts_with(word)).cloned()
         })
@@ -65,7 +66,9 @@ fn the_service_manager_hears_of_start_life_reload_and_stop() {
 fn readiness_does_not_wait_for_the_first_scan() {
     let house = House::new();
     // Thousands of directories to look through: the start does not wait for that.
-    (0..4_000).for_each(|number| fs::create_dir_all(house.path(&format!("{number}/deep"))).expect("made"));
+    (0..4_000).for_each(|number| {
+        fs::create_dir_all(house.path(&format!("{number}/deep"))).expect("made")
+    });
     house.drop_recording("3999/deep/talk.wav");
     let mut manager = Manager::of(&house);
     let _daemon = manager.start(&house);
@@ -85,7 +88,11 @@ fn a_bad_configuration_is_reported_and_the_old_one_stays_in_force() {
     daemon.signal(Signal::HUP);
     manager.wait_for("RELOADING=1");
     manager.wait_for("READY=1");
-    assert!(house.log().contains("the old one stays in force") && house.log().contains("setle"), "{}", house.log());
+    assert!(
+        house.log().contains("the old one stays in force") && house.log().contains("setle"),
+        "{}",
+        house.log()
+    );
     house.drop_recording("talk.wav");
     until("a job", || house.state("talk.wav").or_else(|| notes(&house)));
     house.configure("title = \"Reloaded {stem}\"");
@@ -123,7 +130,8 @@ fn a_service_that_keeps_no_meetings_is_never_read_before_work_begins() {
     let status = manager.wait_for("STATUS=");
     assert!(!status.contains("local"), "{status}");
     let held = house.status()["holds"].clone();
-    let names: Vec<_> = held.as_array().expect("a list").iter().map(|hold| hold["name"].clone()).collect();
+    let names: Vec<_> =
+        held.as_array().expect("a list").iter().map(|hold| hold["name"].clone()).collect();
     assert!(names.contains(&"paxs".into()) && !names.contains(&"local".into()), "{held}");
 }
 
@@ -159,8 +167,11 @@ fn a_second_stop_ends_the_daemon_at_once_with_1() {
 fn configure_log(house: &House, keys: &str) {
     house.configure("");
     let text = fs::read_to_string(house.config()).expect("read");
-    fs::write(house.config(), text.replace("level = \"debug\"", &format!("level = \"info\"\n{keys}")))
-        .expect("written");
+    fs::write(
+        house.config(),
+        text.replace("level = \"debug\"", &format!("level = \"info\"\n{keys}")),
+    )
+    .expect("written");
 }
 
 fn log_files(house: &House) -> Vec<String> {
@@ -187,7 +198,10 @@ fn the_log_directory_gets_a_file_a_day_and_keeps_so_many() {
     let names = log_files(&house);
     let today = names.last().expect("a file");
     let text = fs::read_to_string(logs.join(today)).expect("read");
-    assert!(text.contains(" INFO ") && text.contains("job 1 is done") && text.contains("stopping"), "{text}");
+    assert!(
+        text.contains(" INFO ") && text.contains("job 1 is done") && text.contains("stopping"),
+        "{text}"
+    );
     assert!(text.lines().all(|line| line.starts_with("20")), "each line has its time: {text}");
     assert_eq!(names.len(), 2, "{names:?}");
 }
@@ -204,9 +218,15 @@ fn the_log_in_json_is_one_object_a_line() {
     let file = fs::read_to_string(logs.join(&log_files(&house)[0])).expect("read");
     for line in file.lines().chain(house.log().lines()) {
         let event: Value = serde_json::from_str(line).expect("JSON");
-        assert!(["timestamp", "level", "message"].iter().all(|field| event[field].is_string()), "{line}");
+        assert!(
+            ["timestamp", "level", "message"].iter().all(|field| event[field].is_string()),
+            "{line}"
+        );
     }
-    assert!(file.lines().any(|line| line.contains("\"job.id\":1") && line.contains("job 1 is done")), "{file}");
+    assert!(
+        file.lines().any(|line| line.contains("\"job.id\":1") && line.contains("job 1 is done")),
+        "{file}"
+    );
 }
 
 #[test]
@@ -221,7 +241,8 @@ fn a_file_size_limit_stops_the_log_file_and_not_the_daemon() {
     let limit = Rlimit { current: Some(8 << 20), maximum: Some(8 << 20) };
     prlimit(Some(pid), Resource::Fsize, limit).expect("limited");
     // The limit comes first, so that no line slips in above it: from here on every line raises SIGXFSZ.
-    let file = fs::File::options().write(true).open(logs.join(&log_files(&house)[0])).expect("opened");
+    let file =
+        fs::File::options().write(true).open(logs.join(&log_files(&house)[0])).expect("opened");
     file.set_len(8 << 20).expect("grown");
     house.drop_recording("talk.wav");
     house.wait_for("talk.wav", "done");

@@ -55,28 +55,38 @@ fn no_command_is_put_together_by_hand() {
     let mut faults = Vec::new();
     for source in sources() {
         let path = source.path.to_str().expect("a path of the source tree");
-        let numbers = NUMBERS.iter().find(|(file, _)| *file == path).map_or(&[][..], |(_, allowed)| allowed);
+        let numbers =
+            NUMBERS.iter().find(|(file, _)| *file == path).map_or(&[][..], |(_, allowed)| allowed);
         for literal in literals(&source.text) {
             faults.extend(by_hand(&literal, numbers).map(|fault| format!("src/{path}: {fault}")));
         }
     }
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery/render/templates")).expect("templates")
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery/render/templates"))
+        .expect("templates")
     {
         let path = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("read");
-        faults.extend(by_hand(&text, &["{{ job }}"]).map(|fault| format!("{}: {fault}", path.display())));
+        faults.extend(
+            by_hand(&text, &["{{ job }}"]).map(|fault| format!("{}: {fault}", path.display())),
+        );
     }
-    assert!(faults.is_empty(), "put what a person types together with `text::ShellCommand`:\n{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "put what a person types together with `text::ShellCommand`:\n{}",
+        faults.join("\n")
+    );
 }
 
 /// Returns the command in a text that holds something not known beforehand, or waits for it to be added.
 fn by_hand(text: &str, numbers: &[&str]) -> Option<String> {
     let by_hand = |command: &&str| {
-        let bare = numbers.iter().fold((*command).to_owned(), |bare, number| bare.replace(number, "7"));
+        let bare =
+            numbers.iter().fold((*command).to_owned(), |bare, number| bare.replace(number, "7"));
         bare.contains('{')
     };
-    let quoted =
-        text.split_once("'{").filter(|(_, rest)| rest.split_once("}'").is_some_and(|(name, _)| !name.is_empty()));
+    let quoted = text
+        .split_once("'{")
+        .filter(|(_, rest)| rest.split_once("}'").is_some_and(|(name, _)| !name.is_empty()));
     commands(text)
         .into_iter()
         .find(by_hand)
@@ -86,14 +96,23 @@ fn by_hand(text: &str, numbers: &[&str]) -> Option<String> {
 
 /// Returns the parts of a text that a person may type: from the name of a program to what ends a command in prose.
 fn commands(text: &str) -> Vec<&str> {
-    let begins =
-        |at: usize| text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && before != '-');
-    let starts = PROGRAMS.iter().flat_map(|program| text.match_indices(program)).filter(|(at, _)| begins(*at));
+    let begins = |at: usize| {
+        text[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|before| !before.is_alphanumeric() && before != '-')
+    };
+    let starts = PROGRAMS
+        .iter()
+        .flat_map(|program| text.match_indices(program))
+        .filter(|(at, _)| begins(*at));
     let ends = |rest: &str| rest.find(['`', ';', '\n', '.', ',', '(']).unwrap_or(rest.len());
     starts
         .map(|(at, _)| &text[at..at + ends(&text[at..])])
         .filter(|command| {
-            command.strip_prefix("minuted ").is_none_or(|rest| rest.split(' ').next().is_some_and(is_command))
+            command
+                .strip_prefix("minuted ")
+                .is_none_or(|rest| rest.split(' ').next().is_some_and(is_command))
         })
         .collect()
 }
@@ -152,7 +171,8 @@ fn collect(stream: TokenStream, found: &mut Vec<String>) {
                     trees.next();
                     for skipped in trees.by_ref() {
                         let is_braced = matches!(&skipped, TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::Brace);
-                        let is_end = matches!(&skipped, TokenTree::Punct(punct) if punct.as_char() == ';');
+                        let is_end =
+                            matches!(&skipped, TokenTree::Punct(punct) if punct.as_char() == ';');
                         if is_braced || is_end {
                             break;
                         }
@@ -203,14 +223,16 @@ fn what_is_put_together_by_hand_is_seen() {
 }
 
 /// The rudest name: it ends quotes of either kind, substitutes commands, and holds what a terminal obeys.
-const RUDE: &[u8] = b"-a';touch pwn;'$(touch pwn)`touch pwn`\"!x\\' \x1b]0;x\x07\n\xe2\x80\xae \xff&.wav";
+const RUDE: &[u8] =
+    b"-a';touch pwn;'$(touch pwn)`touch pwn`\"!x\\' \x1b]0;x\x07\n\xe2\x80\xae \xff&.wav";
 
 /// Runs each command that a text holds in a shell where `minuted` and the others only say what they were given.
 fn words_of(commands: &str, dir: &Path) -> Vec<Vec<u8>> {
     let script = format!(
         "minuted() {{ printf '%s\\0' \"$@\"; }}; touch() {{ printf '%s\\0' \"$@\"; }}; sudo() {{ printf '%s\\0' \"$@\"; }}\n{commands}"
     );
-    let output = Command::new("bash").args(["-c", &script]).current_dir(dir).output().expect("a shell");
+    let output =
+        Command::new("bash").args(["-c", &script]).current_dir(dir).output().expect("a shell");
     output.stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
@@ -232,17 +254,24 @@ fn a_pasted_command_names_the_file_and_runs_nothing_of_its_name() {
     let _daemon = house.start();
     house.standin.fail_transcriptions(3);
     fs::write(&path, recording("talk.wav")).expect("written");
-    let failed = until("the job has failed", || house.jobs().into_iter().find(|job| job["state"] == "failed"));
+    let failed = until("the job has failed", || {
+        house.jobs().into_iter().find(|job| job["state"] == "failed")
+    });
     let id = failed["id"].to_string();
-    let whole = [b"why", path.as_os_str().as_bytes(), b"retry", id.as_bytes(), b""].map(<[u8]>::to_vec);
+    let whole =
+        [b"why", path.as_os_str().as_bytes(), b"retry", id.as_bytes(), b""].map(<[u8]>::to_vec);
 
     let log = house.log();
-    let line = log.lines().find(|line| line.contains(" ERROR ") && line.contains("minuted why")).expect("logged");
+    let line = log
+        .lines()
+        .find(|line| line.contains(" ERROR ") && line.contains("minuted why"))
+        .expect("logged");
     let line = line.split(" job.id=").next().expect("a message");
     assert_eq!(pasted(line, house.dir.path()), whole, "{line}");
 
-    let mail =
-        until("the operator is told", || house.smtp.received().into_iter().find(|mail| mail.to == ["it@example.com"]));
+    let mail = until("the operator is told", || {
+        house.smtp.received().into_iter().find(|mail| mail.to == ["it@example.com"])
+    });
     let parsed = mail_parser::MessageParser::default().parse(&mail.raw).expect("a mail");
     assert_eq!(pasted(&parsed.body_text(0).expect("a text"), house.dir.path()), whole);
 
@@ -250,7 +279,12 @@ fn a_pasted_command_names_the_file_and_runs_nothing_of_its_name() {
     let absent = house.folder().join(OsStr::from_bytes(&[b"x", RUDE].concat()));
     let output = house.command(&["retry"]).arg(&absent).output().expect("run");
     assert!(!output.status.success());
-    assert_eq!(pasted(&said(&output), house.dir.path())[1], absent.as_os_str().as_bytes(), "{}", said(&output));
+    assert_eq!(
+        pasted(&said(&output), house.dir.path())[1],
+        absent.as_os_str().as_bytes(),
+        "{}",
+        said(&output)
+    );
     assert!(!house.dir.path().join("pwn").exists());
 }
 

@@ -12,7 +12,10 @@ use crate::support::{
 
 /// A sidecar that names one person.
 fn naming(name: &str) -> String {
-    format!("attendees = [{{ name = \"{name}\", email = \"{}@example.com\" }}]\n", name.to_lowercase())
+    format!(
+        "attendees = [{{ name = \"{name}\", email = \"{}@example.com\" }}]\n",
+        name.to_lowercase()
+    )
 }
 
 /// A house whose folder takes sidecars, with more keys of the folder.
@@ -42,7 +45,8 @@ fn write(house: &House, name: &str, text: &str) {
 /// The meeting of a recording at the service.
 fn meeting(house: &House, name: &str) -> Meeting {
     let wanted = blake3::hash(&recording(name)).to_hex().to_string();
-    let of = |meeting: &Meeting| meeting.recording.as_ref().is_some_and(|sent| sent.blake3 == wanted);
+    let of =
+        |meeting: &Meeting| meeting.recording.as_ref().is_some_and(|sent| sent.blake3 == wanted);
     house.standin.snapshot().meetings.into_iter().find(of).expect("a meeting")
 }
 
@@ -59,7 +63,8 @@ fn unclear(house: &House, name: &str) -> String {
     let what = || format!("{name} is unclear: {:?}; the log:\n{}", house.job_if(name), house.log());
     until_told(what, || {
         let job = house.job_if(name)?;
-        (job["waits_for"] == "file" && job["error"].as_str()?.starts_with("it is not clear")).then_some(())
+        (job["waits_for"] == "file" && job["error"].as_str()?.starts_with("it is not clear"))
+            .then_some(())
     });
     house.why(name)
 }
@@ -68,13 +73,21 @@ fn unclear(house: &House, name: &str) -> String {
 fn what_a_sidecar_says_reaches_the_service_and_the_notes() {
     let house = house("instruction = \"List decisions.\"");
     let _daemon = house.start();
-    let text = format!("title = \"Weekly\u{202e} sales\"\ndate = 2026-11-20T09:00:00Z\n{}", naming("Eve"));
+    let text =
+        format!("title = \"Weekly\u{202e} sales\"\ndate = 2026-11-20T09:00:00Z\n{}", naming("Eve"));
     write(&house, "talk.mp3.toml", &text);
     house.drop_recording("talk.mp3");
     let job = house.wait_for("talk.mp3", "done");
-    assert_eq!((&job["title"], &job["attendees_from"]), (&"Weekly sales".into(), &"sidecar".into()), "{job}");
+    assert_eq!(
+        (&job["title"], &job["attendees_from"]),
+        (&"Weekly sales".into(), &"sidecar".into()),
+        "{job}"
+    );
     let meeting = meeting(&house, "talk.mp3");
-    assert_eq!((meeting.title.as_str(), emails(&meeting)), ("Weekly sales", vec!["eve@example.com"]));
+    assert_eq!(
+        (meeting.title.as_str(), emails(&meeting)),
+        ("Weekly sales", vec!["eve@example.com"])
+    );
     let notes = notes(&house, "talk.notes.md");
     let head: Vec<&str> = notes.lines().take(7).collect();
     insta::assert_snapshot!(head.join("\n"), @r#"
@@ -107,11 +120,14 @@ fn sidecars_are_off_where_the_folder_does_not_say_otherwise() {
 
 /// What a source knows of a recording, as it stands in the queue; no daemon may run.
 fn known_by_source(house: &House, name: &str, details: &Value) {
-    let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
+    let queue =
+        rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     let content = format!("b3-{}", &blake3::hash(&recording(name)).to_hex()[..32]);
     let sql = "INSERT INTO fetched (source, remote_id, state, ended_ms, details, folder, path, content, size, found_ms, updated_ms) \
                VALUES ('bots', ?1, 'placed', 0, ?2, 'sales', ?3, ?4, 1, 0, 0)";
-    queue.execute(sql, rusqlite::params![name, details.to_string(), name.as_bytes(), content]).expect("written");
+    queue
+        .execute(sql, rusqlite::params![name, details.to_string(), name.as_bytes(), content])
+        .expect("written");
 }
 
 #[test]
@@ -134,10 +150,34 @@ fn the_order_is_folder_sub_folder_source_sidecar_key_by_key() {
         ("plain.mp3", "plain", "ann@example.com bo@example.com", Value::Null, None),
         ("named.mp3", "From the source", "sue@example.com", "bots".into(), None),
         ("a/outer.mp3", "Of a", "outer@example.com", "sub-folder".into(), None),
-        ("a/b/inner.mp3", "Of a", "outer@example.com", "sub-folder".into(), Some("2026-11-18T10:00:00Z")),
-        ("a/b/dated.mp3", "Of a", "outer@example.com", "sub-folder".into(), Some("2026-11-19T10:00:00Z")),
-        ("a/b/source.mp3", "From the source", "sue@example.com", "bots".into(), Some("2026-11-18T10:00:00Z")),
-        ("a/b/both.mp3", "From the source", "own@example.com", "sidecar".into(), Some("2026-11-18T10:00:00Z")),
+        (
+            "a/b/inner.mp3",
+            "Of a",
+            "outer@example.com",
+            "sub-folder".into(),
+            Some("2026-11-18T10:00:00Z"),
+        ),
+        (
+            "a/b/dated.mp3",
+            "Of a",
+            "outer@example.com",
+            "sub-folder".into(),
+            Some("2026-11-19T10:00:00Z"),
+        ),
+        (
+            "a/b/source.mp3",
+            "From the source",
+            "sue@example.com",
+            "bots".into(),
+            Some("2026-11-18T10:00:00Z"),
+        ),
+        (
+            "a/b/both.mp3",
+            "From the source",
+            "own@example.com",
+            "sidecar".into(),
+            Some("2026-11-18T10:00:00Z"),
+        ),
         ("a/b/nobody.mp3", "Of a", "outer@example.com", "sub-folder".into(), None),
     ];
     for (name, ..) in &rows {
@@ -146,11 +186,18 @@ fn the_order_is_folder_sub_folder_source_sidecar_key_by_key() {
     for (name, title, people, from, date) in rows {
         let job = house.wait_for(name, "done");
         let meeting = meeting(&house, name);
-        assert_eq!((meeting.title.as_str(), emails(&meeting).join(" ").as_str()), (title, people), "{name}");
+        assert_eq!(
+            (meeting.title.as_str(), emails(&meeting).join(" ").as_str()),
+            (title, people),
+            "{name}"
+        );
         assert_eq!(job["attendees_from"], from, "{name}");
         let notes = notes(&house, job["notes"][0].as_str().expect("a path"));
         if let Some(date) = date {
-            assert!(notes.contains(&format!("\ndate: {}\n", date.replace('Z', "+00:00"))), "{name}: {notes}");
+            assert!(
+                notes.contains(&format!("\ndate: {}\n", date.replace('Z', "+00:00"))),
+                "{name}: {notes}"
+            );
         }
     }
 }
@@ -163,22 +210,35 @@ fn a_sidecar_with_a_mistake_keeps_its_recording_alone_waiting_until_it_is_mended
     house.drop_recording("talk.mp3");
     house.drop_recording("other.mp3");
     let told = unclear(&house, "talk.mp3");
-    assert!(told.contains("talk.mp3.toml:2: unknown key `atendees` in a sidecar; did you mean `attendees`?"), "{told}");
     assert!(
-        told.contains("minuted retry 1 tries it at once") || told.contains("minuted retry 2 tries it at once"),
+        told.contains(
+            "talk.mp3.toml:2: unknown key `atendees` in a sidecar; did you mean `attendees`?"
+        ),
         "{told}"
     );
-    assert!(house.why("talk.mp3.toml").contains("until it is mended its recordings wait: talk.mp3.toml:2:"));
+    assert!(
+        told.contains("minuted retry 1 tries it at once")
+            || told.contains("minuted retry 2 tries it at once"),
+        "{told}"
+    );
+    assert!(
+        house
+            .why("talk.mp3.toml")
+            .contains("until it is mended its recordings wait: talk.mp3.toml:2:")
+    );
     house.wait_for("other.mp3", "done");
     // Still broken, in another way: what is told is of now.
     write(&house, "talk.mp3.toml", "language = \"Hebrew\"\n");
-    until("the new mistake is told", || house.why("talk.mp3").contains("`Hebrew` is not a language").then_some(()));
+    until("the new mistake is told", || {
+        house.why("talk.mp3").contains("`Hebrew` is not a language").then_some(())
+    });
     assert_eq!(house.standin.snapshot().count(Call::CreateSession), 1, "only the other one");
     write(&house, "talk.mp3.toml", &naming("Eve"));
     let job = house.wait_for("talk.mp3", "done");
     assert_eq!((&job["attempts"], &job["error"]), (&0.into(), &Value::Null), "{job}");
     assert_eq!(emails(&meeting(&house, "talk.mp3")), ["eve@example.com"]);
-    let to_talk: Vec<_> = house.smtp.received().into_iter().filter(|mail| mail.to == ["eve@example.com"]).collect();
+    let to_talk: Vec<_> =
+        house.smtp.received().into_iter().filter(|mail| mail.to == ["eve@example.com"]).collect();
     assert_eq!((to_talk.len(), house.smtp.received().len()), (1, 3));
 }
 
@@ -204,8 +264,16 @@ fn hostile() -> Vec<Hostile> {
         fs::write(path, text).expect("written");
     }
     vec![
-        ("link.mp3", |path| symlink("/etc/hostname", path).expect("linked"), "a link, and links are never followed"),
-        ("dangling.mp3", |path| symlink("nowhere", path).expect("linked"), "a link, and links are never followed"),
+        (
+            "link.mp3",
+            |path| symlink("/etc/hostname", path).expect("linked"),
+            "a link, and links are never followed",
+        ),
+        (
+            "dangling.mp3",
+            |path| symlink("nowhere", path).expect("linked"),
+            "a link, and links are never followed",
+        ),
         (
             "fifo.mp3",
             |path| mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("made"),
@@ -214,13 +282,23 @@ fn hostile() -> Vec<Hostile> {
         ("directory.mp3", |path| fs::create_dir(path).expect("made"), "not a regular file"),
         ("large.mp3", |path| text(path, &"#\n".repeat(5 << 20)), "larger than 64 KiB"),
         ("deep.mp3", |path| text(path, &format!("title = {}", "[".repeat(60_000))), "not TOML"),
-        ("dotted.mp3", |path| text(path, &format!("{}a = 1", "a.".repeat(30_000))), "dotted.mp3.toml"),
+        (
+            "dotted.mp3",
+            |path| text(path, &format!("{}a = 1", "a.".repeat(30_000))),
+            "dotted.mp3.toml",
+        ),
         ("bidi.mp3", |path| text(path, "title = \"\\u202e\\u2066\"\n"), "nothing that can be seen"),
         (
             "crowd.mp3",
             |path| {
                 let one = |n: u32| format!("{{name=\"A\",email=\"a{n}@b.c\"}}");
-                text(path, &format!("attendees=[{}]", (0..1_000_000).map(one).collect::<Vec<_>>().join(",")));
+                text(
+                    path,
+                    &format!(
+                        "attendees=[{}]",
+                        (0..1_000_000).map(one).collect::<Vec<_>>().join(",")
+                    ),
+                );
             },
             "larger than 64 KiB",
         ),
@@ -228,11 +306,18 @@ fn hostile() -> Vec<Hostile> {
             "many.mp3",
             |path| {
                 let one = |n: u32| format!("{{name=\"A\",email=\"a{n}@b.c\"}}");
-                text(path, &format!("attendees=[{}]", (0..1_000).map(one).collect::<Vec<_>>().join(",")));
+                text(
+                    path,
+                    &format!("attendees=[{}]", (0..1_000).map(one).collect::<Vec<_>>().join(",")),
+                );
             },
             "1000 attendees; name at most 500",
         ),
-        ("keys.mp3", |path| text(path, "email_to = [\"eve@evil.org\"]\npath = \"/\"\n"), "unknown key `email_to`"),
+        (
+            "keys.mp3",
+            |path| text(path, "email_to = [\"eve@evil.org\"]\npath = \"/\"\n"),
+            "unknown key `email_to`",
+        ),
         ("header.mp3", |path| text(path, "title = \"a\\r\\nBcc: eve@evil.org\"\n"), "a line end"),
         ("bytes.mp3", |path| fs::write(path, b"\xff\xfe\x00").expect("written"), "not UTF-8"),
     ]
@@ -257,8 +342,12 @@ fn no_sidecar_of_a_hostile_hand_is_taken_or_holds_up_others() {
     assert_eq!(daemon.ended(), None);
     for (name, ..) in hostile() {
         let path = house.path(&format!("{name}.toml"));
-        if path.is_dir() && !path.is_symlink() { fs::remove_dir(path) } else { fs::remove_file(path) }
-            .expect("removed");
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir(path)
+        } else {
+            fs::remove_file(path)
+        }
+        .expect("removed");
     }
     assert!(house.run(&["scan"]).status.success());
     for (name, ..) in hostile() {
@@ -280,7 +369,8 @@ fn a_stranger_in_a_sidecar_gets_no_mail_and_the_delivery_says_why() {
         || house.log(),
         || {
             let job = house.job_if("talk.mp3")?;
-            let open = job["deliveries"].as_array()?.iter().any(|delivery| delivery["state"] == "due");
+            let open =
+                job["deliveries"].as_array()?.iter().any(|delivery| delivery["state"] == "due");
             (!open && job["notes"].as_array()?.len() == 1 && job["stage"].is_null()).then_some(())
         },
     );
@@ -293,9 +383,13 @@ fn a_stranger_in_a_sidecar_gets_no_mail_and_the_delivery_says_why() {
     let job = house.job("talk.mp3");
     for stranger in ["mallory@evil.org", "near@sub.example.com"] {
         let deliveries = job["deliveries"].as_array().expect("a ledger");
-        let delivery = deliveries.iter().find(|delivery| delivery["target"] == stranger).expect("a delivery");
+        let delivery =
+            deliveries.iter().find(|delivery| delivery["target"] == stranger).expect("a delivery");
         assert_eq!(delivery["state"], "withheld", "{delivery}");
-        assert!(delivery["error"].as_str().is_some_and(|error| error.contains("allow")), "{delivery}");
+        assert!(
+            delivery["error"].as_str().is_some_and(|error| error.contains("allow")),
+            "{delivery}"
+        );
     }
 }
 
@@ -308,8 +402,13 @@ fn a_sidecar_goes_where_its_recording_goes() {
     write(&house, "talk.mp3.toml", &naming("Eve"));
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
-    let expected =
-        ["done/talk.2.mp3", "done/talk.2.mp3.2.toml", "done/talk.2.mp3.toml", "done/talk.mp3", "done/talk.notes.md"];
+    let expected = [
+        "done/talk.2.mp3",
+        "done/talk.2.mp3.2.toml",
+        "done/talk.2.mp3.toml",
+        "done/talk.mp3",
+        "done/talk.notes.md",
+    ];
     assert_eq!(house.files(), expected);
     assert_eq!(notes(&house, "done/talk.2.mp3.2.toml"), naming("Eve"));
     daemon.kill();
@@ -317,14 +416,18 @@ fn a_sidecar_goes_where_its_recording_goes() {
 
 #[test]
 fn a_sidecar_is_deleted_with_its_recording_unless_it_is_another_one_now() {
-    for (change, left) in [(None, &["talk.notes.md"][..]), (Some(naming("Next")), &["talk.mp3.toml", "talk.notes.md"])]
-    {
+    for (change, left) in [
+        (None, &["talk.notes.md"][..]),
+        (Some(naming("Next")), &["talk.mp3.toml", "talk.notes.md"]),
+    ] {
         let house = house("on_success = \"delete\"");
         let _daemon = house.start();
         house.standin.stall_analysis(true);
         write(&house, "talk.mp3.toml", &naming("Eve"));
         house.drop_recording("talk.mp3");
-        until("it is uploaded", || (house.standin.snapshot().count(Call::Upload) == 1).then_some(()));
+        until("it is uploaded", || {
+            (house.standin.snapshot().count(Call::Upload) == 1).then_some(())
+        });
         change.inspect(|text| write(&house, "talk.mp3.toml", text));
         house.standin.stall_analysis(false);
         house.wait_for("talk.mp3", "done");
@@ -335,7 +438,9 @@ fn a_sidecar_is_deleted_with_its_recording_unless_it_is_another_one_now() {
 
 #[test]
 fn a_death_while_the_recording_moves_leaves_one_of_both() {
-    for (point, is_between) in [("Dispose:Before:1", false), ("Dispose:Before:1", true), ("Dispose:After:1", false)] {
+    for (point, is_between) in
+        [("Dispose:Before:1", false), ("Dispose:Before:1", true), ("Dispose:After:1", false)]
+    {
         let house = house("on_success = \"move\"");
         write(&house, "talk.mp3.toml", &naming("Eve"));
         house.drop_recording("talk.mp3");
@@ -348,7 +453,11 @@ fn a_death_while_the_recording_moves_leaves_one_of_both() {
         }
         let _daemon = house.start();
         house.wait_for("talk.mp3", "done");
-        assert_eq!(house.files(), ["done/talk.mp3", "done/talk.mp3.toml", "done/talk.notes.md"], "{point}");
+        assert_eq!(
+            house.files(),
+            ["done/talk.mp3", "done/talk.mp3.toml", "done/talk.notes.md"],
+            "{point}"
+        );
     }
 }
 

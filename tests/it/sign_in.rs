@@ -44,7 +44,10 @@ fn without_a_sign_in_jobs_wait_and_a_login_heals_the_running_daemon() {
         house.drop_recording(name);
     }
     let service = house.wait_for_service("signed_out");
-    assert!(service["detail"].as_str().is_some_and(|detail| detail.contains("minuted login paxs")), "{service:#}");
+    assert!(
+        service["detail"].as_str().is_some_and(|detail| detail.contains("minuted login paxs")),
+        "{service:#}"
+    );
     for name in names {
         house.wait_until_waits(name, "sign_in");
     }
@@ -91,7 +94,10 @@ fn sixteen_uploads_share_one_refresh_at_a_time_however_slow_it_is() {
     assert_eq!(snapshot.families_revoked, 0);
     assert!(snapshot.refreshes >= 2 && snapshot.uploads_at_once_max > 8, "{snapshot:?}");
     assert_eq!(snapshot.count(Call::Token), snapshot.refreshes, "every refresh was used");
-    assert!(snapshot.meetings.len() == recordings && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
+    assert!(
+        snapshot.meetings.len() == recordings
+            && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1)
+    );
     assert_eq!(house.notices(""), 0);
 }
 
@@ -103,8 +109,9 @@ fn processes_that_want_a_refresh_at_the_same_moment_never_use_a_token_twice() {
         // A token that the service has forgotten, though it looks good here: whoever asks first finds out.
         house.standin.expire_access_tokens();
         let commands = [&["whoami"][..], &["meetings"], &["whoami"], &["check"]];
-        let commands =
-            commands.map(|arguments| house.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn());
+        let commands = commands.map(|arguments| {
+            house.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        });
         let daemon = house.spawn(&[]);
         house.drop_recording(&format!("r{round}.mp3"));
         for command in commands {
@@ -214,12 +221,20 @@ fn kill_9_around_the_saving_of_tokens_never_makes_a_loop() {
             assert_eq!(house.standin.snapshot().families_revoked, 0);
         } else {
             let service = house.wait_for_service("signed_out");
-            assert!(service["detail"].as_str().is_some_and(|detail| detail.contains("minuted login paxs")));
+            assert!(
+                service["detail"]
+                    .as_str()
+                    .is_some_and(|detail| detail.contains("minuted login paxs"))
+            );
             house.wait_until_waits("talk.mp3", "sign_in");
             let tried = house.standin.snapshot().count(Call::Token);
             house.sign_in();
             assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
-            assert_eq!(house.standin.snapshot().count(Call::Token), tried + 1, "only the login asked for tokens");
+            assert_eq!(
+                house.standin.snapshot().count(Call::Token),
+                tried + 1,
+                "only the login asked for tokens"
+            );
         }
     }
 }
@@ -234,21 +249,29 @@ fn login(house: &House, arguments: &[&str]) -> (Child, Url) {
 }
 
 fn parameter(link: &Url, name: &str) -> String {
-    link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).expect("it is there")
+    link.query_pairs()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+        .expect("it is there")
 }
 
 /// What a browser does: sends a GET and reads the whole answer.
 fn visit(url: &Url) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", url.port().expect("a port"))).expect("connected");
+    let mut stream =
+        TcpStream::connect(("127.0.0.1", url.port().expect("a port"))).expect("connected");
     let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
     answer
 }
 
 fn location(answer: &str) -> Url {
-    let line = answer.lines().find(|line| line.to_lowercase().starts_with("location:")).expect("a redirect");
+    let line = answer
+        .lines()
+        .find(|line| line.to_lowercase().starts_with("location:"))
+        .expect("a redirect");
     Url::parse(line["location:".len()..].trim()).expect("an address")
 }
 
@@ -300,7 +323,8 @@ fn tokens_are_for_their_owner_alone_and_never_shown() {
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");
     assert_eq!(mode(&file), 0o600, "also after a refresh");
-    let tokens: serde_json::Value = serde_json::from_slice(&fs::read(&file).expect("there")).expect("JSON");
+    let tokens: serde_json::Value =
+        serde_json::from_slice(&fs::read(&file).expect("there")).expect("JSON");
     for token in [&tokens["pair"]["access_token"], &tokens["pair"]["refresh_token"]] {
         assert!(!house.log().contains(token.as_str().expect("a token")));
     }
@@ -315,7 +339,8 @@ fn tokens_are_for_their_owner_alone_and_never_shown() {
 #[test]
 fn tokens_never_go_to_another_origin() {
     let house = House::new();
-    let other = Standin::start(Options { auto_approve: true, ..Options::default() }).expect("a free port");
+    let other =
+        Standin::start(Options { auto_approve: true, ..Options::default() }).expect("a free port");
     let daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");

@@ -64,19 +64,23 @@ impl Sourced {
         until_told(told, || {
             let status = self.house.status();
             let source = &status["sources"][0];
-            (source["state"] == state).then(|| source["detail"].as_str().unwrap_or_default().to_owned())
+            (source["state"] == state)
+                .then(|| source["detail"].as_str().unwrap_or_default().to_owned())
         })
     }
 
     /// Waits until the list was read `more` times from now on.
     fn until_listed(&self, more: usize) {
         let before = self.baas.count(Call::List);
-        until("the list is read again", || (self.baas.count(Call::List) >= before + more).then_some(()));
+        until("the list is read again", || {
+            (self.baas.count(Call::List) >= before + more).then_some(())
+        });
     }
 
     /// The files in the folder that are recordings.
     fn recordings(&self) -> Vec<String> {
-        let is_recording = |name: &String| [".wav", ".flac", ".mp4"].iter().any(|end| name.ends_with(end));
+        let is_recording =
+            |name: &String| [".wav", ".flac", ".mp4"].iter().any(|end| name.ends_with(end));
         self.house.files().into_iter().filter(is_recording).collect()
     }
 
@@ -85,7 +89,11 @@ impl Sourced {
     fn assert_one_of_everything(&self, recordings: usize) {
         let files = self.house.files();
         assert_eq!(self.recordings().len(), recordings, "{files:?}");
-        assert_eq!(files.iter().filter(|name| name.ends_with(".notes.md")).count(), recordings, "{files:?}");
+        assert_eq!(
+            files.iter().filter(|name| name.ends_with(".notes.md")).count(),
+            recordings,
+            "{files:?}"
+        );
         assert!(!files.iter().any(|name| name.starts_with(".minuted-")), "{files:?}");
         assert_eq!(self.house.jobs().len(), recordings, "{:?}", self.house.jobs());
         assert_eq!(self.house.standin.snapshot().count(Paxs::CreateSession), recordings as u64);
@@ -104,31 +112,55 @@ fn what_a_bot_recorded_comes_whole_and_leaves_notes() {
         let calendar = sourced.baas.add_calendar("ann@example.com");
         let bot = Bot::ended("weekly");
         let guests = [("bo@example.com", Some("Bo Chen")), ("cy@example.com", None)];
-        let event = sourced.baas.add_event(&calendar, "Weekly: sales", "weekly", bot.joined.expect("joined"), &guests);
+        let event = sourced.baas.add_event(
+            &calendar,
+            "Weekly: sales",
+            "weekly",
+            bot.joined.expect("joined"),
+            &guests,
+        );
         let id = sourced.baas.add(Bot { event: Some(event), ..bot.clone() });
         let _daemon = sourced.house.start();
         let row = sourced.until_done(&id);
         let name = Sourced::file(&row);
-        assert!(name.contains(" Weekly- sales ") && name.ends_with(&format!(".{}", version.1)), "{name}");
+        assert!(
+            name.contains(" Weekly- sales ") && name.ends_with(&format!(".{}", version.1)),
+            "{name}"
+        );
         let recorded = Bot { id: id.clone(), ..bot }.recorded(version.1);
-        assert!(fs::read(sourced.house.path(&name)).expect("there") == recorded, "it is what was recorded");
+        assert!(
+            fs::read(sourced.house.path(&name)).expect("there") == recorded,
+            "it is what was recorded"
+        );
         assert_eq!(
             (&row["title"], &row["error"], &row["source"]),
             (&"Weekly: sales".into(), &Value::Null, &"calls".into())
         );
         sourced.assert_one_of_everything(1);
-        let notes = fs::read_to_string(sourced.house.path(&name.replace(&format!(".{}", version.1), ".notes.md")));
+        let notes = fs::read_to_string(
+            sourced.house.path(&name.replace(&format!(".{}", version.1), ".notes.md")),
+        );
         eprintln!("{}", notes.unwrap_or_default().chars().take(700).collect::<String>());
         let stem = name.trim_end_matches(&format!(".{}", version.1));
-        let notes = fs::read_to_string(sourced.house.path(&format!("{stem}.notes.md"))).expect("written");
+        let notes =
+            fs::read_to_string(sourced.house.path(&format!("{stem}.notes.md"))).expect("written");
         let guests = ["title: \"Weekly: sales\"", "Bo Chen <bo@example.com>", "cy@example.com"];
         assert!(guests.iter().all(|told| notes.contains(told)), "{notes}");
         let why = sourced.house.why(&name);
         assert!(why.contains(&format!("source `calls` brought it (recording `{id}`)")), "{why}");
         let status = sourced.house.status();
         let source = &status["sources"][0];
-        let told = [&source["name"], &source["into"], &source["state"], &source["placed"], &source["failed"]];
-        assert_eq!(told, [&Value::from("calls"), &"sales".into(), &"up".into(), &1.into(), &0.into()]);
+        let told = [
+            &source["name"],
+            &source["into"],
+            &source["state"],
+            &source["placed"],
+            &source["failed"],
+        ];
+        assert_eq!(
+            told,
+            [&Value::from("calls"), &"sales".into(), &"up".into(), &1.into(), &0.into()]
+        );
     });
 }
 
@@ -142,10 +174,12 @@ fn what_was_fetched_once_is_never_fetched_again() {
         let rows: Vec<_> = ids.iter().map(|id| sourced.until_done(id)).collect();
         sourced.assert_one_of_everything(3);
         let files: Vec<_> = rows.iter().map(Sourced::file).collect();
-        fs::rename(sourced.house.path(&files[0]), sourced.house.path("renamed.wav")).expect("renamed");
+        fs::rename(sourced.house.path(&files[0]), sourced.house.path("renamed.wav"))
+            .expect("renamed");
         fs::remove_file(sourced.house.path(&files[1])).expect("removed");
-        let notes =
-            rows[2]["job"].as_i64().map(|job| sourced.house.json(&["job", &job.to_string()])["notes"][0].clone());
+        let notes = rows[2]["job"]
+            .as_i64()
+            .map(|job| sourced.house.json(&["job", &job.to_string()])["notes"][0].clone());
         fs::remove_file(notes.expect("a job").as_str().expect("notes")).expect("removed");
         sourced.until_listed(4);
         assert!(daemon.stop().success());
@@ -163,7 +197,9 @@ fn a_meeting_that_goes_on_is_waited_for_and_one_that_failed_is_told_once() {
     each(VERSIONS, |version| {
         let sourced = Sourced::new(version, "", OLD);
         let failed = sourced.baas.add(Bot::failed("nobody"));
-        let sitting = sourced.baas.add(Bot::sitting("long", minuted::testing::clock::now() - Duration::from_secs(600)));
+        let sitting = sourced
+            .baas
+            .add(Bot::sitting("long", minuted::testing::clock::now() - Duration::from_secs(600)));
         let _daemon = sourced.house.start();
         let row = sourced.until(&failed, "failed", |row| row["state"] == "failed");
         assert!(row["error"].as_str().is_some_and(|error| !error.is_empty()), "{row}");
@@ -188,14 +224,19 @@ fn what_ended_before_minuted_came_is_left_alone_and_can_be_fetched_all_the_same(
         sourced.until_listed(3);
         assert_eq!(sourced.list(), Vec::<Value>::new());
         assert_eq!(sourced.house.logged("WARN", "vendors keep them for 3 to 30 days"), 1);
-        let new = sourced.baas.add(Bot { ended: Some(minuted::testing::clock::now()), ..Bot::ended("new") });
+        let new = sourced
+            .baas
+            .add(Bot { ended: Some(minuted::testing::clock::now()), ..Bot::ended("new") });
         sourced.until_done(&new);
         let output = sourced.house.run(&["source", "fetch", &old]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && said.contains("lies at"), "{said} {output:?}");
         sourced.until_done(&old);
         let again = sourced.house.run(&["source", "fetch", &old, "--source", "calls"]);
-        assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("was fetched already"));
+        assert!(
+            !again.status.success()
+                && String::from_utf8_lossy(&again.stderr).contains("was fetched already")
+        );
         sourced.assert_one_of_everything(2);
         assert!(daemon.stop().success());
         let _daemon = sourced.house.start();
@@ -209,7 +250,10 @@ fn a_recording_is_fetched_without_a_daemon_and_its_notes_are_made_by_the_next() 
     let sourced = Sourced::new(VERSIONS[1], "", "");
     let id = sourced.baas.add(Bot::ended("old"));
     let refused = sourced.house.run(&["source", "fetch", &id]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("has not scanned folder"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("has not scanned folder"),
+        "{refused:?}"
+    );
     let daemon = sourced.house.start();
     sourced.until_listed(1);
     assert!(daemon.stop().success());
@@ -231,12 +275,16 @@ fn one_run_fetches_what_there_is_and_makes_its_notes() {
         let ids = ["one", "two"].map(|name| sourced.baas.add(Bot::ended(name)));
         sourced.baas.spoil_next(Spoil::Cut(100));
         let once = sourced.house.run(&["run", "--once"]);
-        let done: Vec<_> = ids.iter().map(|id| sourced.row(id).expect("known")["job_state"].clone()).collect();
+        let done: Vec<_> =
+            ids.iter().map(|id| sourced.row(id).expect("known")["job_state"].clone()).collect();
         assert_eq!(done, ["done", "done"], "{}", String::from_utf8_lossy(&once.stderr));
         sourced.assert_one_of_everything(2);
         assert!(once.status.success(), "{once:?}");
         sourced.baas.state().sending_only = true;
-        assert!(!sourced.house.run(&["run", "--once"]).status.success(), "a source that waits for a person");
+        assert!(
+            !sourced.house.run(&["run", "--once"]).status.success(),
+            "a source that waits for a person"
+        );
     });
 }
 
@@ -333,7 +381,9 @@ fn a_vendor_that_does_not_work_holds_the_source_is_told_once_and_heals() {
             sourced.baas.clear_faults();
             let row = sourced.until_done(&id);
             assert_eq!(row["attempts"], 0, "{call:?}: nothing counts for the recording");
-            until("the source is up", || (sourced.house.status()["sources"][0]["state"] == "up").then_some(()));
+            until("the source is up", || {
+                (sourced.house.status()["sources"][0]["state"] == "up").then_some(())
+            });
             sourced.assert_one_of_everything(1);
         }
     });
@@ -400,14 +450,24 @@ fn a_key_that_was_changed_heals_by_itself() {
     sourced.baas.give_key(sourced.house.dir.path());
     sourced.until_done(&id);
     let log = sourced.house.log();
-    assert!(!log.contains("mb-another") && !log.contains(crate::support::meetingbaas::KEY), "{log}");
+    assert!(
+        !log.contains("mb-another") && !log.contains(crate::support::meetingbaas::KEY),
+        "{log}"
+    );
 }
 
 #[test]
 fn hostile_titles_name_plain_files_in_the_folder() {
-    let titles = ["../../../etc/cron.d/x", ".hidden", "a\u{202e}b\u{1b}[31m\nc", "x/y\\z:*?\"<>|", "~$lock.part"];
+    let titles = [
+        "../../../etc/cron.d/x",
+        ".hidden",
+        "a\u{202e}b\u{1b}[31m\nc",
+        "x/y\\z:*?\"<>|",
+        "~$lock.part",
+    ];
     let sourced = Sourced::new(VERSIONS[1], "", OLD);
-    let ids = titles.map(|title| sourced.baas.add(Bot { name: title.to_owned(), ..Bot::ended(title) }));
+    let ids =
+        titles.map(|title| sourced.baas.add(Bot { name: title.to_owned(), ..Bot::ended(title) }));
     let _daemon = sourced.house.start();
     for id in &ids {
         sourced.until_done(id);
@@ -424,7 +484,9 @@ fn a_folder_that_is_away_is_waited_for_and_nothing_is_fetched_meanwhile() {
     sourced.until_listed(1);
     let away = sourced.house.dir.path().join("away");
     fs::rename(sourced.house.folder(), &away).expect("moved");
-    until("the folder is missed", || sourced.house.status()["folders"][0]["trouble"].is_string().then_some(()));
+    until("the folder is missed", || {
+        sourced.house.status()["folders"][0]["trouble"].is_string().then_some(())
+    });
     let id = sourced.baas.add(Bot::ended("one"));
     sourced.until_held("folder");
     assert_eq!(sourced.baas.downloads(".flac"), 0);
@@ -440,14 +502,18 @@ fn a_vendors_transcript_makes_notes_and_nothing_is_sent_anywhere() {
         let keys = "transcript = \"reuse\"\ninstruction = \"List all otters.\"\nanalyses = [\"transcription\", \"meeting note\", \"key_points\"]";
         let sourced = Sourced::new(version, keys, OLD);
         let id = sourced.baas.add(Bot::ended("one"));
-        let mute = sourced.baas.add(Bot { said: Vec::new(), transcribed: false, ..Bot::ended("mute") });
+        let mute =
+            sourced.baas.add(Bot { said: Vec::new(), transcribed: false, ..Bot::ended("mute") });
         let daemon = sourced.house.start();
         let row = sourced.until_done(&id);
         assert_eq!(row["reuse"], true);
         let job = sourced.house.job(&Sourced::file(&row));
         assert_eq!(job["service"], "calls");
         let notes = fs::read_to_string(job["notes"][0].as_str().expect("notes")).expect("written");
-        assert!(notes.contains("service: calls") && notes.contains("We decided to ship on Friday."), "{notes}");
+        assert!(
+            notes.contains("service: calls") && notes.contains("We decided to ship on Friday."),
+            "{notes}"
+        );
         let other = sourced.until_done(&mute);
         assert_eq!(
             (&other["reuse"], sourced.house.job(&Sourced::file(&other))["service"].clone()),
@@ -460,7 +526,8 @@ fn a_vendors_transcript_makes_notes_and_nothing_is_sent_anywhere() {
         );
         let again = sourced.house.run(&["redo", &job["id"].to_string()]);
         assert!(again.status.success(), "{again:?}");
-        sourced.until(&id, "done anew", |row| row["job"] != job["id"] && row["job_state"] == "done");
+        sourced
+            .until(&id, "done anew", |row| row["job"] != job["id"] && row["job_state"] == "done");
         assert_eq!(
             sourced.house.standin.snapshot().count(Paxs::CreateSession),
             1,
@@ -478,7 +545,8 @@ fn the_vendors_copy_goes_when_the_notes_are_there_and_not_before() {
     each(VERSIONS, |version| {
         let sourced = Sourced::new(version, "", &format!("{OLD}\ndelete_after = true"));
         sourced.house.standin.stall_analysis(true);
-        let ids: Vec<_> = (0..6).map(|number| sourced.baas.add(Bot::ended(&format!("bot {number}")))).collect();
+        let ids: Vec<_> =
+            (0..6).map(|number| sourced.baas.add(Bot::ended(&format!("bot {number}")))).collect();
         let mut daemon = sourced.house.start();
         for id in &ids {
             sourced.until(id, "placed", |row| row["state"] == "placed" && row["job"].is_number());
@@ -492,13 +560,24 @@ fn the_vendors_copy_goes_when_the_notes_are_there_and_not_before() {
         let deleted = || sourced.baas.state().bots.iter().filter(|bot| bot.deleted).count();
         until("five are deleted", || (deleted() == 5).then_some(()));
         // A stop between the vendor's answer and its record would have the sixth call be a repetition.
-        let recorded =
-            || sourced.house.source_rows().unwrap_or_default().iter().filter(|row| row["deletion"] == "done").count();
+        let recorded = || {
+            sourced
+                .house
+                .source_rows()
+                .unwrap_or_default()
+                .iter()
+                .filter(|row| row["deletion"] == "done")
+                .count()
+        };
         until("five deletions are recorded", || (recorded() == 5).then_some(()));
         assert!(daemon.stop().success());
         daemon = sourced.house.start();
         sourced.until_listed(4);
-        assert_eq!((deleted(), sourced.baas.count(Call::Delete)), (5, 5), "five a minute, also over a restart");
+        assert_eq!(
+            (deleted(), sourced.baas.count(Call::Delete)),
+            (5, 5),
+            "five a minute, also over a restart"
+        );
         assert!(daemon.stop().success());
         sourced.baas.state().deletes_window = Duration::ZERO;
         sourced.house.set_clock(70);
@@ -540,7 +619,9 @@ fn a_reload_brings_sources_in_and_out() {
     daemon.signal(rustix::process::Signal::HUP);
     until("the source is gone", || {
         let status = sourced.house.status();
-        (status["sources"] == Value::Array(Vec::new()) && status["holds"] == Value::Array(Vec::new())).then_some(())
+        (status["sources"] == Value::Array(Vec::new())
+            && status["holds"] == Value::Array(Vec::new()))
+        .then_some(())
     });
     let before = sourced.baas.count(Call::List);
     sourced.house.scan();
@@ -586,31 +667,55 @@ const EFFECTS: [Effect; 12] = [
 #[test]
 fn whichever_effect_of_a_source_a_crash_meets_there_is_one_of_everything() {
     let points = VERSIONS.into_iter().flat_map(|version| {
-        EFFECTS.into_iter().flat_map(move |effect| [When::Before, When::After].map(|when| (version, effect, when)))
+        EFFECTS
+            .into_iter()
+            .flat_map(move |effect| [When::Before, When::After].map(|when| (version, effect, when)))
     });
     each(points, |(version, effect, when)| {
-        let sourced = Sourced::new(version, "transcript = \"reuse\"", &format!("{OLD}\ndelete_after = true"));
+        let sourced =
+            Sourced::new(version, "transcript = \"reuse\"", &format!("{OLD}\ndelete_after = true"));
         let said = sourced.baas.add(Bot::ended("said"));
-        let mute = sourced.baas.add(Bot { said: Vec::new(), transcribed: false, ..Bot::ended("mute") });
+        let mute =
+            sourced.baas.add(Bot { said: Vec::new(), transcribed: false, ..Bot::ended("mute") });
         let failed = sourced.baas.add(Bot::failed("nobody"));
         sourced.baas.fail_next(Call::Recording, Fault::Status(500, "{}".to_owned()));
         let mut daemon = sourced.house.spawn(&[("MINUTED_DIE", &format!("{effect:?}:{when:?}:1"))]);
-        until_told(|| format!("it dies; the log:\n{}", sourced.house.log()), || daemon.was_killed().then_some(()));
+        until_told(
+            || format!("it dies; the log:\n{}", sourced.house.log()),
+            || daemon.was_killed().then_some(()),
+        );
         let daemon: Daemon = sourced.house.start();
         for id in [&said, &mute] {
-            sourced.until(id, "deleted there", |row| row["deletion"] == "done" && row["job_state"] == "done");
+            sourced.until(id, "deleted there", |row| {
+                row["deletion"] == "done" && row["job_state"] == "done"
+            });
         }
         sourced.until(&failed, "failed", |row| row["state"] == "failed");
         sourced.until_listed(2);
         assert_eq!(sourced.recordings().len(), 2, "{:?}", sourced.house.files());
         assert_eq!(sourced.house.jobs().len(), 2, "{:?}", sourced.house.jobs());
-        assert_eq!(sourced.house.files().iter().filter(|name| name.ends_with(".notes.md")).count(), 2);
+        assert_eq!(
+            sourced.house.files().iter().filter(|name| name.ends_with(".notes.md")).count(),
+            2
+        );
         assert_eq!(sourced.house.standin.snapshot().count(Paxs::CreateSession), 1);
         sourced.house.assert_notices(&format!("recording `{failed}`"), 1);
-        assert!(sourced.baas.state().bots.iter().filter(|bot| bot.failed.is_none()).all(|bot| bot.deleted));
+        assert!(
+            sourced
+                .baas
+                .state()
+                .bots
+                .iter()
+                .filter(|bot| bot.failed.is_none())
+                .all(|bot| bot.deleted)
+        );
         sourced.baas.assert_the_key_stayed_home();
         assert!(daemon.stop().success());
-        assert!(!sourced.house.files().iter().any(|name| name.starts_with(".minuted-")), "{:?}", sourced.house.files());
+        assert!(
+            !sourced.house.files().iter().any(|name| name.starts_with(".minuted-")),
+            "{:?}",
+            sourced.house.files()
+        );
     });
 }
 
@@ -623,7 +728,8 @@ fn a_command_that_dies_while_it_wants_a_recording_wants_it_once() {
         sourced.until_listed(1);
         assert!(daemon.stop().success());
         let mut fetch = sourced.house.command(&["source", "fetch", &id]);
-        let died = fetch.env("MINUTED_DIE", format!("WantRecording:{when:?}:1")).output().expect("run");
+        let died =
+            fetch.env("MINUTED_DIE", format!("WantRecording:{when:?}:1")).output().expect("run");
         assert!(!died.status.success());
         let _daemon = sourced.house.start();
         match when {

@@ -29,12 +29,18 @@ fn start_trusting(house: &House, authority: &Authority) -> Daemon {
 fn check(house: &House, authority: &Authority) -> String {
     let (name, value) = authority.trusted();
     let output = house.command(&["check"]).env(name, value).output().expect("run");
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Nothing but the service is at fault, it was told once with `cause` and `cure`, and `check` says the same.
 fn assert_held_up(house: &House, authority: &Authority, cause: &str, cure: &str) {
-    let told = |text: &str| assert!(text.contains(cause) && text.contains(cure), "no `{cause}`, `{cure}`: {text}");
+    let told = |text: &str| {
+        assert!(text.contains(cause) && text.contains(cure), "no `{cause}`, `{cure}`: {text}")
+    };
     let daemon = start_trusting(house, authority);
     house.drop_recording("talk.mp3");
     let service = house.wait_for_service("down");
@@ -51,14 +57,18 @@ fn assert_held_up(house: &House, authority: &Authority, cause: &str, cure: &str)
 fn a_certificate_that_this_machine_trusts_is_all_it_takes() {
     let house = House::new();
     let authority = Authority::new(house.dir.path());
-    let port = url::Url::parse(&house.standin.base_url()).expect("an address").port().expect("a port");
+    let port =
+        url::Url::parse(&house.standin.base_url()).expect("an address").port().expect("a port");
     let door = Door::open(&authority, Way::Tls(Kind::Good), port);
     move_to_https(&house, door.port());
     let _daemon = start_trusting(&house, &authority);
     house.drop_recording("talk.mp3");
     assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
     assert_eq!(house.standin.snapshot().meetings.len(), 1);
-    assert!(door.heard().contains("Bearer "), "this is how a token would show at the doors of the other tests");
+    assert!(
+        door.heard().contains("Bearer "),
+        "this is how a token would show at the doors of the other tests"
+    );
     assert_eq!(house.notices(""), 0);
 }
 
@@ -75,12 +85,19 @@ fn a_server_that_cannot_prove_its_name_gets_no_token_and_no_recording() {
             scope.spawn(move || {
                 let house = House::new();
                 let authority = Authority::new(house.dir.path());
-                let port = url::Url::parse(&house.standin.base_url()).expect("an address").port().expect("a port");
+                let port = url::Url::parse(&house.standin.base_url())
+                    .expect("an address")
+                    .port()
+                    .expect("a port");
                 let door = Door::open(&authority, Way::Tls(kind), port);
                 move_to_https(&house, door.port());
                 let before = house.standin.calls().len();
                 assert_held_up(&house, &authority, cause, cure);
-                assert_eq!((door.heard(), house.standin.calls().len()), (String::new(), before), "{kind:?}");
+                assert_eq!(
+                    (door.heard(), house.standin.calls().len()),
+                    (String::new(), before),
+                    "{kind:?}"
+                );
             });
         }
     });
@@ -94,8 +111,10 @@ fn a_server_that_speaks_no_tls_where_https_is_asked_for_hears_nothing_in_the_cle
     move_to_https(&house, server.port);
     assert_held_up(&house, &authority, "https://localhost", "http://");
     let heard = server.heard();
-    let tokens: Value =
-        serde_json::from_slice(&fs::read(house.state_dir().join("tokens-paxs.json")).expect("there")).expect("JSON");
+    let tokens: Value = serde_json::from_slice(
+        &fs::read(house.state_dir().join("tokens-paxs.json")).expect("there"),
+    )
+    .expect("JSON");
     assert!(!heard.is_empty(), "it was spoken to");
     for secret in [&tokens["pair"]["access_token"], &tokens["pair"]["refresh_token"]] {
         assert!(!heard.contains(secret.as_str().expect("a token")));
@@ -131,7 +150,10 @@ fn mail_goes_out_by_both_ways_of_tls() {
         house.drop_recording("talk.mp3");
         house.wait_for("talk.mp3", "done");
         assert_eq!((house.smtp.received().len(), house.smtp.faults()), (2, vec![]), "{word}");
-        assert!(door.heard().contains("AUTH"), "this is how a password would show at the doors of the other test");
+        assert!(
+            door.heard().contains("AUTH"),
+            "this is how a password would show at the doors of the other test"
+        );
         let checked = house.run(&["check"]);
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
@@ -160,8 +182,13 @@ fn a_mail_server_that_cannot_prove_its_name_or_stops_protecting_gets_neither_pas
                 let job = until("its mails wait", || {
                     house.state("talk.mp3")?;
                     let job = house.job("talk.mp3");
-                    let mails = job["deliveries"].as_array()?.iter().filter(|delivery| delivery["kind"] == "mail");
-                    let waiting = mails.filter(|mail| mail["error"].is_string() && mail["state"] == "due").count();
+                    let mails = job["deliveries"]
+                        .as_array()?
+                        .iter()
+                        .filter(|delivery| delivery["kind"] == "mail");
+                    let waiting = mails
+                        .filter(|mail| mail["error"].is_string() && mail["state"] == "due")
+                        .count();
                     (waiting == 2).then_some(job)
                 });
                 assert!(job["deliveries"].to_string().contains(cause), "{way:?}: {job:#}");
@@ -170,7 +197,10 @@ fn a_mail_server_that_cannot_prove_its_name_or_stops_protecting_gets_neither_pas
                 let shown = check(&house, &authority);
                 assert!(shown.contains(cause), "{way:?}: {shown}");
                 let heard = door.heard();
-                assert!(!heard.contains("AUTH") && !heard.contains("MAIL FROM"), "{way:?}: {heard}");
+                assert!(
+                    !heard.contains("AUTH") && !heard.contains("MAIL FROM"),
+                    "{way:?}: {heard}"
+                );
                 assert_eq!(house.smtp.received(), [], "{way:?}");
             });
         }

@@ -26,7 +26,11 @@ fn the_daemon_has_its_20_seconds_to_stop_and_tells_of_itself() {
     for (name, unit) in UNITS {
         let stop: u64 = values(unit, "TimeoutStopSec")[0].parse().expect("seconds");
         assert!(stop > 20, "{name}");
-        assert_eq!((values(unit, "Type"), values(unit, "WatchdogSec")), (vec!["notify"], vec!["60"]), "{name}");
+        assert_eq!(
+            (values(unit, "Type"), values(unit, "WatchdogSec")),
+            (vec!["notify"], vec!["60"]),
+            "{name}"
+        );
     }
 }
 
@@ -34,7 +38,8 @@ fn the_daemon_has_its_20_seconds_to_stop_and_tells_of_itself() {
 #[test]
 fn the_sandbox_is_the_one_that_the_drop_in_opens() {
     let (_, unit) = UNITS[0];
-    let lines = ["ProtectSystem=strict", "ProtectHome=tmpfs", "PrivateTmp=yes", "StateDirectory=minuted"];
+    let lines =
+        ["ProtectSystem=strict", "ProtectHome=tmpfs", "PrivateTmp=yes", "StateDirectory=minuted"];
     for line in lines.into_iter().chain(["LogsDirectory=minuted"]) {
         assert!(unit.lines().any(|other| other == line), "{line}");
     }

@@ -35,7 +35,9 @@ type Turn = (usize, usize, &'static str);
 
 /// Returns the samples of a clip.
 fn clip(name: &str) -> Vec<f32> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/voices").join(format!("{name}.flac"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/voices")
+        .join(format!("{name}.flac"));
     let mut audio = Audio::open(fs::File::open(path).expect("a clip"), None).expect("FLAC");
     let mut samples = Vec::new();
     while let Some(planes) = audio.listen().expect("decoded") {
@@ -62,10 +64,12 @@ fn meeting(order: &[&'static str]) -> (Vec<f32>, Vec<Turn>) {
 fn kept(state: &Path, channels: &[&[f32]]) -> PathBuf {
     #[expect(clippy::cast_possible_truncation, reason = "a sample of 16 bits")]
     let sample = |value: f32| (value * 32_000.0) as i16;
-    let samples: Vec<i16> =
-        (0..channels[0].len()).flat_map(|at| channels.iter().map(move |channel| sample(channel[at]))).collect();
+    let samples: Vec<i16> = (0..channels[0].len())
+        .flat_map(|at| channels.iter().map(move |channel| sample(channel[at])))
+        .collect();
     let path = state.join("meeting.wav");
-    fs::write(&path, wav(16_000, u16::try_from(channels.len()).expect("few"), &samples)).expect("written");
+    fs::write(&path, wav(16_000, u16::try_from(channels.len()).expect("few"), &samples))
+        .expect("written");
     path
 }
 
@@ -137,7 +141,9 @@ fn four_readers_are_four_speakers_whatever_interrupts_it_and_no_voice_print_stay
 #[test]
 fn a_number_that_is_told_is_kept_and_stereo_keeps_its_sides() {
     let state = tempfile::tempdir().expect("a directory");
-    let Some(three) = asked(state.path(), Speakers::Exactly(std::num::NonZeroU8::new(3).expect("not 0"))) else {
+    let Some(three) =
+        asked(state.path(), Speakers::Exactly(std::num::NonZeroU8::new(3).expect("not 0")))
+    else {
         return;
     };
     let (sound, _) = meeting(&ORDER);
@@ -151,6 +157,7 @@ fn a_number_that_is_told_is_kept_and_stereo_keeps_its_sides() {
         sides[number % 2][*begin..*end].copy_from_slice(&sound[*begin..*end]);
     }
     let recording = kept(state.path(), &[&sides[0], &sides[1]]);
-    let call = transcribe(Request { content: "a call".to_owned(), ..three }, &recording).expect("transcribed");
+    let call = transcribe(Request { content: "a call".to_owned(), ..three }, &recording)
+        .expect("transcribed");
     assert_eq!(speakers_of(&call), ["Left", "Right"]);
 }

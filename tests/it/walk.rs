@@ -58,16 +58,23 @@ enum Weather {
 
 #[test]
 fn whatever_happens_when_there_is_one_of_everything_in_the_end() {
-    let walks = seeds(1).into_iter().flat_map(|seed| [(seed, Weather::Gusts, QUICK), (seed, Weather::Storms, QUICK)]);
+    let walks = seeds(1)
+        .into_iter()
+        .flat_map(|seed| [(seed, Weather::Gusts, QUICK), (seed, Weather::Storms, QUICK)]);
     // The long walks: one more for each ten of the budget.
     let long = seeds(budget(1) / 10).into_iter().filter(|_| budget(1) >= 10);
-    let long = long.flat_map(|seed| [(seed + 1000, Weather::Gusts, LONG), (seed + 1000, Weather::Storms, LONG)]);
+    let long = long.flat_map(|seed| {
+        [(seed + 1000, Weather::Gusts, LONG), (seed + 1000, Weather::Storms, LONG)]
+    });
     let walks: Vec<_> = walks.chain(long).collect();
     for some in walks.chunks(AT_ONCE) {
         thread::scope(|scope| {
             let walks: Vec<_> = some.iter().map(|walk| scope.spawn(|| walk_once(*walk))).collect();
             let ended: Vec<_> = walks.into_iter().map(thread::ScopedJoinHandle::join).collect();
-            assert!(ended.iter().all(Result::is_ok), "a walk went wrong; its seed and its steps are above");
+            assert!(
+                ended.iter().all(Result::is_ok),
+                "a walk went wrong; its seed and its steps are above"
+            );
         });
     }
 }
@@ -135,11 +142,14 @@ impl Walk {
             note_time: Duration::from_millis(60),
             ..Options::default()
         });
-        let more: Vec<String> = FOLDERS[1..].iter().map(|(name, keys)| folder_table(&house, name, keys)).collect();
+        let more: Vec<String> =
+            FOLDERS[1..].iter().map(|(name, keys)| folder_table(&house, name, keys)).collect();
         let workers = "[workers]\nuploads = 2\nrequests_per_second = 1000\n";
         house.configure_all("", "", &format!("{workers}{}", more.concat()));
         // A slow machine is no fault of the service.
-        house.edit_config(|text| text.replace("request_timeout = \"5s\"", "request_timeout = \"60s\""));
+        house.edit_config(|text| {
+            text.replace("request_timeout = \"5s\"", "request_timeout = \"60s\"")
+        });
         let mut walk = Self {
             house,
             daemon: None,
@@ -176,7 +186,10 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a kill has to come at any moment, so there must be moments")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a kill has to come at any moment, so there must be moments"
+    )]
     fn pause(&mut self) {
         thread::sleep(Duration::from_millis(self.chance.below(80) as u64));
     }
@@ -189,11 +202,13 @@ impl Walk {
     fn drop_one(&mut self) {
         let (folder, _) = self.chance.pick(&FOLDERS);
         let kind = self.chance.pick(&KINDS);
-        let again = self.files.iter().find(|file| file.folder != folder && file.name.ends_with(kind));
+        let again =
+            self.files.iter().find(|file| file.folder != folder && file.name.ends_with(kind));
         // Now and then what another folder has: that is a meeting of its own here.
         let known = again.map(|file| file.content.clone()).filter(|_| self.chance.once_in(4));
-        let known =
-            known.filter(|known| !self.files.iter().any(|file| file.folder == folder && file.content == *known));
+        let known = known.filter(|known| {
+            !self.files.iter().any(|file| file.folder == folder && file.content == *known)
+        });
         let stem = format!("r{:03}x", self.drops);
         let below = if self.chance.once_in(4) { "2026/11/" } else { "" };
         let name = format!("{below}{stem}.{kind}");
@@ -280,7 +295,8 @@ impl Walk {
         let Some(at) = self.any_file() else { return };
         let path = self.path(self.files[at].folder, &self.files[at].name);
         let when = UNIX_EPOCH + Duration::from_secs(1_600_000_000 + self.steps.len() as u64 * 10);
-        let touched = fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(when));
+        let touched =
+            fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(when));
         if touched.is_ok() {
             self.say(format!("touch {}", path.display()));
             self.unsteady(at);
@@ -290,7 +306,9 @@ impl Walk {
     /// From now on it depends on the moment where the files of this content end, in a folder that moves.
     fn unsteady(&mut self, at: usize) {
         let (folder, content) = (self.files[at].folder, self.files[at].content.clone());
-        for file in self.files.iter_mut().filter(|file| file.folder == folder && file.content == content) {
+        for file in
+            self.files.iter_mut().filter(|file| file.folder == folder && file.content == content)
+        {
             file.is_unsteady = true;
         }
     }
@@ -336,7 +354,13 @@ impl Walk {
                 self.say("the service is down");
             }
             1 => {
-                let calls = [Call::CreateSession, Call::Upload, Call::Analysis, Call::ListSessions, Call::Profile];
+                let calls = [
+                    Call::CreateSession,
+                    Call::Upload,
+                    Call::Analysis,
+                    Call::ListSessions,
+                    Call::Profile,
+                ];
                 let (call, fault) = (self.chance.pick(&calls), self.any_fault());
                 self.say(format!("the next {call:?} meets {fault:?}"));
                 self.house.standin.fail_next(call, fault);
@@ -379,7 +403,11 @@ impl Walk {
         self.kills += 1;
         let point = self.chance.once_in(2).then(|| {
             let effect = self.chance.pick(Effect::ALL);
-            format!("{effect:?}:{}:{}", self.chance.pick(&["before", "after"]), 1 + self.chance.below(3))
+            format!(
+                "{effect:?}:{}:{}",
+                self.chance.pick(&["before", "after"]),
+                1 + self.chance.below(3)
+            )
         });
         self.say(format!("kill; the next one dies at {point:?}"));
         self.restart(point.as_deref());
@@ -429,11 +457,16 @@ impl Walk {
                 // The pair died with the process after the service had given it: only a person can help.
                 house.sign_in();
             }
-            if weather == Weather::Storms && house.tally("SELECT count(*) FROM job WHERE state = 'failed'")? > 0 {
+            if weather == Weather::Storms
+                && house.tally("SELECT count(*) FROM job WHERE state = 'failed'")? > 0
+            {
                 house.run(&["retry", "--failed"]);
             }
-            let settling = house.tally("SELECT count(*) FROM sighting WHERE verdict = 'settling'")?;
-            (house.tally("SELECT count(*) FROM job WHERE state = 'done'")? == expected && settling == 0).then_some(())
+            let settling =
+                house.tally("SELECT count(*) FROM sighting WHERE verdict = 'settling'")?;
+            (house.tally("SELECT count(*) FROM job WHERE state = 'done'")? == expected
+                && settling == 0)
+                .then_some(())
         });
         // What was moved about last has been seen, too.
         house.scan();
@@ -447,7 +480,11 @@ impl Walk {
         self.check_mails();
         for (path, _) in self.found() {
             let output = self.house.run(&["why", path.to_str().expect("UTF-8")]);
-            assert!(output.status.success() && !output.stdout.is_empty(), "why {}: {output:?}", path.display());
+            assert!(
+                output.status.success() && !output.stdout.is_empty(),
+                "why {}: {output:?}",
+                path.display()
+            );
         }
         assert_eq!(self.house.smtp.faults(), Vec::<String>::new());
         // Only a pair that died with the process after the service had given it is asked for again.
@@ -455,11 +492,15 @@ impl Walk {
     }
 
     fn check_jobs(&self) {
-        let jobs: Vec<Value> = self.house.jobs().into_iter().filter(|job| job["state"] != "skipped").collect();
+        let jobs: Vec<Value> =
+            self.house.jobs().into_iter().filter(|job| job["state"] != "skipped").collect();
         let found: BTreeSet<(String, String)> = jobs
             .iter()
             .map(|job| {
-                (job["folder"].as_str().expect("a name").to_owned(), job["hash"].as_str().expect("one").to_owned())
+                (
+                    job["folder"].as_str().expect("a name").to_owned(),
+                    job["hash"].as_str().expect("one").to_owned(),
+                )
             })
             .collect();
         let expected: BTreeSet<_> =
@@ -468,13 +509,19 @@ impl Walk {
         assert_eq!(jobs.len(), expected.len(), "one job for each content in each folder");
         for job in jobs {
             assert_eq!((&job["state"], &job["partial"]), (&"done".into(), &false.into()), "{job}");
-            assert!(self.weather == Weather::Storms || job["attempts"] == 0, "nothing counts: {job}");
+            assert!(
+                self.weather == Weather::Storms || job["attempts"] == 0,
+                "nothing counts: {job}"
+            );
         }
     }
 
     /// The marker of each job that must be, with the hash of its recording.
     fn keys(&self) -> BTreeMap<String, String> {
-        self.expected().into_iter().map(|(folder, hash)| (format!("{hash}.{folder}.1"), hash)).collect()
+        self.expected()
+            .into_iter()
+            .map(|(folder, hash)| (format!("{hash}.{folder}.1"), hash))
+            .collect()
     }
 
     fn check_meetings(&self) {
@@ -482,7 +529,11 @@ impl Walk {
         let made: Vec<(String, String)> = meetings
             .iter()
             .map(|meeting| {
-                let marker = meeting.description.lines().last().and_then(|line| line.strip_prefix("minuted:"));
+                let marker = meeting
+                    .description
+                    .lines()
+                    .last()
+                    .and_then(|line| line.strip_prefix("minuted:"));
                 let sent = meeting.recording.as_ref().expect("a recording");
                 (marker.expect("a marker").to_owned(), format!("b3-{}", &sent.blake3[..32]))
             })
@@ -495,7 +546,8 @@ impl Walk {
     /// Every file in the folders, with its bytes.
     fn found(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
-        let mut waiting: Vec<PathBuf> = FOLDERS.iter().map(|(folder, _)| self.path(folder, "")).collect();
+        let mut waiting: Vec<PathBuf> =
+            FOLDERS.iter().map(|(folder, _)| self.path(folder, "")).collect();
         while let Some(dir) = waiting.pop() {
             for entry in fs::read_dir(dir).expect("listed").flatten() {
                 if entry.path().is_dir() {
@@ -509,8 +561,10 @@ impl Walk {
     }
 
     fn check_files(&self) {
-        let (notes, recordings): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            self.found().into_iter().partition(|(path, _)| path.extension().is_some_and(|kind| kind == "md"));
+        let (notes, recordings): (BTreeMap<_, _>, BTreeMap<_, _>) = self
+            .found()
+            .into_iter()
+            .partition(|(path, _)| path.extension().is_some_and(|kind| kind == "md"));
         let keys: Vec<String> = notes.values().map(|text| key_of(text)).collect();
         let mut expected: Vec<String> = self.keys().into_keys().collect();
         let mut once = keys.clone();
@@ -523,13 +577,23 @@ impl Walk {
             let moved = self.path(file.folder, "done").join(&file.name);
             let is_moved = file.folder == "moved" && (!file.is_unsteady || !here.exists());
             let bytes = recordings.get(if is_moved { &moved } else { &here });
-            assert_eq!(bytes, Some(&recording(&file.content)), "{file:?} in {:?}", recordings.keys());
+            assert_eq!(
+                bytes,
+                Some(&recording(&file.content)),
+                "{file:?} in {:?}",
+                recordings.keys()
+            );
         }
     }
 
     fn check_mails(&self) {
-        let mails: Vec<_> =
-            self.house.smtp.received().into_iter().filter(|mail| mail.to != ["it@example.com"]).collect();
+        let mails: Vec<_> = self
+            .house
+            .smtp
+            .received()
+            .into_iter()
+            .filter(|mail| mail.to != ["it@example.com"])
+            .collect();
         let mut ids: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         for mail in &mails {
             let message = MessageParser::default().parse(&mail.raw).expect("a mail");

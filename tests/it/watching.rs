@@ -83,14 +83,18 @@ fn a_wav_whose_header_promises_more_is_waited_for_however_long_the_pauses() {
 fn a_recording_renamed_into_place_is_taken_only_then() {
     let house = House::new();
     let _daemon = house.start();
-    for (unfinished, name) in [("a.mp3.part", "a.mp3"), (".b.mp3", "b.mp3"), (".c.mp3.aB3dEf", "c.mp3")] {
+    for (unfinished, name) in
+        [("a.mp3.part", "a.mp3"), (".b.mp3", "b.mp3"), (".c.mp3.aB3dEf", "c.mp3")]
+    {
         write(&house.path(unfinished), &recording(name));
     }
     house.drop_recording("witness.mp3");
     house.wait_for("witness.mp3", "done");
     assert_eq!(house.jobs().len(), 1, "nothing unfinished is taken");
     assert!(house.why("a.mp3.part").contains("temporary"), "{}", house.why("a.mp3.part"));
-    for (unfinished, name) in [("a.mp3.part", "a.mp3"), (".b.mp3", "b.mp3"), (".c.mp3.aB3dEf", "c.mp3")] {
+    for (unfinished, name) in
+        [("a.mp3.part", "a.mp3"), (".b.mp3", "b.mp3"), (".c.mp3.aB3dEf", "c.mp3")]
+    {
         fs::rename(house.path(unfinished), house.path(name)).expect("renamed");
     }
     for name in ["a.mp3", "b.mp3", "c.mp3"] {
@@ -162,7 +166,8 @@ fn a_recording_renamed_during_its_analysis_gets_its_notes_beside_the_new_name() 
     fs::rename(path, house.path("weekly sales.mp3")).expect("renamed");
     until("the job has the new name", || {
         let jobs = house.jobs();
-        (jobs.len() == 1 && jobs[0]["path"].as_str().expect("a path").ends_with("weekly sales.mp3")).then_some(())
+        (jobs.len() == 1 && jobs[0]["path"].as_str().expect("a path").ends_with("weekly sales.mp3"))
+            .then_some(())
     });
     house.standin.stall_analysis(false);
     house.wait_for("weekly sales.mp3", "done");
@@ -204,7 +209,8 @@ fn a_burst_of_five_hundred_is_five_hundred_meetings() {
         (status["folders"][0]["jobs"]["done"] == burst).then_some(())
     });
     let meetings = meetings(&house);
-    let names: std::collections::BTreeSet<&str> = meetings.iter().map(|(name, ..)| name.as_str()).collect();
+    let names: std::collections::BTreeSet<&str> =
+        meetings.iter().map(|(name, ..)| name.as_str()).collect();
     assert_eq!((meetings.len(), names.len()), (burst, burst));
     assert!(meetings.iter().all(|(.., uploads)| *uploads == 1));
     assert_eq!(house.files().len(), 2 * burst);
@@ -324,7 +330,11 @@ fn a_backlog_is_processed_skipped_or_asked_about() {
         let waiting = house.status()["folders"][0]["backlog"].as_u64().expect("a number");
         assert_eq!(waiting, if backlog == "ask" { 25 } else { 0 }, "{backlog}");
         if backlog == "ask" {
-            assert!(house.why("7.mp3").contains("minuted backlog sales process"), "{}", house.why("7.mp3"));
+            assert!(
+                house.why("7.mp3").contains("minuted backlog sales process"),
+                "{}",
+                house.why("7.mp3")
+            );
             assert!(house.run(&["backlog", "sales", "process"]).status.success());
             until("the backlog is done", || (house.count("done") == 26).then_some(()));
         }
@@ -399,7 +409,9 @@ fn a_restart_does_not_forget_the_settings_of_a_folder_that_left_the_config() {
     let daemon = house.start();
     house.standin.stall_analysis(true);
     write(&calls.join("call.mp3"), &recording("call.mp3"));
-    until("it waits for its analysis", || (house.status()["waiting_for_analysis"] == 1).then_some(()));
+    until("it waits for its analysis", || {
+        (house.status()["waiting_for_analysis"] == 1).then_some(())
+    });
     daemon.kill();
     house.configure("");
     let daemon = house.start();
@@ -421,7 +433,8 @@ fn a_reload_refreshes_the_attendees_of_jobs_that_are_not_created_yet() {
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "waiting");
     let config = fs::read_to_string(house.config()).expect("there");
-    fs::write(house.config(), config.replace("ann@example.com", "ann.lee@example.com")).expect("written");
+    fs::write(house.config(), config.replace("ann@example.com", "ann.lee@example.com"))
+        .expect("written");
     daemon.signal(Signal::HUP);
     until("it is read", || house.log().contains("read again and in force").then_some(()));
     assert!(house.run(&["resume", "sales"]).status.success());
@@ -435,7 +448,10 @@ fn a_bad_file_leaves_the_old_settings_in_force_and_says_where() {
     let house = House::new();
     let daemon = house.start();
     house.configure("atendees = []");
-    let line = fs::read_to_string(house.config()).expect("there").lines().position(|line| line.contains("atendees"));
+    let line = fs::read_to_string(house.config())
+        .expect("there")
+        .lines()
+        .position(|line| line.contains("atendees"));
     daemon.signal(Signal::HUP);
     until("it is told", || house.log().contains("the old one stays in force").then_some(()));
     let log = house.log();

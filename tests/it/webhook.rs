@@ -25,8 +25,8 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Its bytes.
 const SECRET_BYTES: [u8; 24] = [
-    0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f, 0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c, 0xf6, 0x48, 0xa3,
-    0x62, 0xda, 0x2d, 0xa4, 0xb0,
+    0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f, 0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c,
+    0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4, 0xb0,
 ];
 
 /// A house whose source `bots` would ask on its own tomorrow.
@@ -37,7 +37,10 @@ struct Post {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 impl Post {
@@ -53,8 +56,16 @@ impl Post {
 
     fn configure(&self, api: &str, port: u16) {
         let secret = if api == "v2" { "webhook_secret_file = \"hook\"\n" } else { "" };
-        let source = self.vendor.source(api, "sales", &format!("name = \"bots\"\nevery = \"24h\"\n{secret}"));
-        self.house.configure_all("", "", &format!("{source}\n[webhook]\nlisten = \"127.0.0.1:{port}\"\n"));
+        let source = self.vendor.source(
+            api,
+            "sales",
+            &format!("name = \"bots\"\nevery = \"24h\"\n{secret}"),
+        );
+        self.house.configure_all(
+            "",
+            "",
+            &format!("{source}\n[webhook]\nlisten = \"127.0.0.1:{port}\"\n"),
+        );
     }
 
     /// Waits until the source has asked by itself, once and for today.
@@ -70,12 +81,17 @@ impl Post {
     /// Makes a call; `None` where nobody answers.
     fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<u16> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n",
+            body.len()
+        );
         for (name, value) in headers {
             write!(head, "{name}: {value}\r\n").expect("a string takes all");
         }
         // Whoever refuses a body may close before it was read.
-        let sent = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(body));
+        let sent = stream
+            .write_all(format!("{head}\r\n").as_bytes())
+            .and_then(|()| stream.write_all(body));
         let mut answer = String::new();
         let read = stream.read_to_string(&mut answer);
         if answer.is_empty() {
@@ -95,7 +111,10 @@ impl Post {
     fn signed(&self, body: &[u8], off: i64) -> Option<u16> {
         let time = (minuted::testing::clock::now().as_second() + off).to_string();
         let signature = format!("v1,AAAA {}", signature("msg_1", &time, body));
-        self.post(&[("svix-id", "msg_1"), ("svix-timestamp", &time), ("svix-signature", &signature)], body)
+        self.post(
+            &[("svix-id", "msg_1"), ("svix-timestamp", &time), ("svix-signature", &signature)],
+            body,
+        )
     }
 }
 
@@ -115,12 +134,18 @@ fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
     each([When::Before, When::After], |when| {
         let post = Post::new("v1");
         let minutes = Duration::from_secs(60);
-        let working =
-            Bot { audio: false, video: false, ..Bot::sitting("Weekly", minuted::testing::clock::now() - 40 * minutes) };
+        let working = Bot {
+            audio: false,
+            video: false,
+            ..Bot::sitting("Weekly", minuted::testing::clock::now() - 40 * minutes)
+        };
         // Its files are not there yet, and tomorrow is soon enough for a look that nobody asks for.
-        let bot = post.vendor.add(Bot { ended: Some(minuted::testing::clock::now() + minutes), ..working });
+        let bot = post
+            .vendor
+            .add(Bot { ended: Some(minuted::testing::clock::now() + minutes), ..working });
         let call = || post.post(&[("x-meeting-baas-api-key", KEY)], &about(&bot));
-        let mut daemon = post.house.spawn(&[("MINUTED_DIE", &format!("HastenRecordings:{when:?}:1"))]);
+        let mut daemon =
+            post.house.spawn(&[("MINUTED_DIE", &format!("HastenRecordings:{when:?}:1"))]);
         let dies = || {
             // Nobody answers before it listens, and after it died.
             call();
@@ -136,7 +161,11 @@ fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
             (post.house.count("done") == 1).then_some(())
         };
         until_told(|| post.house.log(), done);
-        assert_eq!((post.house.jobs().len(), post.house.standin.snapshot().meetings.len()), (1, 1), "{when:?}");
+        assert_eq!(
+            (post.house.jobs().len(), post.house.standin.snapshot().meetings.len()),
+            (1, 1),
+            "{when:?}"
+        );
     });
 }
 
@@ -144,7 +173,9 @@ fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
 fn a_webhook_has_its_source_look_at_once() {
     for api in ["v1", "v2"] {
         let post = Post::new(api);
-        let bot = post.vendor.add(Bot::sitting("Weekly", minuted::testing::clock::now() - Duration::from_secs(600)));
+        let bot = post
+            .vendor
+            .add(Bot::sitting("Weekly", minuted::testing::clock::now() - Duration::from_secs(600)));
         let _daemon = post.house.start();
         post.settled();
         post.vendor.end(&bot);
@@ -156,7 +187,11 @@ fn a_webhook_has_its_source_look_at_once() {
         assert_eq!([called(), called()], [Some(200), Some(200)], "{api}");
         until_told(|| post.house.log(), || (post.house.count("done") == 1).then_some(()));
         assert_eq!(called(), Some(200));
-        assert_eq!((post.house.jobs().len(), post.house.standin.snapshot().meetings.len()), (1, 1), "{api}");
+        assert_eq!(
+            (post.house.jobs().len(), post.house.standin.snapshot().meetings.len()),
+            (1, 1),
+            "{api}"
+        );
     }
 }
 
@@ -183,12 +218,18 @@ fn who_proves_nothing_learns_a_number_and_has_nobody_look() {
         ("POST", "/meetingbaas/bots/../bots", 404),
         ("POST", "/meetingbaas/bots/", 404),
     ] {
-        assert_eq!(post.call(method, path, &[(key, KEY)], &body), Some(expected), "{method} {path}");
+        assert_eq!(
+            post.call(method, path, &[(key, KEY)], &body),
+            Some(expected),
+            "{method} {path}"
+        );
     }
     assert_eq!(post.looks(), looks);
     let log = post.house.log();
     assert_eq!(
-        log.lines().filter(|line| line.contains("WARN") && line.contains("a webhook for source `bots`")).count(),
+        log.lines()
+            .filter(|line| line.contains("WARN") && line.contains("a webhook for source `bots`"))
+            .count(),
         1,
         "{log}"
     );
@@ -240,16 +281,20 @@ fn neither_huge_nor_slow_nor_broken_calls_hold_others_up() {
     assert_eq!(post.post(&key, &vec![b' '; 6 << 20]), Some(200));
     until_told(|| post.house.log(), || (post.looks() > looks).then_some(()));
     assert_ne!(post.post(&[("x-meeting-baas-api-key", "wrong")], &vec![b' '; 6 << 20]), Some(200));
-    for garbage in
-        [&b"\x16\x03\x01\x02\x00"[..], b"GET", &vec![b'A'; 100_000], b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n"]
-    {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"GET",
+        &vec![b'A'; 100_000],
+        b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, post.port)).expect("connected");
         // It may be closed while it is being sent.
         drop(stream.write_all(garbage));
     }
     let slow: Vec<TcpStream> = (0..80)
         .map(|_| {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, post.port)).expect("connected");
+            let mut stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, post.port)).expect("connected");
             stream.write_all(b"POST /meetingbaas/bots HTTP/1.1\r\nx-a: ").expect("sent");
             stream
         })
@@ -269,11 +314,13 @@ fn calls_without_a_proof_are_one_line_of_the_log_however_many_they_are() {
     for _ in 0..600 {
         assert_eq!(post.post(&[], &body), Some(401));
     }
-    let crowd: Vec<(String, String)> = (0..2_000).map(|n| (format!("x-{n}"), "y".to_owned())).collect();
+    let crowd: Vec<(String, String)> =
+        (0..2_000).map(|n| (format!("x-{n}"), "y".to_owned())).collect();
     let crowd: Vec<(&str, &str)> = crowd.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert!([None, Some(431)].contains(&post.post(&crowd, &body)));
     assert_eq!(post.looks(), looks);
-    let is_told = |line: &&str| line.contains("WARN") && line.contains("a webhook for source `bots`");
+    let is_told =
+        |line: &&str| line.contains("WARN") && line.contains("a webhook for source `bots`");
     let told = post.house.log().lines().filter(is_told).count();
     assert_eq!(told, 1, "{}", post.house.log());
 }
@@ -283,21 +330,37 @@ fn a_port_that_is_taken_is_told_once_and_tried_again_and_a_reload_moves_it() {
     let mut post = Post::new("v1");
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, post.port)).expect("still free");
     let daemon = post.house.start();
-    until_told(|| post.house.log(), || post.house.log().contains("webhooks cannot be accepted at").then_some(()));
+    until_told(
+        || post.house.log(),
+        || post.house.log().contains("webhooks cannot be accepted at").then_some(()),
+    );
     post.house.drop_recording("talk.mp3");
     post.house.wait_for("talk.mp3", "done");
     drop(taken);
     post.settled();
-    assert_eq!(post.house.log().lines().filter(|line| line.contains("ERROR")).count(), 1, "{}", post.house.log());
+    assert_eq!(
+        post.house.log().lines().filter(|line| line.contains("ERROR")).count(),
+        1,
+        "{}",
+        post.house.log()
+    );
     let before = post.port;
     post.port = free_port();
     post.configure("v1", post.port);
     daemon.signal(Signal::HUP);
     post.settled();
-    until("the old port is given back", || TcpStream::connect((Ipv4Addr::LOCALHOST, before)).is_err().then_some(()));
-    post.house.configure_all("", "", &post.vendor.source("v1", "sales", "name = \"bots\"\nevery = \"24h\"\n"));
+    until("the old port is given back", || {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, before)).is_err().then_some(())
+    });
+    post.house.configure_all(
+        "",
+        "",
+        &post.vendor.source("v1", "sales", "name = \"bots\"\nevery = \"24h\"\n"),
+    );
     daemon.signal(Signal::HUP);
-    until("nothing is listened at", || TcpStream::connect((Ipv4Addr::LOCALHOST, post.port)).is_err().then_some(()));
+    until("nothing is listened at", || {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, post.port)).is_err().then_some(())
+    });
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
@@ -310,7 +373,10 @@ fn check_tells_what_to_enter_at_the_vendor_and_what_is_missing() {
         "enter https://YOUR-HOST/meetingbaas/bots at the vendor, and have your proxy pass it on to http://127.0.0.1:{}/meetingbaas/bots",
         post.port
     );
-    assert!(told.contains(&format!("127.0.0.1:{} is free", post.port)) && told.contains(&enter), "{told}");
+    assert!(
+        told.contains(&format!("127.0.0.1:{} is free", post.port)) && told.contains(&enter),
+        "{told}"
+    );
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, post.port)).expect("free");
     assert!(check().contains("cannot listen at"), "{}", check());
     drop(taken);

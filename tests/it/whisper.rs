@@ -32,13 +32,15 @@ fn kept(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn asked(model: &Path, language: Option<&str>, state: &Path) -> Request {
-    let recogniser = Choice::Whisper { model: model.to_owned(), language: language.map(str::to_owned) };
+    let recogniser =
+        Choice::Whisper { model: model.to_owned(), language: language.map(str::to_owned) };
     Request { recogniser, memory_mib: MEMORY_MIB, ..request(no_model(), state) }
 }
 
 /// The first words of a recording that ships: whisper takes its time in a build for tests.
 fn spoken(directory: &Path) -> PathBuf {
-    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav")).expect("it ships");
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav"))
+        .expect("it ships");
     let sound = whole.windows(4).position(|word| word == b"data").expect("a WAV") + 8;
     let (head, size) = (&whole[..sound - 4], 8_000 * 4_u32);
     let mut bytes = [head, &size.to_le_bytes(), &whole[sound..][..size as usize]].concat();
@@ -73,15 +75,20 @@ fn a_file_that_is_no_model_and_a_language_that_it_does_not_know_are_refused() {
     torn.extend([7; 64]);
     for (name, bytes) in [("text.bin", b"hello".to_vec()), ("torn.bin", torn)] {
         let model = kept(state.path(), name, &bytes);
-        let refused = transcribe(asked(&model, None, state.path()), &spoken(state.path())).expect_err("refused");
+        let refused = transcribe(asked(&model, None, state.path()), &spoken(state.path()))
+            .expect_err("refused");
         assert!(matches!(refused, EngineError::Model { .. }), "{name}: {refused}");
     }
-    let missing = transcribe(asked(Path::new("/nowhere/ggml.bin"), None, state.path()), &spoken(state.path()));
+    let missing = transcribe(
+        asked(Path::new("/nowhere/ggml.bin"), None, state.path()),
+        &spoken(state.path()),
+    );
     assert!(matches!(missing, Err(EngineError::Model { .. })), "{missing:?}");
     for (tokens, language) in [(ENGLISH, "de"), (MANY, "xx")] {
         let model = kept(state.path(), "model.bin", &empty_model(tokens));
         let refused =
-            transcribe(asked(&model, Some(language), state.path()), &spoken(state.path())).expect_err("refused");
+            transcribe(asked(&model, Some(language), state.path()), &spoken(state.path()))
+                .expect_err("refused");
         assert!(matches!(refused, EngineError::Language { .. }), "{refused}");
     }
 }
@@ -127,7 +134,8 @@ fn a_reading_and_another_language_are_understood_by_a_real_model() {
     let state = tempfile::tempdir().expect("a directory");
     let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound));
     let text = |language: Option<&str>, recording: &Path| {
-        let transcript = transcribe(asked(&model, language, state.path()), recording).expect("transcribed");
+        let transcript =
+            transcribe(asked(&model, language, state.path()), recording).expect("transcribed");
         transcript.segments.into_iter().map(|segment| segment.text).collect::<Vec<_>>().join(" ")
     };
     for language in [Some("en"), None] {
@@ -138,7 +146,10 @@ fn a_reading_and_another_language_are_understood_by_a_real_model() {
     let Some(espeak) = program("espeak-ng") else { return };
     let german = state.path().join("german.wav");
     let said = "Guten Morgen. Wir treffen uns am Montag um neun Uhr im großen Büro in Berlin.";
-    assert!(runs(&espeak, ["-v".as_ref(), "de".as_ref(), "-w".as_ref(), german.as_os_str(), said.as_ref()]));
+    assert!(runs(
+        &espeak,
+        ["-v".as_ref(), "de".as_ref(), "-w".as_ref(), german.as_os_str(), said.as_ref()]
+    ));
     let heard = text(Some("de"), &german).to_lowercase();
     // The smaller models understand little of what a machine says; that it is German they hear.
     assert!(heard.contains("guten morgen") && heard.contains("berlin"), "{heard}");

@@ -53,9 +53,10 @@ enum By {
 impl By {
     fn fault(self) -> Fault {
         match self {
-            Self::Json(status, message, code) => {
-                Fault::Status(status, json!({"error": {"message": message, "code": code}}).to_string())
-            }
+            Self::Json(status, message, code) => Fault::Status(
+                status,
+                json!({"error": {"message": message, "code": code}}).to_string(),
+            ),
             Self::Page(status) => Fault::Proxy(status),
             Self::RetryAfter(status, wait) => Fault::RetryAfter(status, wait),
             Self::Lost => Fault::Lost,
@@ -65,38 +66,113 @@ impl By {
 
 /// A cause, how the server tells it, what becomes of it, and words that a person reads then. A new one is a line.
 const TABLE: [(Cause, By, Fate, &str); 34] = [
-    (Cause::Key, By::Json(400, "API key not valid", Some("API_KEY_INVALID")), Fate::Person, "answered 400: API key"),
+    (
+        Cause::Key,
+        By::Json(400, "API key not valid", Some("API_KEY_INVALID")),
+        Fate::Person,
+        "answered 400: API key",
+    ),
     (Cause::Key, By::Json(400, "no", None), Fate::Waits, "check model, api_key_file and base_url"),
-    (Cause::Key, By::Json(401, "Incorrect API key", Some("invalid_api_key")), Fate::Person, "Incorrect API key"),
-    (Cause::Key, By::Json(403, "Invalid API key", None), Fate::Person, "answered 403: Invalid API key"),
+    (
+        Cause::Key,
+        By::Json(401, "Incorrect API key", Some("invalid_api_key")),
+        Fate::Person,
+        "Incorrect API key",
+    ),
+    (
+        Cause::Key,
+        By::Json(403, "Invalid API key", None),
+        Fate::Person,
+        "answered 403: Invalid API key",
+    ),
     (Cause::Key, By::Json(404, "Not Found", None), Fate::Waits, "api_key_file"),
-    (Cause::KeyOfWork, By::Json(400, "bad key", None), Fate::Waits, "is refused likewise (400: bad key)"),
+    (
+        Cause::KeyOfWork,
+        By::Json(400, "bad key", None),
+        Fate::Waits,
+        "is refused likewise (400: bad key)",
+    ),
     (Cause::KeyOfWork, By::Json(401, "Unauthorized", None), Fate::Person, "Unauthorized"),
     (Cause::KeyOfWork, By::Json(403, "Forbidden", None), Fate::Person, "answered 403: Forbidden"),
     (Cause::KeyOfWork, By::Json(404, "Not Found", None), Fate::Waits, "api_key_file"),
     (Cause::KeyOfWork, By::Json(422, "key", None), Fate::Waits, "is refused likewise (422: key)"),
-    (Cause::Model, By::Json(400, "no such model", None), Fate::Waits, "is refused likewise (400: no such model)"),
+    (
+        Cause::Model,
+        By::Json(400, "no such model", None),
+        Fate::Waits,
+        "is refused likewise (400: no such model)",
+    ),
     (
         Cause::Model,
         By::Json(400, "no", Some("model_not_found")),
         Fate::Waits,
         "no such model (400): no; check base_url",
     ),
-    (Cause::Model, By::Json(404, "no such model", Some("model_not_found")), Fate::Waits, "no such model (404)"),
-    (Cause::Model, By::Json(404, "nothing here", None), Fate::Waits, "answered 404: nothing here; check"),
-    (Cause::Model, By::Json(422, "model: unknown", None), Fate::Waits, "is refused likewise (422: model: unknown)"),
-    (Cause::Model, By::Json(500, "cannot load it", None), Fate::Waits, "failed (500): cannot load it"),
-    (Cause::Damage, By::Json(400, "Invalid file format.", None), Fate::Fails(3), "not to this file"),
+    (
+        Cause::Model,
+        By::Json(404, "no such model", Some("model_not_found")),
+        Fate::Waits,
+        "no such model (404)",
+    ),
+    (
+        Cause::Model,
+        By::Json(404, "nothing here", None),
+        Fate::Waits,
+        "answered 404: nothing here; check",
+    ),
+    (
+        Cause::Model,
+        By::Json(422, "model: unknown", None),
+        Fate::Waits,
+        "is refused likewise (422: model: unknown)",
+    ),
+    (
+        Cause::Model,
+        By::Json(500, "cannot load it", None),
+        Fate::Waits,
+        "failed (500): cannot load it",
+    ),
+    (
+        Cause::Damage,
+        By::Json(400, "Invalid file format.", None),
+        Fate::Fails(3),
+        "not to this file",
+    ),
     (Cause::Damage, By::Json(403, "blocked by a rule", None), Fate::Fails(3), "not to this file"),
-    (Cause::Damage, By::Json(413, "too large", None), Fate::Fails(1), "larger than the service takes (413)"),
+    (
+        Cause::Damage,
+        By::Json(413, "too large", None),
+        Fate::Fails(1),
+        "larger than the service takes (413)",
+    ),
     (Cause::Damage, By::Json(415, "what is this", None), Fate::Fails(1), "does not take (415)"),
-    (Cause::Damage, By::Json(422, "no audio in it", None), Fate::Fails(3), "(422): no audio in it; the server answers"),
-    (Cause::Damage, By::Json(500, "FFmpeg conversion failed.", None), Fate::Fails(3), "FFmpeg conversion failed."),
-    (Cause::Damage, By::Page(500), Fate::Fails(3), "An Error (nginx); the server answers, but not to this file"),
+    (
+        Cause::Damage,
+        By::Json(422, "no audio in it", None),
+        Fate::Fails(3),
+        "(422): no audio in it; the server answers",
+    ),
+    (
+        Cause::Damage,
+        By::Json(500, "FFmpeg conversion failed.", None),
+        Fate::Fails(3),
+        "FFmpeg conversion failed.",
+    ),
+    (
+        Cause::Damage,
+        By::Page(500),
+        Fate::Fails(3),
+        "An Error (nginx); the server answers, but not to this file",
+    ),
     (Cause::Damage, By::Page(502), Fate::Fails(3), "502 Bad Gateway (nginx)"),
     (Cause::Damage, By::Page(504), Fate::Fails(3), "proxy_read_timeout"),
     (Cause::Damage, By::Lost, Fate::Fails(3), "not to this file"),
-    (Cause::Overload, By::Json(429, "Too many requests", None), Fate::Waits, "busy (429): Too many requests"),
+    (
+        Cause::Overload,
+        By::Json(429, "Too many requests", None),
+        Fate::Waits,
+        "busy (429): Too many requests",
+    ),
     (Cause::Overload, By::RetryAfter(429, 1), Fate::Waits, "busy (429)"),
     (Cause::Overload, By::RetryAfter(503, 1), Fate::Waits, "failed (503)"),
     (Cause::Overload, By::Page(503), Fate::Waits, "503 Service Temporarily Unavailable (nginx)"),
@@ -141,7 +217,8 @@ impl Street {
         for row in &street.rows {
             row.begin();
         }
-        let servers: Vec<_> = street.rows.iter().map(|row| (row.name.as_str(), &row.server)).collect();
+        let servers: Vec<_> =
+            street.rows.iter().map(|row| (row.name.as_str(), &row.server)).collect();
         fs::write(street.house.config(), config(&street.house, &servers)).expect("written");
         street
     }
@@ -216,17 +293,29 @@ fn config(house: &House, servers: &[(&str, &OpenAi)]) -> String {
     let mut text = format!("state_dir = \"{}\"\n", house.state_dir().display());
     text.push_str("[retry]\ndelay = \"50ms\"\ndelay_max = \"200ms\"\n[log]\nlevel = \"debug\"\n");
     for (name, server) in servers {
-        writeln!(text, "[services.{name}]\nkind = \"openai\"\nbase_url = \"{}\"", server.base_url())
-            .and_then(|()| writeln!(text, "api_key_file = \"key\"\nrequest_timeout = \"5s\"\nat_once = 4"))
-            .and_then(|()| writeln!(text, "poll = {{ first = \"10ms\", every = \"50ms\" }}"))
-            .expect("a string takes all");
+        writeln!(
+            text,
+            "[services.{name}]\nkind = \"openai\"\nbase_url = \"{}\"",
+            server.base_url()
+        )
+        .and_then(|()| {
+            writeln!(text, "api_key_file = \"key\"\nrequest_timeout = \"5s\"\nat_once = 4")
+        })
+        .and_then(|()| writeln!(text, "poll = {{ first = \"10ms\", every = \"50ms\" }}"))
+        .expect("a string takes all");
     }
     for (name, _) in servers {
         let path = house.dir.path().join(name);
         fs::create_dir_all(&path).expect("made");
-        writeln!(text, "[[folder]]\nname = \"{name}\"\npath = \"{}\"\nservice = \"{name}\"", path.display())
-            .and_then(|()| writeln!(text, "settle = \"100ms\"\nrescan = \"300ms\"\nbacklog = \"process\""))
-            .expect("a string takes all");
+        writeln!(
+            text,
+            "[[folder]]\nname = \"{name}\"\npath = \"{}\"\nservice = \"{name}\"",
+            path.display()
+        )
+        .and_then(|()| {
+            writeln!(text, "settle = \"100ms\"\nrescan = \"300ms\"\nbacklog = \"process\"")
+        })
+        .expect("a string takes all");
     }
     text
 }
@@ -244,25 +333,37 @@ fn each_cause_is_charged_to_whom_it_belongs_whatever_its_status() {
                 Fate::Person => service["state"] == "signed_out" && job["attempts"] == 0,
                 Fate::Waits => service["state"] == "down" && job["attempts"] == 0,
                 Fate::Fails(attempts) => {
-                    job["state"] == "failed" && job["attempts"] == attempts && service["state"] == "up"
+                    job["state"] == "failed"
+                        && job["attempts"] == attempts
+                        && service["state"] == "up"
                 }
             };
             let told = format!("{} {service}", job["history"]);
             comes && told.contains(row.words)
         });
         let told = street.job(row, "damaged.wav").to_string();
-        assert!(!told.contains("<html") && !told.contains("\\r"), "no page is told as it is: {told}");
+        assert!(
+            !told.contains("<html") && !told.contains("\\r"),
+            "no page is told as it is: {told}"
+        );
     }
     // A good recording goes through beside a damaged one, and is not held up by it.
     for row in street.rows.iter().filter(|row| row.cause == Cause::Damage) {
         street.drop_into(row, "good.wav");
-        street.until(row, "good.wav", "the good one is done", |job, _| job["state"] == "done" && job["attempts"] == 0);
+        street.until(row, "good.wav", "the good one is done", |job, _| {
+            job["state"] == "done" && job["attempts"] == 0
+        });
         let failed = fs::read_to_string(street.path(row, "damaged.failed.txt")).expect("told");
         assert!(failed.contains(row.words) && !failed.contains("<html"), "{failed}");
         let down = format!("service `{}` does not work", row.name);
         // A connection that is lost is the network's doing at first.
         let told = usize::from(row.fault == Fault::Lost);
-        assert_eq!(street.house.notices(&down), told, "{:?}: one damaged file is no service that is down", row.fault);
+        assert_eq!(
+            street.house.notices(&down),
+            told,
+            "{:?}: one damaged file is no service that is down",
+            row.fault
+        );
     }
     let lasts = |row: &&Row| row.cause != Cause::Damage;
     for row in street.rows.iter().filter(lasts) {
@@ -271,14 +372,22 @@ fn each_cause_is_charged_to_whom_it_belongs_whatever_its_status() {
             let calls = || row.server.state().calls.len();
             let before = calls();
             let is_patient = matches!(row.fault, Fault::RetryAfter(..));
-            until("it is tried again", || (calls() >= before + if is_patient { 1 } else { 6 }).then_some(()));
+            until("it is tried again", || {
+                (calls() >= before + if is_patient { 1 } else { 6 }).then_some(())
+            });
         }
         let (job, sounds) = (street.job(row, "damaged.wav"), row.sounds());
         assert_eq!(job["attempts"], 0, "{:?} {:?}: {job:#}", row.cause, row.fault);
         assert!(sounds <= 2, "{:?} {:?}: {sounds} seconds of sound", row.cause, row.fault);
         let told = ["does not work", "waits for a person"]
             .map(|told| street.house.notices(&format!("service `{}` {told}", row.name)));
-        assert_eq!(told.iter().sum::<usize>(), 1, "{:?} {:?}: told once: {told:?}", row.cause, row.fault);
+        assert_eq!(
+            told.iter().sum::<usize>(),
+            1,
+            "{:?} {:?}: told once: {told:?}",
+            row.cause,
+            row.fault
+        );
         row.end();
         if row.fate == Fate::Person {
             assert!(street.house.run(&["whoami", &row.name]).status.success(), "{}", row.name);
@@ -297,12 +406,14 @@ fn a_limit_of_calls_charges_no_recording_however_many_go_through_meanwhile() {
     let servers = answers.map(|by| {
         let server = OpenAi::start();
         let within = Duration::from_millis(700);
-        server.state().limit = Some(Limit { calls: 4, within, answer: by.fault(), made: Vec::new() });
+        server.state().limit =
+            Some(Limit { calls: 4, within, answer: by.fault(), made: Vec::new() });
         server
     });
     let house = House::new();
     fs::write(house.dir.path().join("key"), "sk\n").expect("written");
-    fs::set_permissions(house.dir.path().join("key"), fs::Permissions::from_mode(0o600)).expect("set");
+    fs::set_permissions(house.dir.path().join("key"), fs::Permissions::from_mode(0o600))
+        .expect("set");
     let names = ["plain", "seconds", "page"];
     let rows: Vec<_> = names.into_iter().zip(&servers).collect();
     fs::write(house.config(), config(&house, &rows)).expect("written");
@@ -350,12 +461,14 @@ fn a_check_with_a_key_that_is_refused_ends_in_an_error_and_an_unlisted_model_in_
     let house = House::new();
     let server = OpenAi::start();
     fs::write(house.dir.path().join("key"), "sk-wrong\n").expect("written");
-    fs::set_permissions(house.dir.path().join("key"), fs::Permissions::from_mode(0o600)).expect("set");
+    fs::set_permissions(house.dir.path().join("key"), fs::Permissions::from_mode(0o600))
+        .expect("set");
     fs::write(house.config(), config(&house, &[("home", &server)])).expect("written");
     let check = || {
         let output = house.run(&["check", "--json"]);
         let findings: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
-        let found = findings.into_iter().find(|found| found["subject"] == "service home").expect("told");
+        let found =
+            findings.into_iter().find(|found| found["subject"] == "service home").expect("told");
         (output.status.code(), found["level"].as_str().expect("a word").to_owned(), found)
     };
     server.state().key = Some(KEY.to_owned());
@@ -363,7 +476,10 @@ fn a_check_with_a_key_that_is_refused_ends_in_an_error_and_an_unlisted_model_in_
         server.state().wrong_key = Some(By::Json(status, "Invalid API key", None).fault());
         let (code, level, found) = check();
         assert_eq!((code, level.as_str()), (Some(1), "error"), "{status}: {found:#}");
-        assert!(found["message"].as_str().is_some_and(|told| told.contains("Invalid API key")), "{found:#}");
+        assert!(
+            found["message"].as_str().is_some_and(|told| told.contains("Invalid API key")),
+            "{found:#}"
+        );
         assert!(found["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{found:#}");
     }
     server.state().key = None;

@@ -9,11 +9,13 @@ use crate::{
 };
 
 /// The confinement of a child where everything works.
-const CONFINED: &str = "ffmpeg and the recogniser reach the open recording and what they must read, and nothing else";
+const CONFINED: &str =
+    "ffmpeg and the recogniser reach the open recording and what they must read, and nothing else";
 
 /// Returns whether this configuration has children at work on recordings.
 pub(super) fn has_children(settings: &Settings) -> bool {
-    let recognises = settings.services.values().any(|service| matches!(service.kind, Kind::Ondevice(_)));
+    let recognises =
+        settings.services.values().any(|service| matches!(service.kind, Kind::Ondevice(_)));
     recognises || settings.folders.iter().any(|folder| folder.convert == Convert::Ffmpeg)
 }
 
@@ -31,9 +33,13 @@ fn describe_trial(trial: Trial) -> Finding {
     let subject = "confinement";
     match trial {
         Trial::Confined(Enforced { files: true, calls: true }) => Finding::ok(subject, CONFINED),
-        Trial::Confined(Enforced { files, calls }) => Finding::note(subject, describe_lack(files, calls)),
+        Trial::Confined(Enforced { files, calls }) => {
+            Finding::note(subject, describe_lack(files, calls))
+        }
         Trial::Refused(error) => Finding::error(subject, error, unit_remedy()),
-        Trial::Failed(error) => Finding::error(subject, error, "see whether this kernel or its container is at fault"),
+        Trial::Failed(error) => {
+            Finding::error(subject, error, "see whether this kernel or its container is at fault")
+        }
     }
 }
 
@@ -43,7 +49,8 @@ fn describe_lack(has_files: bool, has_calls: bool) -> String {
                  open what minuted may open";
     let calls = "no filters of system calls: ffmpeg and the recogniser may use the network";
     let lacks = [(has_files, files), (has_calls, calls)];
-    let lacks: Vec<&str> = lacks.into_iter().filter(|(has, _)| !has).map(|(_, lack)| lack).collect();
+    let lacks: Vec<&str> =
+        lacks.into_iter().filter(|(has, _)| !has).map(|(_, lack)| lack).collect();
     format!("this kernel has {}", lacks.join("; and "))
 }
 
@@ -54,7 +61,9 @@ fn unit_remedy() -> String {
 /// Looks at the unit's own list of system calls, for the trial does not run below it.
 fn missing_calls(units: &[String]) -> Option<Finding> {
     let mut permitted: Vec<String> = Vec::new();
-    for (_, value) in units.iter().flat_map(|unit| assignments(unit)).filter(|(key, _)| key == "SystemCallFilter") {
+    for (_, value) in
+        units.iter().flat_map(|unit| assignments(unit)).filter(|(key, _)| key == "SystemCallFilter")
+    {
         // An empty value takes back what was assigned before; what is taken away is no list of what is permitted.
         if value.is_empty() {
             permitted.clear();
@@ -62,12 +71,15 @@ fn missing_calls(units: &[String]) -> Option<Finding> {
             permitted.extend(value.split_whitespace().map(str::to_owned));
         }
     }
-    let is_there = |call: &str| permitted.iter().any(|word| word == call || word == "@sandbox" || word == "@known");
+    let is_there = |call: &str| {
+        permitted.iter().any(|word| word == call || word == "@sandbox" || word == "@known")
+    };
     let missing: Vec<&str> = NEEDED.split(' ').filter(|call| !is_there(call)).collect();
     if permitted.is_empty() || missing.is_empty() {
         return None;
     }
-    let message = format!("the unit's SystemCallFilter= lacks {}: recordings wait for it", missing.join(" "));
+    let message =
+        format!("the unit's SystemCallFilter= lacks {}: recordings wait for it", missing.join(" "));
     Some(Finding::error(
         "confinement of the unit",
         message,
@@ -115,9 +127,14 @@ mod tests {
         ] {
             assert_eq!(missing_calls(&[unit.to_owned()]), None);
         }
-        let old = "[Service]\nSystemCallFilter=@system-service\nSystemCallFilter=~@privileged\n".to_owned();
+        let old = "[Service]\nSystemCallFilter=@system-service\nSystemCallFilter=~@privileged\n"
+            .to_owned();
         let found = missing_calls(std::slice::from_ref(&old)).expect("found");
-        assert!(found.message.contains("lacks landlock_create_ruleset landlock_add_rule"), "{}", found.message);
+        assert!(
+            found.message.contains("lacks landlock_create_ruleset landlock_add_rule"),
+            "{}",
+            found.message
+        );
         let more = format!("[Service]\nSystemCallFilter={NEEDED}\n");
         assert_eq!(missing_calls(&[old, more]), None);
     }

@@ -27,7 +27,9 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
     let shown = printable_path(dir);
     let metadata = match fs::metadata(dir) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return vec![missing_directory(dir)],
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return vec![missing_directory(dir)];
+        }
         Err(error) => {
             let hint = "check the permissions of the directories above it";
             return vec![Finding::error(subject, format!("{shown} cannot be read: {error}"), hint)];
@@ -37,11 +39,20 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
     let mode = metadata.permissions().mode() & 0o7777;
     let owner = metadata.uid();
     if owner != rustix::process::geteuid().as_raw() {
-        let hint = format!("run this as its user: {}", store::sudo(owner).add_words("minuted check"));
-        findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
+        let hint =
+            format!("run this as its user: {}", store::sudo(owner).add_words("minuted check"));
+        findings.push(Finding::error(
+            subject,
+            format!("{shown} belongs to another user (uid {owner})"),
+            hint,
+        ));
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");
-        findings.push(Finding::error(subject, message, ShellCommand::new("chmod 0700").add_path(dir)));
+        findings.push(Finding::error(
+            subject,
+            message,
+            ShellCommand::new("chmod 0700").add_path(dir),
+        ));
     } else if let Err(error) = rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK) {
         let error = std::io::Error::from(error);
         let hint = if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
@@ -62,14 +73,19 @@ pub(super) fn try_log_directory(settings: &Settings) -> Option<Finding> {
     let dir = settings.log.dir.as_ref()?;
     let shown = printable_path(dir);
     let there = dir.ancestors().find(|there| there.exists())?;
-    let is_writable = there.is_dir() && rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    let is_writable =
+        there.is_dir() && rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     if is_writable {
         return Some(Finding::ok("log", shown));
     }
-    let failed = LoggingError::Directory { path: dir.clone(), source: std::io::ErrorKind::PermissionDenied.into() };
+    let failed = LoggingError::Directory {
+        path: dir.clone(),
+        source: std::io::ErrorKind::PermissionDenied.into(),
+    };
     let place = printable_path(there);
-    let message =
-        format!("log files cannot be written in {shown}: `{place}` is no directory that minuted may write in");
+    let message = format!(
+        "log files cannot be written in {shown}: `{place}` is no directory that minuted may write in"
+    );
     Some(Finding::error("log", message, failed.cure()))
 }
 
@@ -77,8 +93,9 @@ pub(super) fn try_log_directory(settings: &Settings) -> Option<Finding> {
 fn missing_directory(dir: &Path) -> Finding {
     let shown = printable_path(dir);
     let parent = dir.ancestors().find(|parent| parent.is_dir());
-    let writable = parent
-        .is_some_and(|parent| rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK).is_ok() && may_make(dir));
+    let writable = parent.is_some_and(|parent| {
+        rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK).is_ok() && may_make(dir)
+    });
     if writable {
         Finding::ok("state directory", format!("{shown} is made at the first start"))
     } else {
@@ -100,9 +117,17 @@ pub(super) fn little_room(subject: &str, dir: &Path, wanted: u64) -> Option<Find
         let shown = printable_path(dir);
         if free == 0 {
             let message = format!("the disk of {shown} is full");
-            return Finding::error(subject, message, "free some space: nothing new is begun there until there is some");
+            return Finding::error(
+                subject,
+                message,
+                "free some space: nothing new is begun there until there is some",
+            );
         }
         let message = format!("only {} are free on the disk of {shown}", format_size(free));
-        Finding::warning(subject, message, "free some space: without room new work stops until there is some")
+        Finding::warning(
+            subject,
+            message,
+            "free some space: without room new work stops until there is some",
+        )
     })
 }

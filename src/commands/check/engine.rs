@@ -16,20 +16,24 @@ const INSTALL: &str = "minuted engine install";
 
 /// Looks at the models. Where no service needs that of minuted's own, only a damaged one is told of.
 pub(super) fn check_models(settings: &Settings, env: &Environment) -> Vec<Finding> {
-    let recognisers = || settings.services.values().filter_map(|service| recogniser_of(&service.kind));
-    let is_needed = recognisers().any(|recogniser| !matches!(recogniser, Recogniser::Whisper { .. }));
+    let recognisers =
+        || settings.services.values().filter_map(|service| recogniser_of(&service.kind));
+    let is_needed =
+        recognisers().any(|recogniser| !matches!(recogniser, Recogniser::Whisper { .. }));
     let places = Places::of(Some(settings), env);
     let own = match Package::here() {
         Ok(package) => check_package(package, &places, is_needed),
         Err(error) => is_needed.then(|| unsupported_machine(&error)),
     };
-    let named = settings.services.values().filter_map(|service| match recogniser_of(&service.kind)? {
-        Recogniser::Moonshine => None,
-        Recogniser::Auto { model } => {
-            Recogniser::HAS_WHISPER.then(|| check_languages(&service.name, model.as_ref(), settings, &places))
-        }
-        Recogniser::Whisper { model } => Some(check_whisper_model(&service.name, model.as_ref(), settings, &places)),
-    });
+    let named =
+        settings.services.values().filter_map(|service| match recogniser_of(&service.kind)? {
+            Recogniser::Moonshine => None,
+            Recogniser::Auto { model } => Recogniser::HAS_WHISPER
+                .then(|| check_languages(&service.name, model.as_ref(), settings, &places)),
+            Recogniser::Whisper { model } => {
+                Some(check_whisper_model(&service.name, model.as_ref(), settings, &places))
+            }
+        });
     own.into_iter().chain(named).collect()
 }
 
@@ -39,7 +43,12 @@ fn recogniser_of(kind: &Kind) -> Option<&Recogniser> {
 }
 
 /// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.
-fn check_whisper_model(name: &str, model: Option<&WhisperModel>, settings: &Settings, places: &Places) -> Finding {
+fn check_whisper_model(
+    name: &str,
+    model: Option<&WhisperModel>,
+    settings: &Settings,
+    places: &Places,
+) -> Finding {
     let subject = format!("engine of `{name}`");
     let weights = match whisper::installed::choose_model(places, model) {
         Ok(weights) => weights,
@@ -57,23 +66,34 @@ fn check_whisper_model(name: &str, model: Option<&WhisperModel>, settings: &Sett
 }
 
 /// Looks at the languages that a service with `engine = "auto"` understands.
-fn check_languages(name: &str, model: Option<&WhisperModel>, settings: &Settings, places: &Places) -> Finding {
+fn check_languages(
+    name: &str,
+    model: Option<&WhisperModel>,
+    settings: &Settings,
+    places: &Places,
+) -> Finding {
     let subject = format!("engine of `{name}`");
     let error = match whisper::installed::choose_model(places, model) {
         Ok(weights) => {
             let shown = printable_path(&weights.path);
-            return Finding::ok(subject, format!("English, and other languages by whisper with the model {shown}"));
+            return Finding::ok(
+                subject,
+                format!("English, and other languages by whisper with the model {shown}"),
+            );
         }
         Err(error) => error,
     };
-    let is_needed = settings
-        .folders
-        .iter()
-        .any(|folder| folder.service == name && folder.language.as_deref().is_some_and(|language| language != "en"));
+    let is_needed = settings.folders.iter().any(|folder| {
+        folder.service == name
+            && folder.language.as_deref().is_some_and(|language| language != "en")
+    });
     if is_needed || model.is_some() {
         Finding::error(subject, error.to_string(), error.hint())
     } else {
-        Finding::ok(subject, "English; for other languages a model of whisper can be installed".to_owned())
+        Finding::ok(
+            subject,
+            "English; for other languages a model of whisper can be installed".to_owned(),
+        )
     }
 }
 
@@ -119,7 +139,8 @@ mod tests {
         assert_eq!((needed.level, needed.hint.as_deref()), (Level::Error, Some(INSTALL)));
 
         std::fs::create_dir_all(places.target(package).expect("a place")).expect("made");
-        let level = |is_needed| check_package(package, &places, is_needed).expect("it lies there").level;
+        let level =
+            |is_needed| check_package(package, &places, is_needed).expect("it lies there").level;
         assert_eq!((level(false), level(true)), (Level::Warning, Level::Error));
     }
 }

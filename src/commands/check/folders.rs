@@ -43,25 +43,32 @@ pub(super) fn try_folder(folder: &Folder) -> Vec<Finding> {
 /// Looks for what converts recordings, where a folder wants that.
 pub(super) fn find_converter(settings: &Settings, env: &Environment) -> Option<Finding> {
     let wants = |folder: &&Folder| folder.convert == Convert::Ffmpeg;
-    let names: Vec<&str> = settings.folders.iter().filter(wants).map(|folder| folder.name.as_str()).collect();
+    let names: Vec<&str> =
+        settings.folders.iter().filter(wants).map(|folder| folder.name.as_str()).collect();
     if names.is_empty() {
         return None;
     }
     let subject = "convert";
     let names = names.join(", ");
     Some(match ffmpeg::find(env.path.as_deref().unwrap_or_default()) {
-        Some(program) => Finding::ok(subject, format!("{} converts recordings of {names}", printable_path(&program))),
-        None => {
-            Finding::error(subject, format!("ffmpeg is not installed; recordings of {names} wait for it"), FFMPEG_CURE)
-        }
+        Some(program) => Finding::ok(
+            subject,
+            format!("{} converts recordings of {names}", printable_path(&program)),
+        ),
+        None => Finding::error(
+            subject,
+            format!("ffmpeg is not installed; recordings of {names} wait for it"),
+            FFMPEG_CURE,
+        ),
     })
 }
 
 /// Tells of each folder that mails its attendees how many of them `email.allow` keeps out.
 pub(super) fn count_withheld(settings: &Settings) -> Vec<Finding> {
     let Some(email) = &settings.email else { return Vec::new() };
-    let mails =
-        |folder: &&Folder| folder.deliver.contains(&Target::Email) && matches!(folder.email_to, Recipients::Attendees);
+    let mails = |folder: &&Folder| {
+        folder.deliver.contains(&Target::Email) && matches!(folder.email_to, Recipients::Attendees)
+    };
     settings.folders.iter().filter(mails).filter_map(|folder| kept_out(folder, email)).collect()
 }
 
@@ -69,13 +76,18 @@ fn kept_out(folder: &Folder, email: &Email) -> Option<Finding> {
     let outside = folder.attendees.iter().filter(|person| !email.permits(&person.email)).count();
     let subject = format!("folder {}", folder.name);
     let (are, get) = if outside == 1 { ("is", "gets") } else { ("are", "get") };
-    let message = format!("{} {are} outside `allow` and {get} no mail", format_count(outside as u64, "attendee"));
+    let message = format!(
+        "{} {are} outside `allow` and {get} no mail",
+        format_count(outside as u64, "attendee")
+    );
     match outside {
         0 => None,
         all if all == folder.attendees.len() && !folder.deliver.contains(&Target::Beside) => {
-            let message =
-                format!("{message}: notes reach nobody unless a recording names others, and it stays where it is");
-            let hint = "add addresses or their domains to `allow` in [email], or \"beside\" to `deliver`";
+            let message = format!(
+                "{message}: notes reach nobody unless a recording names others, and it stays where it is"
+            );
+            let hint =
+                "add addresses or their domains to `allow` in [email], or \"beside\" to `deliver`";
             Some(Finding::warning(subject, message, hint))
         }
         _ => Some(Finding::note(subject, message)),
@@ -100,7 +112,8 @@ fn unreachable_folder(subject: &str, path: &Path, error: &io::Error) -> Finding 
 
 /// Creates, renames and removes a file, as delivering notes does, and looks who could read it.
 fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
-    let tried = Dir::open(path).and_then(|dir| Ok((delivery::try_out(&dir, mode)?, Permissions::read_from(dir.fd())?)));
+    let tried = Dir::open(path)
+        .and_then(|dir| Ok((delivery::try_out(&dir, mode)?, Permissions::read_from(dir.fd())?)));
     let shown = printable_path(path);
     let error = match tried {
         Ok((notes, dir)) => {
@@ -132,9 +145,15 @@ fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
 
 /// Compares the directories to watch with the kernel's limit.
 pub(super) fn compare_watches(settings: &Settings) -> Option<Finding> {
-    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?.trim().parse::<u64>().ok()?;
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches")
+        .ok()?
+        .trim()
+        .parse::<u64>()
+        .ok()?;
     let watched = settings.folders.iter().filter(|folder| folder.watch != Watch::Poll);
-    let needed: u64 = watched.map(|folder| if folder.recursive { count_directories(&folder.path) } else { 1 }).sum();
+    let needed: u64 = watched
+        .map(|folder| if folder.recursive { count_directories(&folder.path) } else { 1 })
+        .sum();
     if needed * 2 < limit {
         return Some(Finding::ok("watches", format!("{needed} of {limit} are needed")));
     }
@@ -142,7 +161,9 @@ pub(super) fn compare_watches(settings: &Settings) -> Option<Finding> {
         "echo fs.inotify.max_user_watches={} | sudo tee /etc/sysctl.d/60-minuted.conf && sudo sysctl --system",
         (needed * 4).max(524_288)
     );
-    let message = format!("{needed} directories to watch, the limit of {limit} is shared by all programs of this user");
+    let message = format!(
+        "{needed} directories to watch, the limit of {limit} is shared by all programs of this user"
+    );
     Some(Finding::warning("watches", message, hint))
 }
 
@@ -156,7 +177,9 @@ fn count_directories(path: &Path) -> u64 {
         }
         let entries = std::fs::read_dir(&next).into_iter().flatten().flatten();
         waiting.extend(
-            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+            entries
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
         );
     }
     count

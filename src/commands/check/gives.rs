@@ -11,13 +11,17 @@ use crate::{
 };
 
 /// Says of each service what a folder may ask of it.
-pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
+pub(super) fn list_abilities(
+    settings: &Arc<Settings>,
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.abilities();
         let takes: BTreeSet<&str> = handle.service.accepted_extensions().iter().copied().collect();
         let takes = takes.into_iter().collect::<Vec<_>>().join(" ");
-        let only_writes = matches!(&handle.settings.kind, Kind::Openai(openai) if !openai.transcribes);
+        let only_writes =
+            matches!(&handle.settings.kind, Kind::Openai(openai) if !openai.transcribes);
         let told = if only_writes {
             "the notes of other services; it is sent no recording".to_owned()
         } else {
@@ -36,7 +40,9 @@ fn describe_abilities(abilities: &Abilities) -> String {
         Notes::WithUpload | Notes::WhenAsked => format!("a meeting note{by}"),
         Notes::Extracted => "a meeting note that minuted extracts".to_owned(),
     });
-    let more = [Analysis::KeyPoints, Analysis::Sentiment].into_iter().filter(|more| abilities.analyses.contains(more));
+    let more = [Analysis::KeyPoints, Analysis::Sentiment]
+        .into_iter()
+        .filter(|more| abilities.analyses.contains(more));
     told.extend(more.map(|more| more.as_str().to_owned()));
     let can = [
         (abilities.needs_attendees, "needs attendees"),
@@ -59,9 +65,13 @@ mod tests {
         let text = "[services.a]\nkind = \"koldan\"\napi_key_file = \"k\"\n[services.b]\nkind = \"ondevice\"\n\
                     [services.c]\nkind = \"paxs\"\n";
         let settings =
-            parse(text, std::path::Path::new("/etc/minuted/config.toml"), Environment::get()).expect("right");
-        let told =
-            settings.services.values().map(|service| describe_abilities(&service.kind.abilities())).collect::<Vec<_>>();
+            parse(text, std::path::Path::new("/etc/minuted/config.toml"), Environment::get())
+                .expect("right");
+        let told = settings
+            .services
+            .values()
+            .map(|service| describe_abilities(&service.kind.abilities()))
+            .collect::<Vec<_>>();
         insta::assert_snapshot!(told.join("\n"), @r"
         a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
         a transcription with speakers; a meeting note that minuted extracts; it reports its progress

@@ -19,13 +19,21 @@ pub(super) async fn add_holds(
     let status: StatusReport = match daemon.ask(ControlRequest::Status).await {
         Ok(answer) => parse_answer(answer)?,
         Err(refusal) => {
-            findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()))?;
+            findings.add(Finding::error(
+                "daemon",
+                refusal.message,
+                refusal.hint.unwrap_or_default(),
+            ))?;
             return Ok(None);
         }
     };
     if status.disk_full {
         let message = format!("the disk of {} is full: new work stops", status.state_dir);
-        findings.add(Finding::error("state directory", message, "free some space; it resumes without help"))?;
+        findings.add(Finding::error(
+            "state directory",
+            message,
+            "free some space; it resumes without help",
+        ))?;
     }
     for hold in &status.holds {
         findings.add(describe_hold(settings, &status, hold))?;
@@ -49,15 +57,21 @@ fn ends_with(settings: &Settings, hold: &Hold) -> bool {
 
 fn describe_hold(settings: &Settings, status: &StatusReport, hold: &Hold) -> Finding {
     let named = settings.folders.iter().find(|folder| folder.id == hold.name);
-    let name = named.filter(|_| hold.scope == Scope::Folder).map_or(hold.name.as_str(), |folder| folder.name.as_str());
+    let name = named
+        .filter(|_| hold.scope == Scope::Folder)
+        .map_or(hold.name.as_str(), |folder| folder.name.as_str());
     let subject = match hold.scope {
         Scope::Service => format!("service {name}, now"),
         Scope::Folder => format!("folder {name}, now"),
         Scope::Disk => "disk, now".to_owned(),
         Scope::Source => format!("source {name}, now"),
     };
-    let message =
-        format!("{} for {}: {}", hold.reason.as_str().replace('_', " "), print::format_age(hold.since), hold.detail);
+    let message = format!(
+        "{} for {}: {}",
+        hold.reason.as_str().replace('_', " "),
+        print::format_age(hold.since),
+        hold.detail
+    );
     if ends_with(settings, hold) {
         return Finding::note(subject, format!("{message}; this configuration does not have it"));
     }
@@ -79,7 +93,8 @@ fn describe_hold(settings: &Settings, status: &StatusReport, hold: &Hold) -> Fin
         | HoldReason::Full
         | HoldReason::Folder
         | HoldReason::NotConfigured => {
-            let cure = remedy_of_hold(hold, settings).unwrap_or_else(|| waits_by_itself(status, hold));
+            let cure =
+                remedy_of_hold(hold, settings).unwrap_or_else(|| waits_by_itself(status, hold));
             Finding::error(subject, message, cure)
         }
     }
@@ -90,9 +105,15 @@ fn waits_by_itself(status: &StatusReport, hold: &Hold) -> String {
     match hold.scope {
         Scope::Service | Scope::Source => {
             let service = status.services.iter().find(|service| service.name == hold.name);
-            let next = service.filter(|_| hold.scope == Scope::Service).and_then(|service| service.next_try);
-            let next = next.map(|next| format!(", next in {}", print::format_time_left(next))).unwrap_or_default();
-            format!("minuted keeps trying{next}; this is not counted as an attempt, and nothing is lost")
+            let next = service
+                .filter(|_| hold.scope == Scope::Service)
+                .and_then(|service| service.next_try);
+            let next = next
+                .map(|next| format!(", next in {}", print::format_time_left(next)))
+                .unwrap_or_default();
+            format!(
+                "minuted keeps trying{next}; this is not counted as an attempt, and nothing is lost"
+            )
         }
         Scope::Folder | Scope::Disk => "mend that; minuted keeps trying".to_owned(),
     }

@@ -35,7 +35,13 @@ pub(super) fn try_listing(subject: &str, folder: &Folder, root: &Dir) -> Finding
 
 /// Looks for directories below that cannot be listed, and for recordings that cannot be opened.
 pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding> {
-    let mut walk = Walk { filter: FileFilter::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None, deep: None };
+    let mut walk = Walk {
+        filter: FileFilter::new(folder, &[]),
+        seen: 0,
+        closed: Vec::new(),
+        failed: None,
+        deep: None,
+    };
     walk.visit_directory(root, Path::new(""), 0);
     let failed = walk.failed.map(|(dir, error)| {
         let found = unlisted_directory(subject, &folder.path.join(dir), &error);
@@ -123,8 +129,11 @@ impl Walk {
                         Err(error) => self.record_failure(&relative, error),
                     }
                 }
-            } else if kind == FileType::RegularFile && self.filter.classify_file(&relative).is_media() {
-                let denied = rustix::fs::accessat(dir.fd(), &name, Access::READ_OK, AtFlags::empty());
+            } else if kind == FileType::RegularFile
+                && self.filter.classify_file(&relative).is_media()
+            {
+                let denied =
+                    rustix::fs::accessat(dir.fd(), &name, Access::READ_OK, AtFlags::empty());
                 if denied.is_err_and(|error| is_denied(&error.into())) {
                     self.closed.push(relative);
                 }

@@ -49,7 +49,10 @@ impl Asked {
     /// Returns what is said of the daemon.
     fn told(&self) -> Finding {
         match &self.difference {
-            None => Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted"),
+            None => Finding::note(
+                "daemon",
+                "it does not run; start it: minuted run, or systemctl start minuted",
+            ),
             Some(difference) if difference.is_in_force => Finding::ok("daemon", "it runs"),
             Some(difference) => {
                 let Difference { file, read, .. } = difference;
@@ -87,7 +90,9 @@ pub(super) async fn find_answerer(
         match asked.attempt(settings, ConfigTrial::Difference).await {
             Ok(answer) => asked.difference = Some(parse_answer(answer)?),
             Err(refusal) => {
-                let hint = refusal.hint.unwrap_or_else(|| "restart it: systemctl restart minuted".to_owned());
+                let hint = refusal
+                    .hint
+                    .unwrap_or_else(|| "restart it: systemctl restart minuted".to_owned());
                 findings.add(Finding::error("daemon", refusal.message, hint))?;
                 return Ok(None);
             }
@@ -108,7 +113,8 @@ pub(super) async fn check_services(
             if let Some(notes) = &service.notes {
                 let answer = asked.attempt(settings, ConfigTrial::Writer(name.clone())).await;
                 let answer = answer.map_err(|refusal| refusal.message);
-                let answer = answer.map(|answer| answer["answer"].as_str().unwrap_or_default().to_owned());
+                let answer =
+                    answer.map(|answer| answer["answer"].as_str().unwrap_or_default().to_owned());
                 findings.add(describe_writer(name, notes, answer))?;
             }
         }
@@ -120,13 +126,20 @@ pub(super) async fn check_services(
     }
     for (name, service) in &settings.services {
         if service.kind.abilities().signs_in {
-            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login_command(name)))?;
+            findings.add(Finding::error(
+                format!("service {name}"),
+                "nobody has signed in",
+                login_command(name),
+            ))?;
             check_reachable(settings, name, findings).await?;
         } else {
             ask(settings, name, findings).await?;
         }
     }
-    findings.add(Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted"))
+    findings.add(Finding::note(
+        "daemon",
+        "it does not run; start it: minuted run, or systemctl start minuted",
+    ))
 }
 
 async fn check_service(
@@ -150,14 +163,19 @@ async fn check_service(
     let is_signed_out = refusal.hint.as_deref() == Some(&login_command(name));
     let hint = refusal.hint.unwrap_or_else(|| "check base_url and the network".to_owned());
     // The subject names the service already.
-    let message = refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
+    let message =
+        refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
     findings.add(Finding::error(subject, message, hint.trim_end_matches("; minuted check")))?;
     // Whoever is to sign in should know first whether there is somebody to answer.
     if is_signed_out { check_reachable(settings, name, findings).await } else { Ok(()) }
 }
 
 /// Asks a service at which nobody signs in, in this process.
-async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
+async fn ask(
+    settings: &Arc<Settings>,
+    name: &str,
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let found = match handle.service.read_profile().await {
@@ -182,7 +200,11 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut CheckFindings)
     findings.add(found)?;
     let Some(notes) = &handle.settings.notes else { return Ok(()) };
     let answer = handle.service.try_writer().await.map(Option::unwrap_or_default);
-    findings.add(describe_writer(name, notes, answer.map_err(|error| one_line(&error_chain(&error), 300))))
+    findings.add(describe_writer(
+        name,
+        notes,
+        answer.map_err(|error| one_line(&error_chain(&error), 300)),
+    ))
 }
 
 /// Tells what the model that writes the notes of a service answered to one sentence.
@@ -199,7 +221,10 @@ fn describe_writer(name: &str, notes: &NotesBy, answer: Result<String, String>) 
             Finding::ok(subject, what)
         }
         Err(message) => {
-            let hint = format!("start that server, or check base_url and notes_model of [services.{}]", notes.name);
+            let hint = format!(
+                "start that server, or check base_url and notes_model of [services.{}]",
+                notes.name
+            );
             Finding::error(subject, message, hint)
         }
     }
@@ -211,7 +236,9 @@ fn working_service(settings: &Settings, name: &str, place: &str, profile: &Value
     if settings.services.get(name).is_none_or(|service| service.kind.abilities().signs_in) {
         return Finding::ok(subject, format!("{place} answers and the sign-in works"));
     }
-    let Some(models) = profile.get("models") else { return Finding::ok(subject, format!("{place}: it works")) };
+    let Some(models) = profile.get("models") else {
+        return Finding::ok(subject, format!("{place}: it works"));
+    };
     let list = |value: &Value| {
         let items = value.as_array().into_iter().flatten();
         items.filter_map(|item| item.as_str()).take(SHOWN_MAX).collect::<Vec<_>>().join(", ")
@@ -223,15 +250,31 @@ fn working_service(settings: &Settings, name: &str, place: &str, profile: &Value
         return Finding::note(subject, format!("{place} answers, and does not tell its models"));
     }
     if !missing.is_empty() {
-        let others = if unlisted.is_empty() { String::new() } else { format!(", and does not list {unlisted}") };
-        let hint = format!("download it at the server, or name another one in [services.{name}]; it lists {models}");
-        return Finding::warning(subject, format!("{place} answers, but has not downloaded {missing}{others}"), hint);
+        let others = if unlisted.is_empty() {
+            String::new()
+        } else {
+            format!(", and does not list {unlisted}")
+        };
+        let hint = format!(
+            "download it at the server, or name another one in [services.{name}]; it lists {models}"
+        );
+        return Finding::warning(
+            subject,
+            format!("{place} answers, but has not downloaded {missing}{others}"),
+            hint,
+        );
     }
     if unlisted.is_empty() {
         return Finding::ok(subject, format!("{place} answers and has the models"));
     }
-    let hint = format!("name one that it lists in [services.{name}], unless recordings get their notes all the same");
-    Finding::warning(subject, format!("{place} answers, but does not list {unlisted}; it lists {models}"), hint)
+    let hint = format!(
+        "name one that it lists in [services.{name}], unless recordings get their notes all the same"
+    );
+    Finding::warning(
+        subject,
+        format!("{place} answers, but does not list {unlisted}; it lists {models}"),
+        hint,
+    )
 }
 
 /// Models that are shown: clouds have hundreds.
@@ -251,7 +294,8 @@ async fn check_reachable(
     findings.add(match account.check_reachable().await {
         Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
         Err(error) => {
-            let message = format!("{base_url} cannot be reached: {}", one_line(&error_chain(&error), 300));
+            let message =
+                format!("{base_url} cannot be reached: {}", one_line(&error_chain(&error), 300));
             Finding::error(subject, message, "check base_url and the network")
         }
     })
@@ -275,14 +319,20 @@ pub(super) async fn check_mail(
         return missing.into_iter().try_for_each(|finding| findings.add(finding));
     };
     let server = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
-    for (subject, to) in std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to)))) {
+    for (subject, to) in
+        std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to))))
+    {
         let tried = match daemon {
-            Some(daemon) => daemon.attempt(settings, ConfigTrial::Mail(to.map(str::to_owned))).await,
+            Some(daemon) => {
+                daemon.attempt(settings, ConfigTrial::Mail(to.map(str::to_owned))).await
+            }
             None => try_mail(email, to).await,
         };
         findings.add(match tried {
             Ok(answer) => Finding::ok(subject, answer["message"].as_str().unwrap_or_default()),
-            Err(refusal) => Finding::error(subject, refusal.message, refusal.hint.unwrap_or_default()),
+            Err(refusal) => {
+                Finding::error(subject, refusal.message, refusal.hint.unwrap_or_default())
+            }
         })?;
     }
     Ok(())

@@ -25,19 +25,30 @@ pub(super) fn find_shut_out_readers(
     // Where the tables do not know the owner, its group is most likely that of its directory.
     let groups = groups_of(dir.uid).unwrap_or_else(|| vec![dir.gid]);
     let owner = Some(dir.uid).filter(|uid| !notes.lets_user_read(*uid, &groups));
-    let group = Some(dir.gid).filter(|gid| *gid != 0 && dir.lets_group_read(*gid) && !notes.lets_group_read(*gid));
+    let group = Some(dir.gid)
+        .filter(|gid| *gid != 0 && dir.lets_group_read(*gid) && !notes.lets_group_read(*gid));
     let who = [
-        owner.map(|uid| format!("{}, whose directory it is,", user_name(uid).unwrap_or_else(|| format!("user {uid}")))),
-        group.map(|gid| format!("its group {}", group_name(gid).unwrap_or_else(|| gid.to_string()))),
+        owner.map(|uid| {
+            format!(
+                "{}, whose directory it is,",
+                user_name(uid).unwrap_or_else(|| format!("user {uid}"))
+            )
+        }),
+        group
+            .map(|gid| format!("its group {}", group_name(gid).unwrap_or_else(|| gid.to_string()))),
     ];
     let who: Vec<String> = who.into_iter().flatten().collect();
     if who.is_empty() {
         return None;
     }
-    let message = format!("notes in {} could not be read by {}", printable_path(path), who.join(" and "));
+    let message =
+        format!("notes in {} could not be read by {}", printable_path(path), who.join(" and "));
     let message = message.trim_end_matches(',');
     if mode & 0o060 == 0 {
-        return Some(Finding::note(subject, format!("{message}: file_mode = \"{mode:04o}\" keeps others out")));
+        return Some(Finding::note(
+            subject,
+            format!("{message}: file_mode = \"{mode:04o}\" keeps others out"),
+        ));
     }
     let rights = if dir.lets_group_write(dir.gid) { "rwX" } else { "rX" };
     let cure = grant_people(path, owner, group.map(|gid| (gid, rights)));
@@ -69,9 +80,21 @@ mod tests {
             dir
         };
         let told = |file_mode, dir_mode| {
-            let found = find_shut_out_readers("folder a", Path::new("/srv/a"), file_mode, &trial, &of_others(dir_mode));
-            found
-                .map(|found| format!("{:?}: {} | {}", found.level, found.message, found.hint.as_deref().unwrap_or("-")))
+            let found = find_shut_out_readers(
+                "folder a",
+                Path::new("/srv/a"),
+                file_mode,
+                &trial,
+                &of_others(dir_mode),
+            );
+            found.map(|found| {
+                format!(
+                    "{:?}: {} | {}",
+                    found.level,
+                    found.message,
+                    found.hint.as_deref().unwrap_or("-")
+                )
+            })
         };
         let all = [told(0o660, 0o770), told(0o660, 0o750), told(0o660, 0o700), told(0o600, 0o750)];
         let all = all.map(Option::unwrap_or_default).join("\n");

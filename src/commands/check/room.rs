@@ -20,7 +20,11 @@ const MIB: u64 = 1024 * 1024;
 
 /// Compares what the children of this configuration may ask for with the limit of the service: that of the daemon's
 /// process `pid` where it runs, else that of `units`, the texts of the unit and its drop-ins.
-pub(super) fn memory_room(settings: &Settings, pid: Option<u32>, units: Option<&[String]>) -> Option<Finding> {
+pub(super) fn memory_room(
+    settings: &Settings,
+    pid: Option<u32>,
+    units: Option<&[String]>,
+) -> Option<Finding> {
     if !has_children(settings) {
         return None;
     }
@@ -37,8 +41,9 @@ pub(super) fn memory_room(settings: &Settings, pid: Option<u32>, units: Option<&
 fn compare_memory(needed_mib: u64, limit_mib: u64) -> Finding {
     let subject = "memory";
     if needed_mib <= limit_mib {
-        let message =
-            format!("the service may use {limit_mib} MiB; ffmpeg and the largest model need at most {needed_mib}");
+        let message = format!(
+            "the service may use {limit_mib} MiB; ffmpeg and the largest model need at most {needed_mib}"
+        );
         return Finding::ok(subject, message);
     }
     let message = format!(
@@ -56,7 +61,9 @@ fn compare_memory(needed_mib: u64, limit_mib: u64) -> Finding {
 fn needed_mib(settings: &Settings) -> u64 {
     let places = Places::of(Some(settings), Environment::get());
     let whisper_mib = |model: &Option<WhisperModel>| {
-        whisper::installed::choose_model(&places, model.as_ref()).ok().map(|weights| weights.memory_mib())
+        whisper::installed::choose_model(&places, model.as_ref())
+            .ok()
+            .map(|weights| weights.memory_mib())
     };
     let recogniser = settings.services.values().filter_map(|service| {
         let Kind::Ondevice(ondevice) = &service.kind else { return None };
@@ -79,7 +86,9 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
     let mut limits = Vec::new();
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
-        let (controllers, Some(path)) = (fields.next().unwrap_or_default(), fields.next()) else { continue };
+        let (controllers, Some(path)) = (fields.next().unwrap_or_default(), fields.next()) else {
+            continue;
+        };
         let (root, names): (_, &[&str]) = match controllers {
             "" => (root.to_owned(), &["memory.max", "memory.high"]),
             controllers if controllers.split(',').any(|one| one == "memory") => {
@@ -89,7 +98,8 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
         };
         // The limits of those above hold, too.
         for dir in Path::new(path.trim_start_matches('/')).ancestors() {
-            let texts = names.iter().filter_map(|name| fs::read_to_string(root.join(dir).join(name)).ok());
+            let texts =
+                names.iter().filter_map(|name| fs::read_to_string(root.join(dir).join(name)).ok());
             limits.extend(texts.filter_map(|text| text.trim().parse::<u64>().ok()));
         }
     }
@@ -100,8 +110,12 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
 /// Returns the limit of a unit, in bytes; `None` where it has none, or one by the machine's size.
 fn limit_of_units(units: &[String]) -> Option<u64> {
     let all: Vec<_> = units.iter().flat_map(|unit| assignments(unit)).collect();
-    let last =
-        |key: &str| all.iter().rev().find(|(found, _)| found == key).and_then(|(_, value)| parse_unit_size(value));
+    let last = |key: &str| {
+        all.iter()
+            .rev()
+            .find(|(found, _)| found == key)
+            .and_then(|(_, value)| parse_unit_size(value))
+    };
     [last("MemoryMax"), last("MemoryHigh")].into_iter().flatten().min()
 }
 
@@ -134,9 +148,10 @@ mod tests {
     #[test]
     fn the_units_have_room_for_the_model_that_is_installed() {
         let usual = settings("[[folder]]\npath = \"/srv/a\"\nservice = \"ondevice\"\n");
-        for unit in
-            [include_str!("../../../systemd/minuted.service"), include_str!("../../../systemd/user/minuted.service")]
-        {
+        for unit in [
+            include_str!("../../../systemd/minuted.service"),
+            include_str!("../../../systemd/user/minuted.service"),
+        ] {
             let found = memory_room(&usual, None, Some(&[unit.to_owned()])).expect("compared");
             assert_eq!(found.level, Level::Ok, "{}", found.message);
         }
@@ -145,8 +160,7 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_told_with_the_limits_that_give_it() {
-        let text =
-            "[services.many]\nkind = \"ondevice\"\nat_once = 4\n[[folder]]\npath = \"/srv/a\"\nservice = \"many\"\n";
+        let text = "[services.many]\nkind = \"ondevice\"\nat_once = 4\n[[folder]]\npath = \"/srv/a\"\nservice = \"many\"\n";
         let unit = "[Service]\nMemoryMax=1T\nMemoryMax=3G\nMemoryHigh=2560M\n".to_owned();
         let found = memory_room(&settings(text), None, Some(&[unit])).expect("compared");
         insta::assert_snapshot!(format!("{:?}: {}\n{}", found.level, found.message, found.hint.unwrap_or_default()), @"

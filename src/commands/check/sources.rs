@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// Tries each source by a list of one.
-pub(super) async fn check_sources(settings: &Settings, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
+pub(super) async fn check_sources(
+    settings: &Settings,
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     for source in &settings.sources {
         let vendor = Vendor::of(settings, source)?;
         let read = vendor.baas.check_access().await.map(|_| ());
@@ -38,12 +41,23 @@ fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
 fn describe_target(settings: &Settings, source: &Source) -> Finding {
     let subject = format!("source {}, into", source.name);
     let Some(folder) = settings.folder(&source.into) else {
-        return Finding::error(subject, "there is no such folder", "write the name of a [[folder]]");
+        return Finding::error(
+            subject,
+            "there is no such folder",
+            "write the name of a [[folder]]",
+        );
     };
     let path = printable_path(&folder.path);
     if folder.path.is_dir() {
-        return Finding::ok(subject, format!("its recordings go to folder {} ({path})", folder.name));
+        return Finding::ok(
+            subject,
+            format!("its recordings go to folder {} ({path})", folder.name),
+        );
     }
     let hint = format!("see folder {} above; until then nothing is fetched", folder.name);
-    Finding::error(subject, format!("its recordings would go to {path}, which is no directory"), hint)
+    Finding::error(
+        subject,
+        format!("its recordings would go to {path}, which is no directory"),
+        hint,
+    )
 }

@@ -9,8 +9,12 @@ use super::Finding;
 use crate::{config::Settings, dropin, text::printable_path};
 
 /// The directories where systemd looks for units and drop-ins; the first hides a file of the same name.
-const PLACES: [&str; 4] =
-    ["etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
+const PLACES: [&str; 4] = [
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+];
 
 const UNIT: &str = "minuted.service";
 
@@ -37,9 +41,12 @@ pub(super) fn compare_directories(settings: &Settings, units: &[String]) -> Find
     if missing.is_empty() {
         return Finding::ok("unit", format!("{UNIT} opens everything that is written to"));
     }
-    let missing: Vec<String> =
-        missing.into_iter().map(|(what, path)| format!("{what} ({})", printable_path(&path))).collect();
-    let message = format!("{UNIT} does not open {}: the service can write nothing there", missing.join(", "));
+    let missing: Vec<String> = missing
+        .into_iter()
+        .map(|(what, path)| format!("{what} ({})", printable_path(&path)))
+        .collect();
+    let message =
+        format!("{UNIT} does not open {}: the service can write nothing there", missing.join(", "));
     let cure = "minuted systemd-drop-in | sudo tee /etc/systemd/system/minuted.service.d/folders.conf\n\
                 sudo systemctl daemon-reload && sudo systemctl restart minuted";
     Finding::error("unit", message, cure)
@@ -53,7 +60,9 @@ fn read_unit_texts(root: &Path) -> Option<Vec<String>> {
     let mut drop_ins: Vec<PathBuf> = Vec::new();
     for place in &places {
         let entries = fs::read_dir(place.join(format!("{UNIT}.d"))).into_iter().flatten().flatten();
-        let files = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "conf"));
+        let files = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "conf"));
         for file in files {
             if !drop_ins.iter().any(|other| other.file_name() == file.file_name()) {
                 drop_ins.push(file);
@@ -77,8 +86,12 @@ mod tests {
     #[test]
     fn only_the_unit_of_the_system_is_compared() {
         assert!(is_system_service("0::/system.slice/minuted.service\n"));
-        assert!(is_system_service("1:name=systemd:/docker/4f/system.slice/minuted.service\n0::/\n"));
-        assert!(!is_system_service("0::/user.slice/user-1000.slice/user@1000.service/app.slice/minuted.service\n"));
+        assert!(is_system_service(
+            "1:name=systemd:/docker/4f/system.slice/minuted.service\n0::/\n"
+        ));
+        assert!(!is_system_service(
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/minuted.service\n"
+        ));
         assert!(!is_system_service("0::/user.slice/user-1000.slice/session-3.scope\n"));
     }
 
@@ -86,16 +99,26 @@ mod tests {
     fn a_folder_that_the_drop_ins_lack_is_an_error_with_its_cure() {
         let root = tempfile::tempdir().expect("a directory");
         let text = "[[folder]]\npath = \"/srv/a\"\n[[folder]]\npath = \"/srv/b\"\n";
-        let settings = parse(text, Path::new("/etc/minuted/config.toml"), &Environment::default()).expect("right");
+        let settings = parse(text, Path::new("/etc/minuted/config.toml"), &Environment::default())
+            .expect("right");
         assert_eq!(compared(&settings, root.path()), None, "no unit is installed");
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             fs::write(path, text).expect("written");
         };
-        write("usr/lib/systemd/system/minuted.service", include_str!("../../../systemd/minuted.service"));
-        write("etc/systemd/system/minuted.service.d/folders.conf", "[Service]\nReadWritePaths=\"-/srv/a\"\n");
-        write("usr/lib/systemd/system/minuted.service.d/folders.conf", "[Service]\nReadWritePaths=\"-/srv/b\"\n");
+        write(
+            "usr/lib/systemd/system/minuted.service",
+            include_str!("../../../systemd/minuted.service"),
+        );
+        write(
+            "etc/systemd/system/minuted.service.d/folders.conf",
+            "[Service]\nReadWritePaths=\"-/srv/a\"\n",
+        );
+        write(
+            "usr/lib/systemd/system/minuted.service.d/folders.conf",
+            "[Service]\nReadWritePaths=\"-/srv/b\"\n",
+        );
         let found = compared(&settings, root.path()).expect("found");
         insta::assert_snapshot!(found.message, @"minuted.service does not open folder `b` (/srv/b): the service can write nothing there");
         write("etc/systemd/system/minuted.service.d/more.conf", "[Service]\nReadWritePaths=/srv\n");

@@ -18,26 +18,43 @@ pub(super) fn check_webhook(settings: &Settings, is_in_force: Option<bool>) -> V
     let mut findings = vec![try_port(webhook.listen, is_in_force)];
     if settings.sources.is_empty() {
         let hint = "add a [[source]], or remove [webhook]";
-        findings.push(Finding::warning("webhook", "there is no source that a webhook could be for", hint));
+        findings.push(Finding::warning(
+            "webhook",
+            "there is no source that a webhook could be for",
+            hint,
+        ));
     }
-    findings.extend(settings.sources.iter().flat_map(|source| describe_webhooks(source, webhook.listen)));
+    findings.extend(
+        settings.sources.iter().flat_map(|source| describe_webhooks(source, webhook.listen)),
+    );
     findings
 }
 
 fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
     if is_in_force == Some(true) {
         return match TcpStream::connect_timeout(&listen, CONNECT_MAX) {
-            Ok(_) => Finding::ok("webhook", format!("{listen} is listened at, as it should be while the daemon runs")),
+            Ok(_) => Finding::ok(
+                "webhook",
+                format!("{listen} is listened at, as it should be while the daemon runs"),
+            ),
             Err(error) => {
                 let hint = "see the log; after a change of the config: systemctl reload minuted";
-                Finding::error("webhook", format!("nobody listens at {listen} although the daemon runs: {error}"), hint)
+                Finding::error(
+                    "webhook",
+                    format!("nobody listens at {listen} although the daemon runs: {error}"),
+                    hint,
+                )
             }
         };
     }
     match TcpListener::bind(listen) {
         Ok(_) => Finding::ok("webhook", format!("{listen} is free")),
-        Err(error) if is_in_force == Some(false) && error.kind() == std::io::ErrorKind::AddrInUse => {
-            let message = format!("{listen} is in use: by the daemon as it runs now, or by another program (ss -ltnp)");
+        Err(error)
+            if is_in_force == Some(false) && error.kind() == std::io::ErrorKind::AddrInUse =>
+        {
+            let message = format!(
+                "{listen} is in use: by the daemon as it runs now, or by another program (ss -ltnp)"
+            );
             Finding::note("webhook", message)
         }
         Err(error) => {
@@ -51,14 +68,19 @@ fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
 fn describe_webhooks(source: &Source, listen: SocketAddr) -> Vec<Finding> {
     let subject = format!("webhook {}", source.name);
     let path = webhook_path(&source.name);
-    let enter =
-        format!("enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}");
+    let enter = format!(
+        "enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}"
+    );
     let mut findings = vec![Finding::note(&subject, enter)];
     match (source.api, &source.webhook_secret_file) {
         (SourceApi::V1, _) => {}
         (SourceApi::V2, None) => {
             let hint = "add webhook_secret_file = \"…\" to the source: the secret (`whsec_…`) that the vendor shows";
-            findings.push(Finding::error(&subject, "version 2 signs its webhooks, and the secret is not known", hint));
+            findings.push(Finding::error(
+                &subject,
+                "version 2 signs its webhooks, and the secret is not known",
+                hint,
+            ));
         }
         (SourceApi::V2, Some(file)) => {
             if let Err(error) = read_secret(file) {

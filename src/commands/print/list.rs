@@ -92,18 +92,25 @@ impl<const COLUMNS: usize> List<COLUMNS> {
         let titles = self.columns.iter().map(|column| column.title()).chain([self.text]);
         table.add_row(one_line_row(titles.map(str::to_uppercase).collect()));
         for (cells, text) in &self.rows {
-            let cells = self.columns.iter().zip(cells).zip(&widths).map(|((column, cell), width)| match column {
-                Column::Time(_) if columns_of(cell) > *width => cell.chars().take(*width).collect(),
-                Column::Time(_) | Column::Short(..) | Column::Whole(_) => cell.clone(),
-            });
-            let beside = if fits(text) || !screen.is_terminal { text.clone() } else { String::new() };
+            let cells =
+                self.columns.iter().zip(cells).zip(&widths).map(|((column, cell), width)| {
+                    match column {
+                        Column::Time(_) if columns_of(cell) > *width => {
+                            cell.chars().take(*width).collect()
+                        }
+                        Column::Time(_) | Column::Short(..) | Column::Whole(_) => cell.clone(),
+                    }
+                });
+            let beside =
+                if fits(text) || !screen.is_terminal { text.clone() } else { String::new() };
             table.add_row(one_line_row(cells.chain([beside]).collect()));
         }
         set_widths(&mut table, &widths, room);
         let mut lines = Vec::with_capacity(self.rows.len() + 1);
         for (index, line) in table.lines().enumerate() {
             lines.push(line.trim_end().to_owned());
-            let text = index.checked_sub(1).and_then(|row| self.rows.get(row)).map(|(_, text)| text);
+            let text =
+                index.checked_sub(1).and_then(|row| self.rows.get(row)).map(|(_, text)| text);
             if let Some(text) = text.filter(|text| screen.is_terminal && !fits(text)) {
                 lines.extend(wrap_text(text, screen.columns.saturating_sub(INDENT).max(TEXT_MIN)));
             }
@@ -120,14 +127,17 @@ impl<const COLUMNS: usize> List<COLUMNS> {
         let longest = self.rows.iter().map(|(_, text)| columns_of(text)).max().unwrap_or_default();
         let wanted = longest.clamp(self.text.len(), TEXT_WANTED);
         let mut widths = natural;
-        let missing = |widths: &[usize], wanted: usize| (width_taken(widths) + wanted).saturating_sub(screen.columns);
+        let missing = |widths: &[usize], wanted: usize| {
+            (width_taken(widths) + wanted).saturating_sub(screen.columns)
+        };
         // The minutes go first, then the longest name.
         for (width, column) in widths.iter_mut().zip(self.columns) {
             if matches!(column, Column::Time(_)) && missing(&natural, wanted) > 0 {
                 *width = column.least(*width);
             }
         }
-        let least: [usize; COLUMNS] = std::array::from_fn(|index| self.columns[index].least(natural[index]));
+        let least: [usize; COLUMNS] =
+            std::array::from_fn(|index| self.columns[index].least(natural[index]));
         let short_of = missing(&widths, wanted);
         shrink_columns(&mut widths, &least, short_of);
         if !screen.is_terminal {
@@ -142,8 +152,9 @@ impl<const COLUMNS: usize> List<COLUMNS> {
 /// Takes `missing` columns from the widest columns first, and from none more than it can give.
 fn shrink_columns(widths: &mut [usize], least: &[usize], missing: usize) {
     for _ in 0..missing {
-        let widest =
-            (0..widths.len()).filter(|index| widths[*index] > least[*index]).max_by_key(|index| widths[*index]);
+        let widest = (0..widths.len())
+            .filter(|index| widths[*index] > least[*index])
+            .max_by_key(|index| widths[*index]);
         let Some(index) = widest else { return };
         widths[index] -= 1;
     }

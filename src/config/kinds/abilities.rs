@@ -6,7 +6,10 @@ use crate::config::analysis::Analysis;
 
 /// Abilities of a kind of service; keys that need others are refused when the config is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "abilities that have nothing to do with each other, not one state")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "abilities that have nothing to do with each other, not one state"
+)]
 pub struct Abilities {
     /// Makes no meeting without attendees.
     pub needs_attendees: bool,

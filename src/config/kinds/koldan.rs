@@ -103,7 +103,9 @@ impl ServiceProfile for Koldan {
         match &self.api_key {
             ApiKey::File(file) => format!("{}; {rights}", key_cure(file)),
             ApiKey::Variable(name) => {
-                format!("put a key that the server takes into ${name}, and start minuted again; {rights}")
+                format!(
+                    "put a key that the server takes into ${name}, and start minuted again; {rights}"
+                )
             }
         }
     }
@@ -134,7 +136,9 @@ fn require_one_key(table: &Table<'_>) {
             "api_key_file",
             "write api_key_file = \"…\", the file with the key, or api_key_env = \"KOLDAN_API_KEY\"",
         );
-    } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has_key("api_key_file")) {
+    } else if let Some(span) =
+        table.key_span("api_key_env").filter(|_| table.has_key("api_key_file"))
+    {
         let what = "`api_key_env` besides `api_key_file`";
         table.diagnostics().add_at(span, what, "remove one of the two: the key has one place");
     }
@@ -143,7 +147,8 @@ fn require_one_key(table: &Table<'_>) {
 /// The name of a variable of the environment.
 fn parse_variable_name(text: &str) -> Result<String, ValueError> {
     let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_word && (1..=100).contains(&text.len()) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+    if is_word && (1..=100).contains(&text.len()) && !text.starts_with(|c: char| c.is_ascii_digit())
+    {
         return Ok(text.to_owned());
     }
     // It may be the key itself, which is not repeated.
@@ -177,11 +182,16 @@ mod tests {
         let settings = read("api_key_file = \"koldan-key\"", "").expect("sound");
         let told = koldan(&settings);
         assert_eq!(told.base_url.as_str(), "https://koldan.dixilang.com/");
-        assert_eq!((told.model.as_str(), told.diarize, told.template("sales")), ("general", false, None));
+        assert_eq!(
+            (told.model.as_str(), told.diarize, told.template("sales")),
+            ("general", false, None)
+        );
         assert_eq!(told.api_key, ApiKey::File("/etc/minuted/koldan-key".into()));
         assert_eq!(settings.folders[0].on_success_remote, OnSuccessRemote::Keep);
-        let settings =
-            read("api_key_env = \"KOLDAN_API_KEY\"\nbase_url = \"http://localhost:8193/koldan/api/v1/\"", "");
+        let settings = read(
+            "api_key_env = \"KOLDAN_API_KEY\"\nbase_url = \"http://localhost:8193/koldan/api/v1/\"",
+            "",
+        );
         let settings = settings.expect("sound");
         assert_eq!(koldan(&settings).api_key, ApiKey::Variable("KOLDAN_API_KEY".into()));
         assert_eq!(koldan(&settings).base_url.as_str(), "http://localhost:8193/koldan");
@@ -190,7 +200,8 @@ mod tests {
     #[test]
     fn the_template_of_a_folder_goes_before_the_services() {
         let service = "api_key_file = \"key\"\nprompt_template = \"Protocol\"";
-        let settings = read(service, "prompt_template = \"77\"\non_success_remote = \"purge\"").expect("sound");
+        let settings = read(service, "prompt_template = \"77\"\non_success_remote = \"purge\"")
+            .expect("sound");
         assert_eq!(koldan(&settings).template("sales"), Some("77"));
         assert_eq!(koldan(&settings).template("gone"), Some("Protocol"));
         assert_eq!(settings.folders[0].on_success_remote, OnSuccessRemote::Purge);
@@ -206,7 +217,11 @@ mod tests {
             ("api_key_env = \"kk-canary\"", "", "never the key"),
             ("api_key_env = \"A\"\napi_key_file = \"b\"", "", "the key has one place"),
             ("api_key_file = \"b\"\nbase_url = \"http://koldan.example\"", "", "in the clear"),
-            ("api_key_file = \"b\"\ninstruction = \"x\"", "", "a service of kind `koldan` has no `instruction`"),
+            (
+                "api_key_file = \"b\"\ninstruction = \"x\"",
+                "",
+                "a service of kind `koldan` has no `instruction`",
+            ),
             ("api_key_file = \"b\"", "instruction = \"x\"", "the template says what Koldan writes"),
             ("api_key_file = \"b\"", "analyses = [\"sentiment\"]", "gives no `sentiment`"),
             ("api_key_file = \"b\"", "on_success_remote = \"purged\"", "did you mean"),
@@ -219,7 +234,11 @@ mod tests {
             ("prompt_template = \"x\"", "a service of kind `ondevice` knows no templates"),
             ("on_success_remote = \"delete\"", "a service of kind `ondevice` deletes nothing"),
         ] {
-            let error = parse(&format!("{local}{key}\n"), Path::new("/etc/minuted/c.toml"), &Environment::default());
+            let error = parse(
+                &format!("{local}{key}\n"),
+                Path::new("/etc/minuted/c.toml"),
+                &Environment::default(),
+            );
             let error = error.expect_err("a mistake").to_string();
             assert!(error.contains(told), "{error}");
         }

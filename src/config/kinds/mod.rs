@@ -11,8 +11,8 @@ mod source_transcript;
 #[cfg(test)]
 pub(super) use self::saled::SummaryFormat;
 use self::{
-    abilities::ServiceProfile, koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys, paxs::PaxsKeys,
-    saled::SaledKeys,
+    abilities::ServiceProfile, koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys,
+    paxs::PaxsKeys, saled::SaledKeys,
 };
 pub(crate) use self::{
     abilities::{Abilities, Notes, SpeakersKey},
@@ -94,9 +94,13 @@ impl NamedKind {
     /// Reads the keys of a service of this kind, and refuses those that mean something for another
     /// kind alone.
     pub(super) fn read(&self, table: &Table<'_>) -> Option<Kind> {
-        let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !self.keys.contains(key));
+        let foreign =
+            KINDS.iter().flat_map(|named| named.keys).filter(|key| !self.keys.contains(key));
         let is_written_elsewhere = table.is_present("notes") && !self.without.contains(&"notes");
-        for key in foreign.chain(self.without).filter(|key| !(is_written_elsewhere && **key == "instruction")) {
+        for key in foreign
+            .chain(self.without)
+            .filter(|key| !(is_written_elsewhere && **key == "instruction"))
+        {
             if let Some(span) = table.key_span(key) {
                 let what = format!("a service of kind `{}` has no `{key}`", self.word);
                 table.diagnostics().add_at(span, what, "remove it");
@@ -204,7 +208,8 @@ pub(super) fn parse_kind(text: &str) -> Result<&'static NamedKind, ValueError> {
         return Ok(named);
     }
     let words = KINDS.iter().map(|named| named.word);
-    let help =
-        suggest_word(text, words.clone(), || format!("write kind = {}", join_alternatives(words).replace('`', "\"")));
+    let help = suggest_word(text, words.clone(), || {
+        format!("write kind = {}", join_alternatives(words).replace('`', "\""))
+    });
     Err(ValueError::new(format!("unknown kind {}", in_backticks(text)), help))
 }

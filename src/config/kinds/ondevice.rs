@@ -79,8 +79,9 @@ fn parse_whisper_model(text: &str) -> Result<WhisperModel, ValueError> {
     let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     let is_name = !text.is_empty() && text.len() <= NAME_MAX && text.chars().all(is_fit);
     // A file of this directory was meant, which is another one for each process.
-    let is_file = Path::new(text).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"))
-        || text.starts_with('.');
+    let is_file =
+        Path::new(text).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"))
+            || text.starts_with('.');
     if is_name && !is_file {
         return Ok(WhisperModel::Installed(text.to_owned()));
     }

@@ -73,7 +73,9 @@ impl ServiceProfile for Openai {
         match &self.api_key_file {
             Some(file) => key_cure(file),
             None => {
-                format!("name the file with the server's key, api_key_file = \"…\" in [services.{name}], then reload")
+                format!(
+                    "name the file with the server's key, api_key_file = \"…\" in [services.{name}], then reload"
+                )
             }
         }
     }
@@ -83,7 +85,8 @@ impl ServiceProfile for Openai {
 pub(super) fn read_openai(table: &Table<'_>) -> Option<Openai> {
     let is_written_elsewhere = table.is_present("notes");
     for key in ["instruction", "context"] {
-        let follows = table.is_present("notes_model") || (key == "instruction" && is_written_elsewhere);
+        let follows =
+            table.is_present("notes_model") || (key == "instruction" && is_written_elsewhere);
         if let Some(span) = table.key_span(key).filter(|_| !follows) {
             let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
             table.diagnostics().add_at(span, format!("`{key}` without `notes_model`"), help);

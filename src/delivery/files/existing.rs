@@ -30,7 +30,9 @@ pub(super) const NUMBERS_LOOKED_AT: u32 = 5;
 #[must_use]
 pub(crate) fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
     let wanted = Proof { key: job.key.clone(), partial: false };
-    notes_beside(folder, &job.path).into_iter().find_map(|(path, proof)| (proof == wanted).then_some(path))
+    notes_beside(folder, &job.path)
+        .into_iter()
+        .find_map(|(path, proof)| (proof == wanted).then_some(path))
 }
 
 /// Returns the notes that lie in the place of those of a recording, each with what it proves.
@@ -38,12 +40,19 @@ fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
     let (base, inner) = notes_directory(folder, recording);
     let Ok(dir) = Dir::open(&base).and_then(|base| base.descend(&inner)) else { return Vec::new() };
     let most = dir.name_bytes_max();
-    let name = |keep, most| notes_name_within(recording, &folder.notes_name, Format::Md, keep, most);
-    let plain: Vec<OsString> =
-        [false, true].into_iter().flat_map(|keep| fitting_names(most, |most| name(keep, most))).collect();
-    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number)));
+    let name =
+        |keep, most| notes_name_within(recording, &folder.notes_name, Format::Md, keep, most);
+    let plain: Vec<OsString> = [false, true]
+        .into_iter()
+        .flat_map(|keep| fitting_names(most, |most| name(keep, most)))
+        .collect();
+    let candidates = plain
+        .iter()
+        .flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number)));
     let shown = |name: OsString| printable_path(&base.join(&inner).join(name));
-    candidates.filter_map(|name| head_proof(&dir, &name).map(|proof| (shown(name), proof))).collect()
+    candidates
+        .filter_map(|name| head_proof(&dir, &name).map(|proof| (shown(name), proof)))
+        .collect()
 }
 
 /// Returns the last generation that the notes in the place of those of a recording tell of, of whatever content; 0 where
@@ -51,7 +60,8 @@ fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
 #[must_use]
 pub(crate) fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
     let is_of_folder = |key: &Key| key.folder == folder.id && key.is_believable();
-    let of_folder = notes_beside(folder, recording).into_iter().filter(|(_, proof)| is_of_folder(&proof.key));
+    let of_folder =
+        notes_beside(folder, recording).into_iter().filter(|(_, proof)| is_of_folder(&proof.key));
     of_folder.map(|(_, proof)| proof.key.generation).max().unwrap_or_default()
 }
 

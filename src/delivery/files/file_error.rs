@@ -157,9 +157,14 @@ impl FileError {
         let name = name.to_owned();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             // A mount whose server is gone answers with the last four.
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {
-                Self::DirectoryGone { dir, source }
-            }
+            Some(
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::STALE
+                | Errno::NOTCONN
+                | Errno::HOSTDOWN
+                | Errno::NODEV,
+            ) => Self::DirectoryGone { dir, source },
             Some(Errno::ROFS) => Self::ReadOnly { dir },
             Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir },
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },

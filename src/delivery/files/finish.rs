@@ -32,14 +32,17 @@ pub(super) fn finish_recording(context: &DeliveryContext) -> Result<(), FileErro
 fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
     let root = open_folder(context)?;
     let at = |error| FileError::for_entry(&root, context.job.path.as_os_str(), error);
-    let Some((from, name)) = parent_of(&root, &context.job.path).map_err(at)? else { return Ok(()) };
+    let Some((from, name)) = parent_of(&root, &context.job.path).map_err(at)? else {
+        return Ok(());
+    };
     match &context.folder.on_success {
         OnSuccess::Keep => Ok(()),
         OnSuccess::Move(to) => {
             let to = to.join(parent_dir(&context.job.path));
             let made = root.descend_or_make(&to, DIRECTORY_MODE);
-            let to =
-                made.map_err(|error| FileError::for_directory(&nearest_existing(&context.folder.path, &to), error))?;
+            let to = made.map_err(|error| {
+                FileError::for_directory(&nearest_existing(&context.folder.path, &to), error)
+            })?;
             sweep_quietly(&to);
             let is_closed = || expect_closed(context, &root, &name);
             let there = move_recording(&from, &name, &to, context.job.stamp, &is_closed)?;
@@ -52,7 +55,9 @@ fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
                 from.unlink(&name).and_then(|()| from.sync()).map_err(at)?;
                 delete_sidecar(context, &from, &name)
             }
-            Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name }),
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) => {
+                Err(FileError::Changed { name })
+            }
         },
     }
 }
@@ -82,11 +87,17 @@ fn move_sidecar(
     }
 }
 
-fn delete_sidecar(context: &DeliveryContext, dir: &Dir, recording: &OsStr) -> Result<(), FileError> {
+fn delete_sidecar(
+    context: &DeliveryContext,
+    dir: &Dir,
+    recording: &OsStr,
+) -> Result<(), FileError> {
     let Some((name, stamp)) = find_sidecar(context, dir, recording)? else { return Ok(()) };
     let at = |error| FileError::for_entry(dir, &name, error);
     match dir.entry(Path::new(&name)).map_err(at)? {
-        Some(Entry::File(is)) if is == stamp => dir.unlink(&name).and_then(|()| dir.sync()).map_err(at),
+        Some(Entry::File(is)) if is == stamp => {
+            dir.unlink(&name).and_then(|()| dir.sync()).map_err(at)
+        }
         Some(Entry::File(_) | Entry::Directory | Entry::Other) | None => Ok(()),
     }
 }
@@ -98,7 +109,9 @@ fn find_sidecar(
     dir: &Dir,
     recording: &OsStr,
 ) -> Result<Option<(OsString, Stamp)>, FileError> {
-    let Some(digest) = context.job.plan.as_ref().and_then(|plan| plan.details_source.sidecar.as_ref()) else {
+    let Some(digest) =
+        context.job.plan.as_ref().and_then(|plan| plan.details_source.sidecar.as_ref())
+    else {
         return Ok(None);
     };
     let name = sidecar_of(Path::new(recording)).into_os_string();

@@ -67,7 +67,13 @@ pub(super) async fn deliver_file(
     delivery: &Delivery,
 ) -> Result<(), StoreError> {
     let Some(context) = gather_context(runtime, delivery).await? else {
-        return try_later(runtime, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
+        return try_later(
+            runtime,
+            delivery,
+            FILE_RETRY,
+            "its folder is not in the configuration any more",
+        )
+        .await;
     };
     let folder = Arc::clone(&context.folder);
     let holds = runtime.queue.holds().list().await?;
@@ -92,7 +98,9 @@ pub(super) async fn deliver_file(
     };
     match written {
         Ok(written) => {
-            runtime.end_hold(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
+            runtime
+                .end_hold(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery))
+                .await;
             record_delivered(runtime, delivery, &folder, written).await
         }
         Err(error) => file_failed(runtime, delivery, &folder, &recording, error).await,
@@ -105,7 +113,9 @@ async fn hold_silent_folder(runtime: &Runtime, folder: &Folder) {
         "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
         folder.name
     );
-    runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
+    runtime
+        .record_hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text)
+        .await;
 }
 
 /// The work of one file delivery, with the file that an earlier try or version has written.
@@ -127,18 +137,22 @@ impl FileWork {
         delivery: &Delivery,
         context: &DeliveryContext,
     ) -> Result<Option<Self>, StoreError> {
-        let written = |kind, target| runtime.queue.deliveries().find_written(delivery.job, kind, target);
+        let written =
+            |kind, target| runtime.queue.deliveries().find_written(delivery.job, kind, target);
         Ok(match delivery.kind {
             DeliveryKind::Notes => {
                 let before = written(delivery.kind, &delivery.target).await?;
-                let format = Format::ALL.into_iter().find(|format| format.as_str() == delivery.target);
+                let format =
+                    Format::ALL.into_iter().find(|format| format.as_str() == delivery.target);
                 Some(Self::Notes { format: format.unwrap_or(Format::Md), before })
             }
             DeliveryKind::Failure => {
                 let before = written(delivery.kind, &delivery.target).await?;
                 Some(Self::Failure { text: failure_text(runtime, context).await?, before })
             }
-            DeliveryKind::Clear => Some(Self::Clear { before: written(DeliveryKind::Failure, "").await? }),
+            DeliveryKind::Clear => {
+                Some(Self::Clear { before: written(DeliveryKind::Failure, "").await? })
+            }
             DeliveryKind::Dispose => Some(Self::Finish),
             DeliveryKind::Mail | DeliveryKind::Remote => None,
         })
@@ -147,7 +161,9 @@ impl FileWork {
     /// Does the work. Blocks.
     fn run(&self, context: &mut DeliveryContext) -> Result<Option<Written>, FileError> {
         match self {
-            Self::Notes { format, before } => write_notes(context, *format, before.as_ref()).map(Some),
+            Self::Notes { format, before } => {
+                write_notes(context, *format, before.as_ref()).map(Some)
+            }
             Self::Failure { text, before } => match write_failure(context, text, before.as_ref()) {
                 // Nobody looks for the word of a failure where neither the recording nor its directory is.
                 Err(FileError::PlaceGone { .. }) => Ok(None),
@@ -165,7 +181,9 @@ async fn write_file(
     delivery: &Delivery,
     context: DeliveryContext,
 ) -> Result<Result<Option<Written>, FileError>, StoreError> {
-    let Some(work) = FileWork::of_delivery(runtime, delivery, &context).await? else { return Ok(Ok(None)) };
+    let Some(work) = FileWork::of_delivery(runtime, delivery, &context).await? else {
+        return Ok(Ok(None));
+    };
     let folder = context.folder.path.clone();
     let mut context = match find_recording(runtime, delivery, context).await? {
         Ok(context) => context,
@@ -190,7 +208,8 @@ fn panic_error(folder: PathBuf, error: tokio::task::JoinError) -> FileError {
 
 async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<String, StoreError> {
     let job = &context.job;
-    let history = runtime.queue.jobs().view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
+    let history =
+        runtime.queue.jobs().view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
     let tried: Vec<failed::Attempt> = history
         .into_iter()
         .filter(|event| event.kind.is_failure())
@@ -218,8 +237,12 @@ async fn file_failed(
     error: FileError,
 ) -> Result<(), StoreError> {
     let reason = one_line(&error_chain(&error), ERROR_MAX);
-    let wait =
-        backoff_delay(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait = backoff_delay(
+        FILE_RETRY,
+        runtime.live().settings.retry.delay_max,
+        delivery.attempts + 1,
+        clock::jitter(),
+    );
     match error {
         FileError::NoSpace { .. } => {
             let text = format!(
@@ -227,12 +250,16 @@ async fn file_failed(
                  then, and work resumes within half a minute",
                 folder.name
             );
-            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
+            runtime
+                .record_hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text)
+                .await;
             try_later(runtime, delivery, wait.min(FILE_RETRY), &reason).await
         }
         FileError::Moved { .. } => try_later(runtime, delivery, LOOK_AGAIN, &reason).await,
         // It is this recording's place alone: nothing holds the folder.
-        FileError::PlaceGone { .. } => try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await,
+        FileError::PlaceGone { .. } => {
+            try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await
+        }
         FileError::DirectoryGone { .. }
         | FileError::ReadOnly { .. }
         | FileError::Denied { .. }
@@ -241,14 +268,18 @@ async fn file_failed(
                 "the notes of folder `{}` cannot be written: {reason}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
+            runtime
+                .record_hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text)
+                .await;
             try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await
         }
         FileError::InUse { .. } => {
             tracing::debug!(job.id = delivery.job.0, "job {} waits: {reason}", delivery.job);
             let now = clock::now();
             let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
-            runtime.persist_commit(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
+            runtime
+                .persist_commit(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now))
+                .await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(

@@ -26,7 +26,12 @@ const NOTES: &str = ".notes";
 /// `template` is `notes_name` of the config. With `keep_extension` the recording's extension stays in the name, for two
 /// recordings that differ in nothing else.
 #[must_use]
-pub(crate) fn notes_name(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
+pub(crate) fn notes_name(
+    recording: &Path,
+    template: &str,
+    format: Format,
+    keep_extension: bool,
+) -> OsString {
     notes_name_within(recording, template, format, keep_extension, NAME_BYTES_MAX)
 }
 
@@ -53,15 +58,23 @@ pub(crate) fn notes_name_within(
 
 /// Returns the name of the file that tells of a failure, `talk.failed.txt`, in at most `bytes_max` bytes.
 #[must_use]
-pub(crate) fn failed_name_within(recording: &Path, keep_extension: bool, bytes_max: usize) -> OsString {
+pub(crate) fn failed_name_within(
+    recording: &Path,
+    keep_extension: bool,
+    bytes_max: usize,
+) -> OsString {
     join_within("", recording_stem(recording, keep_extension), ".failed.txt", bytes_max)
 }
 
 /// Returns the names that `name_within` makes for a file system that tells of `bytes_max`, each once, the longest first:
 /// the first that it takes is the name.
 #[must_use]
-pub(crate) fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsString) -> Vec<OsString> {
-    let lengths = std::iter::once(bytes_max).chain(SHORTER.into_iter().filter(|shorter| *shorter < bytes_max));
+pub(crate) fn fitting_names(
+    bytes_max: usize,
+    name_within: impl Fn(usize) -> OsString,
+) -> Vec<OsString> {
+    let lengths = std::iter::once(bytes_max)
+        .chain(SHORTER.into_iter().filter(|shorter| *shorter < bytes_max));
     let mut names: Vec<OsString> = lengths.map(name_within).collect();
     names.dedup();
     names
@@ -98,7 +111,8 @@ fn join_within(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsS
     } else {
         let hash = blake3::hash(stem).to_hex();
         let mark = format!("~{}", &hash[..HASH_HEX]);
-        short = [&stem[..cut_length(stem, room.saturating_sub(mark.len()))], mark.as_bytes()].concat();
+        short =
+            [&stem[..cut_length(stem, room.saturating_sub(mark.len()))], mark.as_bytes()].concat();
         &short
     };
     OsString::from_vec([prefix.as_bytes(), stem, suffix.as_bytes()].concat())
@@ -126,8 +140,11 @@ mod tests {
 
     #[test]
     fn each_format_has_the_name_that_the_design_promises() {
-        let name =
-            |format| notes_name(Path::new("2026/talk.wav"), TEMPLATE, format, false).into_string().expect("UTF-8");
+        let name = |format| {
+            notes_name(Path::new("2026/talk.wav"), TEMPLATE, format, false)
+                .into_string()
+                .expect("UTF-8")
+        };
         let all = [Format::Md, Format::Txt, Format::Srt, Format::Vtt, Format::Json].map(name);
         insta::assert_snapshot!(all.join("\n"), @r"
         talk.notes.md
@@ -136,8 +153,14 @@ mod tests {
         talk.transcript.vtt
         talk.notes.json
         ");
-        assert_eq!(failed_name_within(Path::new("talk.wav"), false, NAME_BYTES_MAX), "talk.failed.txt");
-        assert_eq!(notes_name(Path::new("talk.mp3"), TEMPLATE, Format::Md, true), "talk.mp3.notes.md");
+        assert_eq!(
+            failed_name_within(Path::new("talk.wav"), false, NAME_BYTES_MAX),
+            "talk.failed.txt"
+        );
+        assert_eq!(
+            notes_name(Path::new("talk.mp3"), TEMPLATE, Format::Md, true),
+            "talk.mp3.notes.md"
+        );
         assert_eq!(
             notes_name(Path::new("talk.mp3"), "minutes of {stem}", Format::Txt, false),
             "minutes of talk.transcript.txt"
@@ -146,16 +169,20 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_utf8_keeps_its_bytes() {
-        let name = notes_name(Path::new(OsStr::from_bytes(b"a\xff.wav")), TEMPLATE, Format::Md, false);
+        let name =
+            notes_name(Path::new(OsStr::from_bytes(b"a\xff.wav")), TEMPLATE, Format::Md, false);
         assert_eq!(name.as_bytes(), b"a\xff.notes.md");
     }
 
     #[test]
     fn long_names_are_cut_between_characters_and_stay_apart() {
-        let (one, two) = (md(&format!("{}1.wav", "ü".repeat(125))), md(&format!("{}2.wav", "ü".repeat(125))));
+        let (one, two) =
+            (md(&format!("{}1.wav", "ü".repeat(125))), md(&format!("{}2.wav", "ü".repeat(125))));
         assert_ne!(one, two);
         assert!(
-            one.starts_with("üüü") && one.ends_with(".notes.md") && one.len() <= NAME_BYTES_MAX - NUMBER_BYTES,
+            one.starts_with("üüü")
+                && one.ends_with(".notes.md")
+                && one.len() <= NAME_BYTES_MAX - NUMBER_BYTES,
             "{one}"
         );
         assert!(add_number(OsStr::new(&one), 999).len() <= 255);
@@ -165,11 +192,16 @@ mod tests {
     fn a_file_system_that_takes_only_short_names_gets_them_and_others_keep_theirs() {
         let (long, short) = (format!("{}.wav", "n".repeat(180)), "talk.wav");
         let names = |recording: &str, bytes_max| {
-            fitting_names(bytes_max, |most| notes_name_within(Path::new(recording), TEMPLATE, Format::Md, false, most))
+            fitting_names(bytes_max, |most| {
+                notes_name_within(Path::new(recording), TEMPLATE, Format::Md, false, most)
+            })
         };
         assert_eq!(names(short, 255), ["talk.notes.md"]);
         assert_eq!(names(short, 143), ["talk.notes.md"]);
-        assert_eq!(names(&long, 255).iter().map(|name| name.len()).collect::<Vec<_>>(), [189, 139, 96, 60]);
+        assert_eq!(
+            names(&long, 255).iter().map(|name| name.len()).collect::<Vec<_>>(),
+            [189, 139, 96, 60]
+        );
         for name in names(&long, 143) {
             assert!(add_number(&name, 999).len() <= 143, "{}", name.display());
         }

@@ -23,19 +23,24 @@ pub(super) fn open_folder(context: &DeliveryContext) -> Result<Dir, FileError> {
     let root = open_dir(&context.folder.path)?;
     let is_away = || {
         let place = root.place()?;
-        let is_elsewhere = context.root.as_ref().is_some_and(|baseline| baseline.is_elsewhere(place));
+        let is_elsewhere =
+            context.root.as_ref().is_some_and(|baseline| baseline.is_elsewhere(place));
         let lacks = |path: &Path| context.is_seen && matches!(root.entry(path), Ok(None));
         Ok(is_elsewhere && (root.is_empty()? || lacks(&context.job.path)))
     };
     match is_away() {
         Ok(false) => Ok(root),
-        Ok(true) => Err(FileError::for_directory(&context.folder.path, rustix::io::Errno::NODEV.into())),
+        Ok(true) => {
+            Err(FileError::for_directory(&context.folder.path, rustix::io::Errno::NODEV.into()))
+        }
         Err(error) => Err(FileError::for_directory(&context.folder.path, error)),
     }
 }
 
 /// Opens the directory that the notes' directory lies in, and returns its path and the way below it.
-pub(super) fn open_notes_root(context: &DeliveryContext) -> Result<(Dir, PathBuf, PathBuf), FileError> {
+pub(super) fn open_notes_root(
+    context: &DeliveryContext,
+) -> Result<(Dir, PathBuf, PathBuf), FileError> {
     let (base, inner) = notes_directory(&context.folder, &context.job.path);
     let root = if base == context.folder.path { open_folder(context)? } else { open_dir(&base)? };
     Ok((root, base, inner))
@@ -50,7 +55,8 @@ pub(super) fn open_notes_directory(
     inner: &Path,
 ) -> Result<Dir, FileError> {
     let at = |error| FileError::for_directory(&nearest_existing(base, inner), error);
-    if context.folder.notes_dir.is_some() || matches!(context.folder.on_success, OnSuccess::Move(_)) {
+    if context.folder.notes_dir.is_some() || matches!(context.folder.on_success, OnSuccess::Move(_))
+    {
         return root.descend_or_make(inner, DIRECTORY_MODE).map_err(at);
     }
     let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -93,7 +99,8 @@ pub(super) fn open_dir(path: &Path) -> Result<Dir, FileError> {
 /// Opens the directory in which a file was written; `None` when it is gone, and the file with it.
 pub(super) fn place_of(written: &Written) -> Result<Option<(Dir, OsString)>, FileError> {
     let root = open_dir(&written.base)?;
-    parent_of(&root, &written.path).map_err(|error| FileError::for_entry(&root, written.path.as_os_str(), error))
+    parent_of(&root, &written.path)
+        .map_err(|error| FileError::for_entry(&root, written.path.as_os_str(), error))
 }
 
 /// Opens the directory of `path` below `root`, which is there; `None` when the way to it is gone, and what lay at its
@@ -101,7 +108,11 @@ pub(super) fn place_of(written: &Written) -> Result<Option<(Dir, OsString)>, Fil
 pub(super) fn parent_of(root: &Dir, path: &Path) -> io::Result<Option<(Dir, OsString)>> {
     match root.parent_of(path) {
         Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -148,7 +148,9 @@ impl<'a> NewFile<'a> {
             if self.is_there(&candidate, key)? {
                 return self.adopt_file(&candidate);
             }
-            if let Some(digest) = key.map(|key| self.incomplete_digest(&candidate, key)).transpose()?.flatten() {
+            if let Some(digest) =
+                key.map(|key| self.incomplete_digest(&candidate, key)).transpose()?.flatten()
+            {
                 return self.replace_file(&candidate, &digest, name);
             }
             if self.dir.entry(Path::new(&candidate)).map_err(at)?.is_some() {
@@ -207,7 +209,12 @@ impl<'a> NewFile<'a> {
     }
 
     /// Replaces what this job wrote. It is looked at again last of all, for a person who saves at this moment.
-    fn replace_file(&self, before: &OsStr, digest: &str, name: &OsStr) -> Result<Placed, FileError> {
+    fn replace_file(
+        &self,
+        before: &OsStr,
+        digest: &str,
+        name: &OsStr,
+    ) -> Result<Placed, FileError> {
         let at = |error| FileError::for_entry(self.dir, before, error);
         let mut temporary = self.write_temporary().map_err(at)?;
         match inspect_entry(self.dir, before)? {
@@ -239,7 +246,9 @@ fn inspect_entry(dir: &Dir, name: &OsStr) -> Result<ExistingEntry, FileError> {
             Ok(_) => Err(at(Errno::NOENT.into())),
             Err(error) => Err(at(error.into())),
         },
-        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(ExistingEntry::File(String::new())),
+        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => {
+            Ok(ExistingEntry::File(String::new()))
+        }
         Some(Entry::File(_)) => match open(dir, name)? {
             Some(file) => {
                 let mut hasher = blake3::Hasher::new();
@@ -265,7 +274,9 @@ fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::PermissionDenied
             ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) =>
         {
             Ok(None)
@@ -298,7 +309,14 @@ mod tests {
         }
 
         fn place(&self, text: &str, existing: Existing<'_>) -> Result<Placed, FileError> {
-            place_bytes(&self.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, None, existing)
+            place_bytes(
+                &self.dir,
+                OsStr::new("talk.notes.md"),
+                text.as_bytes(),
+                0o660,
+                None,
+                existing,
+            )
         }
 
         fn fresh(&self, text: &str) -> Placed {
@@ -319,15 +337,20 @@ mod tests {
 
         fn names(&self) -> Vec<String> {
             let entries = fs::read_dir(self.root.path()).expect("listed");
-            let mut names: Vec<_> =
-                entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+            let mut names: Vec<_> = entries
+                .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+                .collect();
             names.sort();
             names
         }
     }
 
     fn key(generation: u32) -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation,
+        }
     }
 
     fn notes(key: &Key, text: &str) -> String {
@@ -340,7 +363,10 @@ mod tests {
         let placed = place.fresh("notes");
         assert_eq!(placed, Placed { name: "talk.notes.md".into(), digest: digest_of(b"notes") });
         assert_eq!((place.read("talk.notes.md").as_str(), place.names().len()), ("notes", 1));
-        let mode = fs::metadata(place.root.path().join("talk.notes.md")).expect("there").permissions().mode();
+        let mode = fs::metadata(place.root.path().join("talk.notes.md"))
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o007, 0, "the mode asked for is never widened");
     }
 
@@ -351,8 +377,14 @@ mod tests {
         assert_eq!(place.names(), ["talk.notes.md"]);
         let first = place.fresh("notes");
         let second = place.again("better notes", &first).expect("replaced");
-        assert_eq!(place.again("better notes", &first).expect("the replacement is known again"), second);
-        assert_eq!((place.read("talk.notes.md").as_str(), place.names().len()), ("better notes", 1));
+        assert_eq!(
+            place.again("better notes", &first).expect("the replacement is known again"),
+            second
+        );
+        assert_eq!(
+            (place.read("talk.notes.md").as_str(), place.names().len()),
+            ("better notes", 1)
+        );
     }
 
     #[test]
@@ -363,7 +395,10 @@ mod tests {
         let placed = place.fresh("notes");
         assert_eq!(placed.name, "talk.notes.3.md");
         assert_eq!(place.fresh("notes"), placed, "a second run finds the first one's file");
-        assert_eq!((place.read("talk.notes.md"), place.read("talk.notes.3.md")), ("mine".into(), "notes".into()));
+        assert_eq!(
+            (place.read("talk.notes.md"), place.read("talk.notes.3.md")),
+            ("mine".into(), "notes".into())
+        );
     }
 
     #[test]
@@ -397,10 +432,12 @@ mod tests {
         let existing = Existing::Ours { name: &before.name, digest: &before.digest };
         let (name, bytes) = (OsStr::new("talk.notes.md"), notes(&key, "better notes"));
         let placed =
-            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing)
+                .expect("placed");
         assert_eq!(placed.name, "talk.notes.2.md");
         let again =
-            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing)
+                .expect("placed");
         assert_eq!((again, place.names().len()), (placed, 2));
         assert!(place.read("talk.notes.md").contains("my own thoughts"));
     }
@@ -422,7 +459,10 @@ mod tests {
         let before = place.fresh("notes");
         fs::remove_dir_all(place.root.path()).expect("removed");
         assert!(matches!(place.again("better", &before), Err(FileError::DirectoryGone { .. })));
-        assert!(matches!(place.place("notes", Existing::None), Err(FileError::DirectoryGone { .. })));
+        assert!(matches!(
+            place.place("notes", Existing::None),
+            Err(FileError::DirectoryGone { .. })
+        ));
     }
 
     #[test]
@@ -432,11 +472,23 @@ mod tests {
         let put = |text: &str, generation, existing| {
             let key = key(generation);
             let bytes = notes(&key, text);
-            super::place_bytes(&place.dir, OsStr::new("talk.notes.md"), bytes.as_bytes(), 0o660, Some(&key), existing)
+            super::place_bytes(
+                &place.dir,
+                OsStr::new("talk.notes.md"),
+                bytes.as_bytes(),
+                0o660,
+                Some(&key),
+                existing,
+            )
         };
         let adopted = put("made here", 1, Existing::None).expect("adopted");
-        assert_eq!((adopted.name.as_os_str(), place.names().len()), (OsStr::new("talk.notes.md"), 1));
-        let newer = put("newer", 1, Existing::Ours { name: &adopted.name, digest: &adopted.digest }).expect("placed");
+        assert_eq!(
+            (adopted.name.as_os_str(), place.names().len()),
+            (OsStr::new("talk.notes.md"), 1)
+        );
+        let newer =
+            put("newer", 1, Existing::Ours { name: &adopted.name, digest: &adopted.digest })
+                .expect("placed");
         assert_eq!(newer.name, "talk.notes.2.md");
         assert_eq!(put("redone", 2, Existing::None).expect("placed").name, "talk.notes.3.md");
         assert!(place.read("talk.notes.md").contains("made elsewhere"));
@@ -465,9 +517,17 @@ mod tests {
         place.write("talk.notes.md", &partial(&key(1)));
         let placed = put(&place, &notes(&key(1), "whole")).expect("placed");
         assert_eq!(placed, put(&place, &notes(&key(1), "whole")).expect("there"));
-        assert_eq!((place.read("talk.notes.md"), place.names().len()), (notes(&key(1), "whole"), 1));
-        assert_eq!(put(&place, &partial(&key(1))).expect("whole notes stand").name, "talk.notes.md");
-        for others in [partial(&key(1)).replace("half", "half, and my own thoughts"), partial(&key(2))] {
+        assert_eq!(
+            (place.read("talk.notes.md"), place.names().len()),
+            (notes(&key(1), "whole"), 1)
+        );
+        assert_eq!(
+            put(&place, &partial(&key(1))).expect("whole notes stand").name,
+            "talk.notes.md"
+        );
+        for others in
+            [partial(&key(1)).replace("half", "half, and my own thoughts"), partial(&key(2))]
+        {
             let place = Place::new();
             place.write("talk.notes.md", &others);
             for _ in 0..2 {
@@ -497,8 +557,12 @@ mod tests {
         let make = |name: &str| File::create(place.root.path().join(name)).expect("made");
         let others = make(".minuted-fedcba9876543210.tmp");
         rustix::fs::flock(&others, rustix::fs::FlockOperation::LockExclusive).expect("locked");
-        for name in [".minuted-0123456789abcdef.tmp", ".minuted-0123456789abcdeg.tmp", ".minuted-notes.tmp", "talk.tmp"]
-        {
+        for name in [
+            ".minuted-0123456789abcdef.tmp",
+            ".minuted-0123456789abcdeg.tmp",
+            ".minuted-notes.tmp",
+            "talk.tmp",
+        ] {
             make(name);
         }
         assert_eq!(remove_leftovers(&place.dir).expect("swept"), 1);
@@ -512,8 +576,10 @@ mod tests {
         let texts: Vec<String> = (0..8).map(|number| format!("notes {number}")).collect();
         let mut placed: Vec<(OsString, &String)> = std::thread::scope(|scope| {
             let place = &place;
-            let running: Vec<_> =
-                texts.iter().map(|text| scope.spawn(move || (place.fresh(text).name, text))).collect();
+            let running: Vec<_> = texts
+                .iter()
+                .map(|text| scope.spawn(move || (place.fresh(text).name, text)))
+                .collect();
             running.into_iter().map(|thread| thread.join().expect("no writer panics")).collect()
         });
         for (name, text) in &placed {
@@ -527,7 +593,9 @@ mod tests {
     #[test]
     fn a_name_of_255_bytes_is_written_and_a_longer_one_says_so() {
         let place = Place::new();
-        let put = |name: &str| super::place_bytes(&place.dir, OsStr::new(name), b"x", 0o600, None, Existing::None);
+        let put = |name: &str| {
+            super::place_bytes(&place.dir, OsStr::new(name), b"x", 0o600, None, Existing::None)
+        };
         assert!(put(&"n".repeat(255)).is_ok());
         assert!(matches!(put(&"n".repeat(256)), Err(FileError::NameTooLong { .. })));
         assert_eq!(place.names().len(), 1, "no temporary file is left");
@@ -536,8 +604,12 @@ mod tests {
     #[test]
     fn each_refusal_of_the_system_says_what_to_do() {
         let dir = Dir::open(Path::new("/")).expect("opened");
-        let message = |errno: Errno| FileError::for_entry(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
-        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(message);
+        let message = |errno: Errno| {
+            FileError::for_entry(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string()
+        };
+        let all =
+            [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO]
+                .map(message);
         let user = |text: &str| {
             let begin = text.find("u:").map_or(0, |at| at + 2);
             text[begin..].split(':').next().unwrap_or_default().to_owned()
@@ -553,7 +625,10 @@ mod tests {
         ");
         for errno in [Errno::IO, Errno::NXIO, Errno::TIMEDOUT, Errno::REMOTEIO] {
             assert!(
-                matches!(FileError::for_entry(&dir, OsStr::new("x"), errno.into()), FileError::Failing { .. }),
+                matches!(
+                    FileError::for_entry(&dir, OsStr::new("x"), errno.into()),
+                    FileError::Failing { .. }
+                ),
                 "{errno}"
             );
         }
@@ -561,8 +636,14 @@ mod tests {
             FileError::for_entry(&dir, OsStr::new("x"), Errno::NOTCONN.into()),
             FileError::DirectoryGone { .. }
         ));
-        assert!(matches!(FileError::for_entry(&dir, OsStr::new("x"), Errno::DQUOT.into()), FileError::NoSpace { .. }));
-        assert!(matches!(FileError::for_entry(&dir, OsStr::new("x"), Errno::PERM.into()), FileError::Denied { .. }));
+        assert!(matches!(
+            FileError::for_entry(&dir, OsStr::new("x"), Errno::DQUOT.into()),
+            FileError::NoSpace { .. }
+        ));
+        assert!(matches!(
+            FileError::for_entry(&dir, OsStr::new("x"), Errno::PERM.into()),
+            FileError::Denied { .. }
+        ));
         assert!(matches!(
             FileError::for_entry(&dir, OsStr::new("x"), Errno::STALE.into()),
             FileError::DirectoryGone { .. }

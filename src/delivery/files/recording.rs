@@ -40,7 +40,9 @@ pub(super) async fn find_recording(
     }
     let paths = runtime.queue.files().find_by_stamp(&context.folder.id, context.job.stamp).await?;
     let (is_found, context) =
-        match tokio::task::spawn_blocking(move || (follow_recording(&mut context, paths), context)).await {
+        match tokio::task::spawn_blocking(move || (follow_recording(&mut context, paths), context))
+            .await
+        {
             Ok(looked) => looked,
             Err(error) => return Ok(Err(panic_error(folder, error))),
         };

@@ -71,7 +71,10 @@ pub(crate) fn relocate_as(
 fn find_moved(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, FileError> {
     for number in 1..=NUMBERS_MAX {
         let candidate = add_number(name, number);
-        match to.entry(Path::new(&candidate)).map_err(|error| FileError::for_entry(to, &candidate, error))? {
+        match to
+            .entry(Path::new(&candidate))
+            .map_err(|error| FileError::for_entry(to, &candidate, error))?
+        {
             Some(Entry::File(is)) if is_same_age(is, stamp) => return Ok(Some(candidate)),
             Some(Entry::File(_) | Entry::Directory | Entry::Other) => {}
             None => return Ok(None),
@@ -84,9 +87,12 @@ impl LeavingRecording<'_> {
     fn relocate_to(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
         let name = self.name;
         match self.dir.entry(Path::new(name)).map_err(|error| self.file_error(error))? {
-            None => find_moved(to, wanted, self.stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
+            None => find_moved(to, wanted, self.stamp)?
+                .ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
             Some(Entry::File(is)) if is == self.stamp => self.move_away(to, wanted),
-            Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) => {
+                Err(FileError::Changed { name: name.to_owned() })
+            }
         }
     }
 
@@ -101,7 +107,9 @@ impl LeavingRecording<'_> {
             let there = |error| FileError::for_entry(to, &candidate, error);
             match to.entry(Path::new(&candidate)).map_err(there)? {
                 None => {}
-                Some(Entry::File(is)) if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? => {
+                Some(Entry::File(is))
+                    if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? =>
+                {
                     // The copy of a run that was killed before it removed the original.
                     return self.remove_original(to, candidate);
                 }
@@ -123,7 +131,9 @@ impl LeavingRecording<'_> {
                     let mut made = copy_to_temporary(from, name, to, stamp)?;
                     match made.rename_new(&candidate) {
                         Ok(()) => return self.remove_original(to, candidate),
-                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => copy = Some(made),
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                            copy = Some(made)
+                        }
                         Err(error) => return Err(there(error)),
                     }
                 }
@@ -139,7 +149,9 @@ impl LeavingRecording<'_> {
         let from = self.dir;
         let name = self.name;
         to.sync().map_err(|error| FileError::for_entry(to, &there, error))?;
-        if from.entry(Path::new(name)).map_err(|error| self.file_error(error))? != Some(Entry::File(self.stamp)) {
+        if from.entry(Path::new(name)).map_err(|error| self.file_error(error))?
+            != Some(Entry::File(self.stamp))
+        {
             return Err(FileError::Changed { name: name.to_owned() });
         }
         (self.is_closed)()?;
@@ -164,7 +176,9 @@ fn is_same_age(is: Stamp, was: Stamp) -> bool {
 
 fn is_same_content(from: &Dir, name: &OsStr, to: &Dir, there: &OsStr) -> Result<bool, FileError> {
     let hash = |dir: &Dir, name: &OsStr| {
-        let file = dir.open_file(Path::new(name)).map_err(|error| FileError::for_entry(dir, name, error))?;
+        let file = dir
+            .open_file(Path::new(name))
+            .map_err(|error| FileError::for_entry(dir, name, error))?;
         hash_of(&file).map_err(|error| FileError::for_entry(dir, name, error))
     };
     Ok(hash(from, name)? == hash(to, there)?)
@@ -177,7 +191,12 @@ fn hash_of(file: &File) -> io::Result<blake3::Hash> {
 }
 
 /// Copies the recording into a temporary file at its destination: durable, with its time, read back and compared.
-fn copy_to_temporary<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Temporary<'a>, FileError> {
+fn copy_to_temporary<'a>(
+    from: &Dir,
+    name: &OsStr,
+    to: &'a Dir,
+    stamp: Stamp,
+) -> Result<Temporary<'a>, FileError> {
     let here = |error| FileError::for_entry(from, name, error);
     let there = |error| FileError::for_entry(to, name, error);
     let source = from.open_file(Path::new(name)).map_err(here)?;
@@ -190,7 +209,11 @@ fn copy_to_temporary<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) ->
     }
     keep_time(&target, stamp).and_then(|()| target.sync_all()).map_err(there)?;
     let copied = temporary.open().and_then(|file| hash_of(&file)).map_err(there)?;
-    if copied == hash { Ok(temporary) } else { Err(there(io::Error::other("the copy differs from the recording"))) }
+    if copied == hash {
+        Ok(temporary)
+    } else {
+        Err(there(io::Error::other("the copy differs from the recording")))
+    }
 }
 
 /// Bytes that are read and written at once: enough for a network file system, little beside the memory goal.
@@ -227,7 +250,12 @@ mod tests {
     use super::*;
 
     /// Relocates a recording that no program has open.
-    fn relocate_quiet(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+    fn relocate_quiet(
+        from: &Dir,
+        name: &OsStr,
+        to: &Dir,
+        stamp: Stamp,
+    ) -> Result<OsString, FileError> {
         move_recording(from, name, to, stamp, &|| Ok(()))
     }
 
@@ -279,7 +307,11 @@ mod tests {
         let to = Folder::new();
         fs::write(to.root.path().join("talk.wav"), "another meeting").expect("written");
         for run in ["first", "after a crash"] {
-            assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect(run), "talk.2.wav", "{run}");
+            assert_eq!(
+                relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect(run),
+                "talk.2.wav",
+                "{run}"
+            );
         }
         assert_eq!(
             (to.read("talk.wav"), to.read("talk.2.wav")),
@@ -304,9 +336,15 @@ mod tests {
         let (from, stamp) = Folder::with("sound");
         let to = Folder::new();
         fs::write(from.root.path().join("talk.wav"), "another sound").expect("written");
-        assert!(matches!(relocate_quiet(&from.dir, talk(), &to.dir, stamp), Err(FileError::Changed { .. })));
+        assert!(matches!(
+            relocate_quiet(&from.dir, talk(), &to.dir, stamp),
+            Err(FileError::Changed { .. })
+        ));
         fs::remove_file(from.root.path().join("talk.wav")).expect("removed");
-        assert!(matches!(relocate_quiet(&from.dir, talk(), &to.dir, stamp), Err(FileError::Deleted { .. })));
+        assert!(matches!(
+            relocate_quiet(&from.dir, talk(), &to.dir, stamp),
+            Err(FileError::Deleted { .. })
+        ));
         assert_eq!(to.count(), 0);
     }
 
@@ -316,10 +354,19 @@ mod tests {
         let to = Folder::new();
         let mut copy = copy_to_temporary(&from.dir, talk(), &to.dir, stamp).expect("copied");
         copy.rename_new(talk()).expect("placed");
-        assert_eq!((from.read("talk.wav"), to.read("talk.wav")), (Some("sound".into()), Some("sound".into())));
-        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("finished"), "talk.wav");
+        assert_eq!(
+            (from.read("talk.wav"), to.read("talk.wav")),
+            (Some("sound".into()), Some("sound".into()))
+        );
+        assert_eq!(
+            relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("finished"),
+            "talk.wav"
+        );
         assert_eq!((from.count(), to.count()), (0, 1));
-        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("known again"), "talk.wav");
+        assert_eq!(
+            relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("known again"),
+            "talk.wav"
+        );
     }
 
     #[test]
@@ -328,7 +375,10 @@ mod tests {
         let to = Folder::new();
         fs::write(to.root.path().join("talk.wav"), "noise").expect("written");
         assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
-        assert_eq!((to.read("talk.wav"), to.read("talk.2.wav")), (Some("noise".into()), Some("sound".into())));
+        assert_eq!(
+            (to.read("talk.wav"), to.read("talk.2.wav")),
+            (Some("noise".into()), Some("sound".into()))
+        );
     }
 
     #[test]

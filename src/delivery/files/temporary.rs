@@ -154,8 +154,13 @@ const RANDOM_HEX: usize = 16;
 /// Returns whether minuted names its temporary files so: `.minuted-<16 hex>.tmp`.
 #[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
-    let random = name.as_bytes().strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
-    random.is_some_and(|random| random.len() == RANDOM_HEX && random.iter().all(u8::is_ascii_hexdigit))
+    let random = name
+        .as_bytes()
+        .strip_prefix(TEMPORARY_PREFIX)
+        .and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == RANDOM_HEX && random.iter().all(u8::is_ascii_hexdigit)
+    })
 }
 
 /// A file that is gone already is as good as removed.

@@ -41,7 +41,8 @@ pub(super) fn write_notes(
     let bytes = one_at_a_time(|| context.build_minutes().render(format));
     context.reports = Arc::default();
     let keep = has_sibling(context);
-    let name = |most| notes_name_within(&context.job.path, &context.folder.notes_name, format, keep, most);
+    let name =
+        |most| notes_name_within(&context.job.path, &context.folder.notes_name, format, keep, most);
     let key = (format == Format::Md).then_some(&context.job.key);
     place_file(context, &name, bytes.as_bytes(), key, before)
 }
@@ -65,7 +66,10 @@ pub(super) fn write_failure(
 ///
 /// # Errors
 /// [`FileError`], by what the caller does next.
-pub(super) fn clear_failure(context: &DeliveryContext, written: Option<&Written>) -> Result<(), FileError> {
+pub(super) fn clear_failure(
+    context: &DeliveryContext,
+    written: Option<&Written>,
+) -> Result<(), FileError> {
     match written {
         Some(written) => clear_recorded(written),
         None => clear_unrecorded(context),
@@ -78,9 +82,13 @@ fn clear_unrecorded(context: &DeliveryContext) -> Result<(), FileError> {
     let most = dir.name_bytes_max();
     let plain: Vec<OsString> = [false, true]
         .into_iter()
-        .flat_map(|keep| fitting_names(most, |most| failed_name_within(&context.job.path, keep, most)))
+        .flat_map(|keep| {
+            fitting_names(most, |most| failed_name_within(&context.job.path, keep, most))
+        })
         .collect();
-    for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number))) {
+    for name in
+        plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number)))
+    {
         let text = read_head(&dir, &name, WORD_BYTES_MAX).unwrap_or_default();
         if failed::is_failure_of(&text, &context.job.key) {
             remove_ours(&dir, &name, &digest_of(&text))?;
@@ -97,7 +105,8 @@ fn place_file(
     before: Option<&Written>,
 ) -> Result<Written, FileError> {
     let (root, base, inner) = open_notes_root(context)?;
-    let before = before.filter(|before| before.base == base && before.path.parent() == Some(&inner));
+    let before =
+        before.filter(|before| before.base == base && before.path.parent() == Some(&inner));
     let (dir, existing) = if let Some(before) = before {
         let Some((dir, there)) = place_of(before)? else {
             let name = before.path.file_name().unwrap_or_default().to_owned();
@@ -119,7 +128,9 @@ fn place_file(
             placed => return Ok(written_file(base, &inner, placed?)),
         }
     }
-    Err(too_long.unwrap_or_else(|| FileError::for_entry(&dir, OsStr::new("."), rustix::io::Errno::NAMETOOLONG.into())))
+    Err(too_long.unwrap_or_else(|| {
+        FileError::for_entry(&dir, OsStr::new("."), rustix::io::Errno::NAMETOOLONG.into())
+    }))
 }
 
 fn clear_recorded(written: &Written) -> Result<(), FileError> {
@@ -132,11 +143,15 @@ fn clear_recorded(written: &Written) -> Result<(), FileError> {
 /// Returns whether another recording differs from this one in its extension alone.
 fn has_sibling(context: &DeliveryContext) -> bool {
     let path = &context.job.path;
-    let dir = open_dir(&context.folder.path).ok().and_then(|root| root.descend(parent_dir(path)).ok());
-    let Some(entries) = dir.and_then(|dir| rustix::fs::Dir::read_from(dir.fd()).ok()) else { return false };
+    let dir =
+        open_dir(&context.folder.path).ok().and_then(|root| root.descend(parent_dir(path)).ok());
+    let Some(entries) = dir.and_then(|dir| rustix::fs::Dir::read_from(dir.fd()).ok()) else {
+        return false;
+    };
     entries.flatten().any(|entry| {
         let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
-        let extension = name.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let extension =
+            name.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         Some(name.as_os_str()) != path.file_name()
             && name.file_stem() == path.file_stem()
             && extension.is_some_and(|extension| context.extensions.contains(&extension))

@@ -33,7 +33,8 @@ pub(crate) fn recipient_mailbox(name: &str, address: &str) -> Option<Mailbox> {
 
 /// A local part of letters, digits and the marks that carry no meaning for a mail server.
 fn is_plain(local: &str) -> bool {
-    let unusual = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"#$&'*+-/=?^_`{|}~.".contains(c);
+    let unusual =
+        |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"#$&'*+-/=?^_`{|}~.".contains(c);
     !local.is_empty() && !has_breaks(local) && !local.contains(unusual)
 }
 
@@ -75,7 +76,8 @@ fn hash_of(parts: &[String]) -> String {
 
 /// The sender's domain in ASCII; a `Message-ID` knows no other letters.
 fn host_of(from: &Mailbox) -> String {
-    url::Host::parse(from.email.domain()).map_or_else(|_| "minuted.invalid".to_owned(), |host| host.to_string())
+    url::Host::parse(from.email.domain())
+        .map_or_else(|_| "minuted.invalid".to_owned(), |host| host.to_string())
 }
 
 #[cfg(test)]
@@ -86,7 +88,11 @@ mod tests {
     use crate::job::Content;
 
     fn key() -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation: 1,
+        }
     }
 
     fn from(text: &str) -> Mailbox {
@@ -121,7 +127,8 @@ mod tests {
 
     #[test]
     fn no_look_alike_of_an_address_is_let_in() {
-        let allow = [Allow::Domain("example.com".into()), Allow::Address("boss@partner.org".into())];
+        let allow =
+            [Allow::Domain("example.com".into()), Allow::Address("boss@partner.org".into())];
         let let_in = ["ann@EXAMPLE.COM", "boss@PARTNER.org", "ann+x@example.com"];
         let refused = [
             "ann@e\u{445}ample.com",
@@ -166,15 +173,25 @@ mod tests {
         assert!(!is_allowed(&[Allow::Anyone], odd));
         assert!(is_allowed(&[Allow::Address(odd.into())], odd));
         assert!(is_allowed(&[Allow::Anyone], "ann@bücher.example"));
-        assert!(!is_allowed(&[Allow::Domain("bücher.example".into())], "ann@xn--bcher-kva.example"));
+        assert!(!is_allowed(
+            &[Allow::Domain("bücher.example".into())],
+            "ann@xn--bcher-kva.example"
+        ));
     }
 
     #[test]
     fn a_recipient_is_an_address_with_a_name_on_one_line() {
-        let ann = recipient_mailbox("Ann\r\nBcc: all@example.com", " ann@example.com").expect("a recipient");
+        let ann = recipient_mailbox("Ann\r\nBcc: all@example.com", " ann@example.com")
+            .expect("a recipient");
         assert_eq!(ann.name.as_deref(), Some("Ann Bcc: all@example.com"));
         assert_eq!(recipient_mailbox(" ", "ann@example.com").expect("a recipient").name, None);
-        for address in ["ann", "ann@", "a\r\nb@example.com", "Ann <ann@example.com>", "a@example.com, b@example.com"] {
+        for address in [
+            "ann",
+            "ann@",
+            "a\r\nb@example.com",
+            "Ann <ann@example.com>",
+            "a@example.com, b@example.com",
+        ] {
             assert_eq!(recipient_mailbox("Ann", address), None, "{address}");
         }
     }

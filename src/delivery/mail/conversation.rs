@@ -39,7 +39,11 @@ impl Default for MailLimits {
     /// RFC 5321 § 4.5.3.2 asks for 5 min a command, which was meant for the modems of 1989, and for 10 min after the
     /// last byte; the latter is kept, for to give up there means to send the mail twice.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(30), command: Duration::from_secs(60), message: Duration::from_secs(600) }
+        Self {
+            connect: Duration::from_secs(30),
+            command: Duration::from_secs(60),
+            message: Duration::from_secs(600),
+        }
     }
 }
 
@@ -76,7 +80,8 @@ impl Conversation {
         };
         let name = ClientId::default();
         let connection = Box::pin(connect_and_greet(smtp, &name, limits)).await?;
-        let mut conversation = Self { connection, bytes_max: None, host: smtp.host.clone(), limits };
+        let mut conversation =
+            Self { connection, bytes_max: None, host: smtp.host.clone(), limits };
         if smtp.tls == Tls::Starttls {
             let upgrade = Box::pin(conversation.connection.starttls(tls_to(smtp)?, &name));
             within_limit(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
@@ -99,7 +104,9 @@ impl Conversation {
 
     /// Hands over the mail itself, after `DATA`.
     pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), Fault> {
-        within_limit(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
+        within_limit(&self.host, self.limits.message, self.connection.message(message))
+            .await
+            .map(drop)
     }
 
     /// Ends the conversation; a server that does not answer is not waited for.
@@ -116,7 +123,8 @@ impl Conversation {
         message: &[u8],
     ) -> Result<Vec<MailParameter>, MailError> {
         let mut options = Vec::new();
-        let wide = [from, to].iter().any(|address| !address.to_string().is_ascii()) || !message.is_ascii();
+        let wide =
+            [from, to].iter().any(|address| !address.to_string().is_ascii()) || !message.is_ascii();
         if wide {
             if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let message = "the server takes no addresses outside ASCII (SMTPUTF8)".to_owned();
@@ -126,7 +134,10 @@ impl Conversation {
         }
         match self.bytes_max {
             Some(bytes_max) if bytes_max > 0 && message.len() > bytes_max => {
-                let message = format!("the mail has {} bytes, and the mail server takes {bytes_max}", message.len());
+                let message = format!(
+                    "the mail has {} bytes, and the mail server takes {bytes_max}",
+                    message.len()
+                );
                 return Err(MailError::TooLarge { message });
             }
             Some(_) => options.push(MailParameter::Size(message.len())),
@@ -147,16 +158,26 @@ impl Conversation {
         Ok(())
     }
 
-    async fn sign_in(&mut self, username: String, password: &SecretString) -> Result<(), MailError> {
+    async fn sign_in(
+        &mut self,
+        username: String,
+        password: &SecretString,
+    ) -> Result<(), MailError> {
         let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         let signing_in = self.connection.auth(&mechanisms, &credentials);
         let answer = within_limit(&self.host, self.limits.command, signing_in).await;
-        answer.map(drop).map_err(|fault| fault.redact_credentials(&username, password.expose_secret()).of_server())
+        answer.map(drop).map_err(|fault| {
+            fault.redact_credentials(&username, password.expose_secret()).of_server()
+        })
     }
 }
 
-async fn connect_and_greet(smtp: &Smtp, name: &ClientId, limits: MailLimits) -> Result<AsyncSmtpConnection, MailError> {
+async fn connect_and_greet(
+    smtp: &Smtp,
+    name: &ClientId,
+    limits: MailLimits,
+) -> Result<AsyncSmtpConnection, MailError> {
     let tls = if smtp.tls == Tls::Tls { Some(tls_to(smtp)?) } else { None };
     let begins_with_tls = tls.is_some();
     let mut connecting = Box::pin(connect(smtp, name, tls, limits));
@@ -185,8 +206,9 @@ async fn connect(
 ) -> Result<AsyncSmtpConnection, Fault> {
     let host = &smtp.host;
     let greeted = async {
-        let stream =
-            limited::connect(host.trim_matches(['[', ']']), smtp.port, tls).await.map_err(|error| match error {
+        let stream = limited::connect(host.trim_matches(['[', ']']), smtp.port, tls)
+            .await
+            .map_err(|error| match error {
                 ConnectError::Network(error) => Fault::of_network(host, &error),
                 ConnectError::Tls(error) => Fault::from_smtp(host, &error),
             })?;

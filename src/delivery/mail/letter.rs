@@ -86,7 +86,13 @@ impl Letter {
 
     /// Returns the letter of these minutes in a form; `kept` tells its reader where the file is that is not attached.
     #[must_use]
-    pub fn in_form(minutes: &Minutes, message_id: String, attachment: &OsStr, form: LetterForm, kept: Kept) -> Self {
+    pub fn in_form(
+        minutes: &Minutes,
+        message_id: String,
+        attachment: &OsStr,
+        form: LetterForm,
+        kept: Kept,
+    ) -> Self {
         let markdown = minutes.render(Format::Md);
         let body = minutes.markdown_body();
         let is_right_to_left = minutes.is_right_to_left();
@@ -100,7 +106,10 @@ impl Letter {
             attached: attachment_sentence(form, kept),
         };
         let html = fill_template(Template::MailHtml, values(html_page(&body, is_right_to_left)));
-        let text = fill_template(Template::MailText, values(plain::plain_text(&body).trim_end().to_owned()));
+        let text = fill_template(
+            Template::MailText,
+            values(plain::plain_text(&body).trim_end().to_owned()),
+        );
         let title = one_line(&strip_to_line(&minutes.title), SUBJECT_CHARS);
         let partial = if minutes.warning.is_some() { " (incomplete)" } else { "" };
         Self {
@@ -173,7 +182,12 @@ pub(super) fn render_digest(notices: &[DigestEntry]) -> (String, String) {
     };
     let line = |notice: &DigestEntry| DigestLine {
         at: notice.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        text: notice.text.lines().map(|line| one_line(line, NOTICE_CHARS)).collect::<Vec<_>>().join("\n  "),
+        text: notice
+            .text
+            .lines()
+            .map(|line| one_line(line, NOTICE_CHARS))
+            .collect::<Vec<_>>()
+            .join("\n  "),
     };
     let values = Digest {
         notices: notices.iter().take(NOTICES_MAX).map(line).collect(),
@@ -203,13 +217,21 @@ mod tests {
     fn letter_of(note: &str, title: &str, warning: Option<&str>) -> Letter {
         let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
         let minutes = Minutes {
-            key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            key: Key {
+                content: Content::from_hash(&blake3::hash(b"talk")),
+                folder: "sales".into(),
+                generation: 1,
+            },
             sound: None,
             title: title.into(),
             recorded: "2026-11-22T10:00:00+01:00[Europe/Berlin]".parse().expect("a time"),
             recording: "talk.wav".into(),
             folder: "sales".into(),
-            attendees: vec![Attendee { name: "Ann <Lee>".into(), email: "ann@example.com".into(), role: None }],
+            attendees: vec![Attendee {
+                name: "Ann <Lee>".into(),
+                email: "ann@example.com".into(),
+                role: None,
+            }],
             attendees_from: None,
             language: None,
             service: "paxs".into(),
@@ -270,7 +292,10 @@ mod tests {
         </body>
         </html>
         "#);
-        assert!(letter.html.starts_with("<!doctype html>") && letter.html.contains("<title>&lt;script&gt;"));
+        assert!(
+            letter.html.starts_with("<!doctype html>")
+                && letter.html.contains("<title>&lt;script&gt;")
+        );
     }
 
     #[test]
@@ -295,7 +320,11 @@ mod tests {
         let plain = letter_of("We ship Acme on Friday (שישי).\n", "מכירות", None);
         assert!(!plain.html.contains("rtl") && !plain.markdown.contains("dir:"), "{}", plain.html);
         assert!(letter.markdown.contains("\ndir: rtl\nminuted: "), "{}", letter.markdown);
-        assert!(!letter.text.contains("rtl") && letter.text.contains("ביום שישי"), "{}", letter.text);
+        assert!(
+            !letter.text.contains("rtl") && letter.text.contains("ביום שישי"),
+            "{}",
+            letter.text
+        );
     }
 
     #[test]
@@ -312,7 +341,9 @@ mod tests {
         let (subject, text) = render_digest(&notices);
         assert_eq!(subject, "minuted: 53 things need attention");
         assert!(
-            text.contains("talk-49.wav") && !text.contains("talk-50.wav") && text.contains("… and 3 more."),
+            text.contains("talk-49.wav")
+                && !text.contains("talk-50.wav")
+                && text.contains("… and 3 more."),
             "{text}"
         );
     }

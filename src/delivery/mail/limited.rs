@@ -11,7 +11,10 @@ use std::{
     task::{Context, Poll},
 };
 
-#[expect(deprecated, reason = "nothing else in lettre begins with TLS on a stream that it did not open")]
+#[expect(
+    deprecated,
+    reason = "nothing else in lettre begins with TLS on a stream that it did not open"
+)]
 use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::{
     self,
@@ -46,7 +49,13 @@ pub(super) struct Limited<S> {
 impl<S> Limited<S> {
     /// Limits a connection to `peer`.
     fn new(stream: S, peer: Option<SocketAddr>, is_plain: bool) -> Self {
-        Self { stream, peer, bytes_left: CONVERSATION_BYTES_MAX, lines_left: CONVERSATION_LINES_MAX, is_plain }
+        Self {
+            stream,
+            peer,
+            bytes_left: CONVERSATION_BYTES_MAX,
+            lines_left: CONVERSATION_LINES_MAX,
+            is_plain,
+        }
     }
 }
 
@@ -81,7 +90,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.is_plain &= !bytes.starts_with(b"STARTTLS");
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -95,7 +108,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for Limited<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream
+    for Limited<S>
+{
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)))
     }
@@ -114,14 +129,19 @@ pub(super) async fn connect(
     let peer = stream.peer_addr().ok();
     let limited = Box::new(Limited::new(stream, peer, tls.is_none()));
     match tls {
-        Some(tls) => {
-            Ok(Box::new(Limited::new(encrypt_stream(limited, tls).await.map_err(ConnectError::Tls)?, peer, true)))
-        }
+        Some(tls) => Ok(Box::new(Limited::new(
+            encrypt_stream(limited, tls).await.map_err(ConnectError::Tls)?,
+            peer,
+            true,
+        ))),
         None => Ok(limited),
     }
 }
 
-#[expect(deprecated, reason = "nothing else in lettre begins with TLS on a stream that it did not open")]
+#[expect(
+    deprecated,
+    reason = "nothing else in lettre begins with TLS on a stream that it did not open"
+)]
 async fn encrypt_stream(
     stream: Box<dyn AsyncTokioStream>,
     tls: TlsParameters,

@@ -106,15 +106,19 @@ const CLOSING: u16 = 421;
 
 /// Returns who is to blame for a refusal, as far as its step and its codes tell. Words decide nothing.
 fn blame_for(step: MailStep, reply: RefusalCodes) -> Blame {
-    let is_one_of = |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
+    let is_one_of =
+        |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
     if reply.code < 500 {
         let is_about_recipient = step == MailStep::Recipient && reply.code != CLOSING;
         return if is_about_recipient { Blame::Recipient } else { Blame::Server };
     }
-    if SIGN_IN.contains(&reply.code) || is_one_of(&SETUP_DETAILS) || step == MailStep::Conversation {
+    if SIGN_IN.contains(&reply.code) || is_one_of(&SETUP_DETAILS) || step == MailStep::Conversation
+    {
         return Blame::Setup;
     }
-    if is_one_of(&SIZE_DETAILS) || reply.code == TOO_MUCH && reply.detail.is_none_or(|detail| detail == (0, 0)) {
+    if is_one_of(&SIZE_DETAILS)
+        || reply.code == TOO_MUCH && reply.detail.is_none_or(|detail| detail == (0, 0))
+    {
         return Blame::Size;
     }
     match step {
@@ -146,12 +150,17 @@ impl Fault {
     pub(super) fn from_smtp(host: &str, error: &smtp::Error) -> Self {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         let kind = match error.status() {
-            Some(code) => FaultKind::Refused(RefusalCodes { code: code.into(), detail: enhanced_code(&cause) }),
+            Some(code) => FaultKind::Refused(RefusalCodes {
+                code: code.into(),
+                detail: enhanced_code(&cause),
+            }),
             None if error.is_client() => FaultKind::Mismatch,
             None => FaultKind::Passing,
         };
         let message = match (error.status(), error.source()) {
-            (Some(code), Some(cause)) => format!("the mail server `{host}` answered {code}: {cause}"),
+            (Some(code), Some(cause)) => {
+                format!("the mail server `{host}` answered {code}: {cause}")
+            }
             (None, _) if error.is_client() && error.to_string().contains("STARTTLS") => {
                 format!(
                     "the mail server `{host}` offers no STARTTLS on this port: `port` or `tls` of [email] smtp is wrong"
@@ -163,7 +172,9 @@ impl Fault {
             ),
             (Some(_) | None, _) => {
                 let text = without_repetition(&error.to_string());
-                let cure = certificate::cure(&text, HOST_KEY).map(|cure| format!("; {cure}")).unwrap_or_default();
+                let cure = certificate::cure(&text, HOST_KEY)
+                    .map(|cure| format!("; {cure}"))
+                    .unwrap_or_default();
                 format!("the mail server `{host}`: {text}{cure}")
             }
         };
@@ -172,12 +183,16 @@ impl Fault {
 
     /// Returns the fault of a server that cannot be connected to.
     pub(super) fn of_network(host: &str, error: &io::Error) -> Self {
-        Self { message: format!("the mail server `{host}`: Connection error: {error}"), kind: FaultKind::Passing }
+        Self {
+            message: format!("the mail server `{host}`: Connection error: {error}"),
+            kind: FaultKind::Passing,
+        }
     }
 
     /// Returns the fault of a step that took longer than it may.
     pub(super) fn of_silence(host: &str, limit: Duration) -> Self {
-        let message = format!("the mail server `{host}` did not answer within {} s", limit.as_secs_f32());
+        let message =
+            format!("the mail server `{host}` did not answer within {} s", limit.as_secs_f32());
         Self { message, kind: FaultKind::Passing }
     }
 
@@ -185,7 +200,11 @@ impl Fault {
     /// of AUTH.
     pub(super) fn redact_credentials(mut self, username: &str, password: &str) -> Self {
         let plain = format!("\0{username}\0{password}");
-        for secret in [encode_base64(plain.as_bytes()), encode_base64(password.as_bytes()), password.to_owned()] {
+        for secret in [
+            encode_base64(plain.as_bytes()),
+            encode_base64(password.as_bytes()),
+            password.to_owned(),
+        ] {
             if !secret.is_empty() {
                 self.message = self.message.replace(&secret, "…");
             }
@@ -212,8 +231,13 @@ impl Fault {
     /// recipient is blamed.
     pub(super) fn of_everyone(self) -> MailError {
         let is_passing = matches!(self.kind, FaultKind::Refused(RefusalCodes { code: ..500, .. }));
-        let message = format!("{}; so it is with every recipient that was tried", self.short_message());
-        if is_passing { MailError::Later { message, is_alone: false } } else { MailError::Setup { message } }
+        let message =
+            format!("{}; so it is with every recipient that was tried", self.short_message());
+        if is_passing {
+            MailError::Later { message, is_alone: false }
+        } else {
+            MailError::Setup { message }
+        }
     }
 
     /// Returns the error of a step of this mail.
@@ -229,8 +253,12 @@ impl Fault {
             Blame::Setup => MailError::Setup { message },
             Blame::Size => MailError::TooLarge { message },
             Blame::Recipient if reply.code < 500 => MailError::Later { message, is_alone: true },
-            Blame::Recipient => MailError::Refused { message, code: Some(reply.code), is_content: false },
-            Blame::Content => MailError::Refused { message, code: Some(reply.code), is_content: true },
+            Blame::Recipient => {
+                MailError::Refused { message, code: Some(reply.code), is_content: false }
+            }
+            Blame::Content => {
+                MailError::Refused { message, code: Some(reply.code), is_content: true }
+            }
         }
     }
 
@@ -265,8 +293,14 @@ fn encode_base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().chain(&[0, 0]).take(3).fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        text.extend((0..=chunk.len()).map(|place| char::from(ALPHABET[bits >> (18 - 6 * place) & 63])));
+        let bits = chunk
+            .iter()
+            .chain(&[0, 0])
+            .take(3)
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        text.extend(
+            (0..=chunk.len()).map(|place| char::from(ALPHABET[bits >> (18 - 6 * place) & 63])),
+        );
     }
     text
 }
@@ -281,8 +315,13 @@ mod tests {
             message: message.into(),
             kind: FaultKind::Refused(RefusalCodes { code: 535, detail: None }),
         };
-        let shown = |message| fault(message).redact_credentials("minutes", "pass word").of_server().to_string();
-        assert_eq!(shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"), "no `AUTH PLAIN …` here");
+        let shown = |message| {
+            fault(message).redact_credentials("minutes", "pass word").of_server().to_string()
+        };
+        assert_eq!(
+            shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"),
+            "no `AUTH PLAIN …` here"
+        );
         assert_eq!(shown("cGFzcyB3b3Jk, pass word"), "…, …");
         let other = "see https://support.example.com/mail/?p=BadCredentials";
         assert_eq!(shown(other), other);
@@ -291,7 +330,9 @@ mod tests {
     #[test]
     fn base64_is_what_the_standard_says() {
         // RFC 4648 § 10, without the padding.
-        for (plain, encoded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("", "")] {
+        for (plain, encoded) in
+            [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("", "")]
+        {
             assert_eq!(encode_base64(plain.as_bytes()), encoded);
         }
     }
@@ -300,7 +341,9 @@ mod tests {
     fn an_enhanced_code_is_read_where_it_stands_and_nowhere_else() {
         assert_eq!(enhanced_code("5.7.1 no\nmore"), Some((7, 1)));
         assert_eq!(enhanced_code("4.3.2"), Some((3, 2)));
-        for other in ["", "no", "5.7", "5.7.1.2 no", "2.1.5 fine", "192.0.2.1 is listed", "no 5.7.1"] {
+        for other in
+            ["", "no", "5.7", "5.7.1.2 no", "2.1.5 fine", "192.0.2.1 is listed", "no 5.7.1"]
+        {
             assert_eq!(enhanced_code(other), None, "{other}");
         }
     }
@@ -308,7 +351,10 @@ mod tests {
     #[test]
     fn what_is_said_twice_in_a_row_is_said_once() {
         let fault = "Connection error: Connection error: invalid peer certificate: UnknownIssuer";
-        assert_eq!(without_repetition(fault), "Connection error: invalid peer certificate: UnknownIssuer");
+        assert_eq!(
+            without_repetition(fault),
+            "Connection error: invalid peer certificate: UnknownIssuer"
+        );
         assert_eq!(without_repetition("a: b: a"), "a: b: a");
     }
 }

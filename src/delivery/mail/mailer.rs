@@ -62,9 +62,13 @@ impl Mailer {
         if !is_allowed(&self.email.allow, to.email.as_ref()) {
             return Err(MailError::NotAllowed);
         }
-        let sent = self.send_mail(Effect::Mail, to, &letter.subject, &letter.message_id, body_of(letter)).await;
+        let sent = self
+            .send_mail(Effect::Mail, to, &letter.subject, &letter.message_id, body_of(letter))
+            .await;
         if sent.is_ok() {
-            self.lock_seen().refusals.record_success(&digest_of(letter.markdown.as_bytes()), to.email.as_ref());
+            self.lock_seen()
+                .refusals
+                .record_success(&digest_of(letter.markdown.as_bytes()), to.email.as_ref());
         }
         sent
     }
@@ -72,7 +76,11 @@ impl Mailer {
     /// Tells whether a mail that was refused with `code` for what is in it is at fault itself.
     #[must_use]
     pub fn compare_refusal(&self, to: &Mailbox, letter: &Letter, code: u16) -> Comparison {
-        self.lock_seen().refusals.record_refusal(code, &digest_of(letter.markdown.as_bytes()), to.email.as_ref())
+        self.lock_seen().refusals.record_refusal(
+            code,
+            &digest_of(letter.markdown.as_bytes()),
+            to.email.as_ref(),
+        )
     }
 
     fn lock_seen(&self) -> MutexGuard<'_, ServerAnswers> {
@@ -142,7 +150,9 @@ impl Mailer {
         let message = compose_message(&from, &to, subject, id, body)?;
         let mut conversation = Conversation::open(&self.email.smtp, self.limits).await?;
         let message = message.formatted();
-        let sent = effect.during_async(self.hand_over(&mut conversation, &from.email, &to.email, &message)).await;
+        let sent = effect
+            .during_async(self.hand_over(&mut conversation, &from.email, &to.email, &message))
+            .await;
         conversation.say_goodbye().await;
         sent
     }
@@ -166,17 +176,27 @@ impl Mailer {
             return Err(fault.at_step(MailStep::Recipient));
         }
         conversation.send_command(Data).await.map_err(|fault| fault.at_step(MailStep::Content))?;
-        conversation.send_message(message).await.map_err(|fault| fault.at_step(MailStep::Content))?;
+        conversation
+            .send_message(message)
+            .await
+            .map_err(|fault| fault.at_step(MailStep::Content))?;
         self.lock_seen().taken = Some(to.clone());
         Ok(())
     }
 
     /// Returns whether the server refuses every other recipient that it might take: the last that it took, the
     /// operators, the sender. They get no mail; the conversation ends here.
-    async fn refuses_others(&self, conversation: &mut Conversation, from: &Address, to: &Address) -> bool {
+    async fn refuses_others(
+        &self,
+        conversation: &mut Conversation,
+        from: &Address,
+        to: &Address,
+    ) -> bool {
         let taken = self.lock_seen().taken.clone();
-        let operators = self.email.failures_to.iter().filter_map(|operator| clean_mailbox(operator).ok());
-        let all = taken.into_iter().chain(operators.map(|operator| operator.email)).chain([from.clone()]);
+        let operators =
+            self.email.failures_to.iter().filter_map(|operator| clean_mailbox(operator).ok());
+        let all =
+            taken.into_iter().chain(operators.map(|operator| operator.email)).chain([from.clone()]);
         let mut others: Vec<Address> = Vec::new();
         for other in all.filter(|other| other != to && other.to_string().is_ascii()) {
             if !others.contains(&other) {

@@ -4,7 +4,9 @@ use lettre::{
     Address,
     message::{
         Body, Mailbox, Message, MultiPart, SinglePart,
-        header::{ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+        header::{
+            ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
+        },
     },
 };
 
@@ -64,8 +66,9 @@ pub(super) fn body_of(letter: &Letter) -> MultiPart {
     if letter.form == LetterForm::TextAlone {
         return MultiPart::mixed().singlepart(text);
     }
-    let readable =
-        MultiPart::alternative().singlepart(text).singlepart(text_part(ContentType::TEXT_HTML, &letter.html));
+    let readable = MultiPart::alternative()
+        .singlepart(text)
+        .singlepart(text_part(ContentType::TEXT_HTML, &letter.html));
     if letter.form == LetterForm::WithoutFile {
         return readable;
     }
@@ -76,7 +79,9 @@ pub(super) fn body_of(letter: &Letter) -> MultiPart {
         .header(ContentDisposition::attachment(&one_line(&letter.attachment, NAME_CHARS)));
     let attachment = if is_shorter(markdown) {
         let encoding = ContentTransferEncoding::QuotedPrintable;
-        attachment.header(encoding).body(Body::dangerous_pre_encoded(quoted_printable(markdown), encoding))
+        attachment
+            .header(encoding)
+            .body(Body::dangerous_pre_encoded(quoted_printable(markdown), encoding))
     } else {
         attachment.header(ContentTransferEncoding::Base64).body(markdown.to_vec())
     };
@@ -104,7 +109,10 @@ fn markdown_type() -> ContentType {
 pub(super) fn clean_mailbox(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
     let shown: &str = mailbox.email.as_ref();
     let refused = || MailError::Refused {
-        message: format!("`{}` is not an address that mail can be sent to", one_line(shown, NAME_CHARS)),
+        message: format!(
+            "`{}` is not an address that mail can be sent to",
+            one_line(shown, NAME_CHARS)
+        ),
         code: None,
         is_content: false,
     };
@@ -117,6 +125,10 @@ pub(super) fn clean_mailbox(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
         let domain = url::Host::parse(mailbox.email.domain()).map_err(|_| refused())?;
         Address::new(mailbox.email.user(), domain.to_string()).map_err(|_| refused())?
     };
-    let name = mailbox.name.as_deref().map(|name| one_line(name, NAME_CHARS)).filter(|name| !name.is_empty());
+    let name = mailbox
+        .name
+        .as_deref()
+        .map(|name| one_line(name, NAME_CHARS))
+        .filter(|name| !name.is_empty());
     Ok(Mailbox::new(name, email))
 }

@@ -49,13 +49,24 @@ pub(crate) const SMTP: &str = "smtp";
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Mails the notes of a job to one recipient.
-pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -> Result<(), StoreError> {
+pub(super) async fn deliver_mail(
+    runner: &DeliveryRunner,
+    delivery: &Delivery,
+) -> Result<(), StoreError> {
     let runtime = &runner.runtime;
     let live = runtime.live();
-    let (Some(context), Some(mailer), Some(email)) =
-        (gather_context(runtime, delivery).await?, runner.current_mailer(&live.settings), &live.settings.email)
-    else {
-        return try_later(runtime, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
+    let (Some(context), Some(mailer), Some(email)) = (
+        gather_context(runtime, delivery).await?,
+        runner.current_mailer(&live.settings),
+        &live.settings.email,
+    ) else {
+        return try_later(
+            runtime,
+            delivery,
+            MAIL_PATIENCE,
+            "mail is not set up in the configuration any more",
+        )
+        .await;
     };
     let folder = Arc::clone(&context.folder);
     let recording = context.recording_name();
@@ -91,7 +102,9 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     match error {
         MailError::NotAllowed => withhold_mail(runtime, delivery, &folder).await,
         // Nothing is wrong with the server.
-        MailError::Later { is_alone: true, .. } => try_later(runtime, delivery, wait, &reason).await,
+        MailError::Later { is_alone: true, .. } => {
+            try_later(runtime, delivery, wait, &reason).await
+        }
         MailError::Later { is_alone: false, .. } | MailError::Setup { .. } => {
             mail_down(runtime, &reason).await?;
             try_later(runtime, delivery, wait, &reason).await
@@ -123,7 +136,9 @@ async fn send_in_largest_form(
             Err(error @ MailError::TooLarge { .. }) => last = Some(error),
             Err(MailError::Refused { message, code: Some(code), is_content: true }) => {
                 return Err(match mailer.compare_refusal(to, &letter, code) {
-                    Comparison::Own => MailError::Refused { message, code: Some(code), is_content: true },
+                    Comparison::Own => {
+                        MailError::Refused { message, code: Some(code), is_content: true }
+                    }
                     Comparison::Unclear => MailError::Later { message, is_alone: true },
                     Comparison::Everyone => MailError::Setup { message },
                 });
@@ -136,11 +151,17 @@ async fn send_in_largest_form(
 
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
 /// rule permits.
-async fn withhold_mail(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), StoreError> {
+async fn withhold_mail(
+    runtime: &Runtime,
+    delivery: &Delivery,
+    folder: &Folder,
+) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let reason = MailError::NotAllowed.to_string();
     let state = runtime
-        .persist_commit(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now()))
+        .persist_commit(|| {
+            runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now())
+        })
         .await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
     if state == Some(State::Done) {
@@ -151,11 +172,20 @@ async fn withhold_mail(runtime: &Runtime, delivery: &Delivery, folder: &Folder) 
 
 /// Holds the mail server. The log says it at once, the operator is told when it has lasted.
 async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), StoreError> {
-    let text = format!("mail cannot be sent: {error}\nit is tried again until it works; minuted check --mail ADDRESS");
-    runtime.hold_with_notice(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
+    let text = format!(
+        "mail cannot be sent: {error}\nit is tried again until it works; minuted check --mail ADDRESS"
+    );
+    runtime
+        .hold_with_notice(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None)
+        .await;
     let now = clock::now();
     let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
-    runtime.queue.holds().notify_once(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
+    runtime
+        .queue
+        .holds()
+        .notify_once(Scope::Service, SMTP, HoldReason::Down, since, text, now)
+        .await
+        .map(drop)
 }
 
 /// Ends the hold of the mail server, and lets all waiting mails be sent now.

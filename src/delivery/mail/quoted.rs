@@ -57,14 +57,17 @@ mod tests {
     use super::*;
 
     fn decoded(encoded: &[u8]) -> Vec<u8> {
-        mail_parser::decoders::quoted_printable::quoted_printable_decode(encoded).expect("quoted-printable")
+        mail_parser::decoders::quoted_printable::quoted_printable_decode(encoded)
+            .expect("quoted-printable")
     }
 
     #[test]
     fn a_line_feed_a_blank_at_the_end_and_all_that_is_not_ascii_are_encoded() {
         let encoded = quoted_printable("a = b\n.\nü ".as_bytes());
         assert_eq!(String::from_utf8_lossy(&encoded), "a =3D b=0A=\r\n.=0A=\r\n=C3=BC=20");
-        assert!(is_shorter(b"Weekly sales: it goes well.\n") && !is_shorter("שלום עולם".as_bytes()));
+        assert!(
+            is_shorter(b"Weekly sales: it goes well.\n") && !is_shorter("שלום עולם".as_bytes())
+        );
     }
 
     proptest! {

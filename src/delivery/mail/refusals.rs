@@ -46,7 +46,8 @@ impl Refusals {
             let superfluous = self.0.len().saturating_sub(REMEMBERED_MAX);
             self.0.drain(..superfluous);
         }
-        let is_alike = |mail: &RefusedMail| mail.code == code && mail.notes != notes && !mail.others_taken;
+        let is_alike =
+            |mail: &RefusedMail| mail.code == code && mail.notes != notes && !mail.others_taken;
         let is_everyone = self.0.iter().any(is_alike);
         let Some(mail) = self.0.iter_mut().find(|mail| is_it(mail)) else { return Comparison::Own };
         mail.code = code;
@@ -85,13 +86,21 @@ mod tests {
     fn mails_of_different_recordings_that_are_refused_alike_are_not_at_fault() {
         let mut refusals = Refusals::default();
         assert_eq!(refusals.record_refusal(550, "one", "ann"), Comparison::Unclear);
-        assert_eq!(refusals.record_refusal(550, "one", "bo"), Comparison::Unclear, "it is the same mail");
+        assert_eq!(
+            refusals.record_refusal(550, "one", "bo"),
+            Comparison::Unclear,
+            "it is the same mail"
+        );
         for _ in 0..5 {
             assert_eq!(refusals.record_refusal(550, "two", "ann"), Comparison::Everyone);
             assert_eq!(refusals.record_refusal(550, "one", "ann"), Comparison::Everyone);
         }
         refusals.record_success("three", "ann");
-        assert_eq!(refusals.record_refusal(550, "two", "ann"), Comparison::Own, "now something is taken");
+        assert_eq!(
+            refusals.record_refusal(550, "two", "ann"),
+            Comparison::Own,
+            "now something is taken"
+        );
     }
 
     #[test]

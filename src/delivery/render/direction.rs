@@ -46,12 +46,24 @@ mod tests {
 
     #[test]
     fn most_of_the_letters_decide() {
-        for text in ["שלום לכולם", "تم الاتفاق على الخطة", "ܫܠܡܐ", "החלטנו לשלוח את ה-API של Acme", "1. שלום (12:30)"]
-        {
+        for text in [
+            "שלום לכולם",
+            "تم الاتفاق على الخطة",
+            "ܫܠܡܐ",
+            "החלטנו לשלוח את ה-API של Acme",
+            "1. שלום (12:30)",
+        ] {
             assert!(reads_right_to_left(text), "{text}");
         }
-        for text in ["", "123 — 12:30", "Good morning", "Добрый день", "会議", "Shalom (שלום) to all of you", "नमस्ते"]
-        {
+        for text in [
+            "",
+            "123 — 12:30",
+            "Good morning",
+            "Добрый день",
+            "会議",
+            "Shalom (שלום) to all of you",
+            "नमस्ते",
+        ] {
             assert!(!reads_right_to_left(text), "{text}");
         }
     }

@@ -120,14 +120,26 @@ mod tests {
     use crate::job::Content;
 
     fn key() -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation: 1,
+        }
     }
 
     #[test]
     fn a_person_learns_what_happened_and_what_to_do() {
         let tried = [
-            Attempt { at: "2026-11-22T09:00:00Z".parse().expect("a time"), stage: Stage::Upload, error: "a\nb".into() },
-            Attempt { at: "2026-11-22T09:05:00Z".parse().expect("a time"), stage: Stage::Upload, error: "c".into() },
+            Attempt {
+                at: "2026-11-22T09:00:00Z".parse().expect("a time"),
+                stage: Stage::Upload,
+                error: "a\nb".into(),
+            },
+            Attempt {
+                at: "2026-11-22T09:05:00Z".parse().expect("a time"),
+                stage: Stage::Upload,
+                error: "c".into(),
+            },
         ];
         let key = key();
         let failure = FailureNotice {
@@ -141,8 +153,16 @@ mod tests {
         };
         let text = render_failure(&failure);
         assert_eq!(key_of(text.as_bytes()), Some(key.clone()));
-        assert!(is_failure_of(text.as_bytes(), &key) && !is_failure_of(text.replace("17", "18").as_bytes(), &key));
-        let seal = text.lines().next().and_then(|line| line.rsplit(' ').next()).expect("a seal").to_owned();
+        assert!(
+            is_failure_of(text.as_bytes(), &key)
+                && !is_failure_of(text.replace("17", "18").as_bytes(), &key)
+        );
+        let seal = text
+            .lines()
+            .next()
+            .and_then(|line| line.rsplit(' ').next())
+            .expect("a seal")
+            .to_owned();
         let text = text.replace(&seal, "SEAL");
         insta::assert_snapshot!(text, @r"
         minuted:failed b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1 SEAL

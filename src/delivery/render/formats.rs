@@ -18,7 +18,9 @@ pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
     if !minutes.attendees.is_empty() {
         head.push(minutes.attendees.iter().map(attendee_line).collect::<Vec<_>>().join(", "));
     }
-    head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", strip_to_line(warning))));
+    head.extend(
+        minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", strip_to_line(warning))),
+    );
     let mut out = head.join("\n");
     each_paragraph(minutes.segments(), |paragraph| {
         let time = paragraph.start.and_then(format_clock).map(|time| format!("[{time}]"));
@@ -28,9 +30,15 @@ pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
         out.push_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
     });
     if minutes.segments().is_empty() {
-        let whole = minutes.findings_of(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
+        let whole = minutes
+            .findings_of(Analysis::Transcription)
+            .and_then(|found| found.markdown.as_deref());
         out.push_str("\n\n");
-        out.push_str(&whole.map_or("(no transcript)".to_owned(), |text| strip_controls(text).trim().to_owned()));
+        out.push_str(
+            &whole.map_or("(no transcript)".to_owned(), |text| {
+                strip_controls(text).trim().to_owned()
+            }),
+        );
     }
     out.push('\n');
     out

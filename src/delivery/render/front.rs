@@ -37,21 +37,33 @@ pub(in crate::delivery) type Field = (&'static str, String);
 /// fields would push it out of reach. That of partial notes has a blank for their seal.
 ///
 /// The name of the sound goes with the proof: it is looked for in the same bytes.
-pub(in crate::delivery) fn front_matter(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
-    let others = fields.iter().map(|(name, value)| [name, ": ", value, "\n"].concat()).collect::<Vec<_>>().concat();
+pub(in crate::delivery) fn front_matter(
+    fields: &[Field],
+    proof: &Proof,
+    sound: Option<&Sound>,
+) -> String {
+    let others = fields
+        .iter()
+        .map(|(name, value)| [name, ": ", value, "\n"].concat())
+        .collect::<Vec<_>>()
+        .concat();
     let partial = format!("{PARTIAL_FIELD}: true\n{SEAL_FIELD}: {}\n", seal::BLANK);
     let partial = if proof.partial { partial.as_str() } else { "" };
     let sound = sound.map_or_else(String::new, |sound| format!("{SOUND_FIELD}: {sound}\n"));
     let proof = format!("{partial}{sound}{KEY_FIELD}: {}\n", yaml_scalar(&proof.key.to_string()));
-    let (first, second) =
-        if FENCE.len() + 1 + others.len() + proof.len() <= HEAD_BYTES { (others, proof) } else { (proof, others) };
+    let (first, second) = if FENCE.len() + 1 + others.len() + proof.len() <= HEAD_BYTES {
+        (others, proof)
+    } else {
+        (proof, others)
+    };
     format!("{FENCE}\n{first}{second}{FENCE}\n")
 }
 
 /// Returns what the front matter of a file whose first bytes are `head` proves: `None` for what minuted did not write.
 #[must_use]
 pub(crate) fn proof_of(head: &[u8]) -> Option<Proof> {
-    let key = find_field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
+    let key =
+        find_field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
     let partial = find_field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
     Some(Proof { key, partial })
 }
@@ -95,7 +107,9 @@ fn find_field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     if lines.next()? != FENCE {
         return None;
     }
-    lines.take_while(|line| *line != FENCE).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    lines
+        .take_while(|line| *line != FENCE)
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
 /// A line that is ended, and text: a key that the end of the head cuts off is no key.
@@ -129,7 +143,8 @@ pub(in crate::delivery) fn quote_scalar(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             character if is_marked || needs_escape(character) => {
-                write!(out, "\\u{:04x}", u32::from(character)).expect("a String takes what is written");
+                write!(out, "\\u{:04x}", u32::from(character))
+                    .expect("a String takes what is written");
             }
             character => out.push(character),
         }
@@ -142,7 +157,11 @@ pub(in crate::delivery) fn quote_scalar(text: &str) -> String {
 fn needs_escape(character: char) -> bool {
     character.is_control()
         || crate::text::is_bidi(character)
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'
+                ..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 /// Returns `text` plain where every reader of YAML takes it for that text, else quoted.
@@ -151,12 +170,15 @@ pub(in crate::delivery) fn yaml_scalar(text: &str) -> String {
 }
 
 /// Words that YAML 1.1 or 1.2 take for something else than text.
-const RESERVED: [&str; 12] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity"];
+const RESERVED: [&str; 12] =
+    ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity"];
 
 fn is_plain(text: &str) -> bool {
     let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     let named = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-    let uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4 && !text.contains('.');
+    let uuid = text.len() == 36
+        && text.bytes().filter(|byte| *byte == b'-').count() == 4
+        && !text.contains('.');
     word && (named || uuid) && !RESERVED.contains(&text.to_ascii_lowercase().as_str())
 }
 
@@ -169,12 +191,18 @@ mod tests {
     use crate::job::Content;
 
     fn key(folder: &str) -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: folder.into(), generation: 1 }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: folder.into(),
+            generation: 1,
+        }
     }
 
     #[test]
     fn what_others_take_for_a_number_a_date_or_a_truth_is_quoted() {
-        for text in ["1", "1e5", "2026-11-22", "true", "No", "~", "", "a: b", "-", "0x1f", "12:30", ".inf"] {
+        for text in
+            ["1", "1e5", "2026-11-22", "true", "No", "~", "", "a: b", "-", "0x1f", "12:30", ".inf"]
+        {
             assert_eq!(yaml_scalar(text), format!("\"{text}\""));
         }
         for text in ["talk.wav", "sales", "93ac7e2d-0000-4000-8000-000000000000"] {
@@ -188,7 +216,11 @@ mod tests {
         let written = quote_scalar(text);
         assert!(MARKS.iter().all(|mark| !written.contains(mark)), "{written}");
         assert_eq!(read_scalar(&written).as_deref(), Some(text));
-        assert_eq!(quote_scalar("[a] <b> {c} $d 5 %"), "\"[a] <b> {c} $d 5 %\"", "what is no mark stays");
+        assert_eq!(
+            quote_scalar("[a] <b> {c} $d 5 %"),
+            "\"[a] <b> {c} $d 5 %\"",
+            "what is no mark stays"
+        );
     }
 
     #[test]
@@ -197,8 +229,15 @@ mod tests {
         assert_eq!(key_of(format!("# Notes\n{line}").as_bytes()), None);
         assert_eq!(key_of(format!("---\ntitle: x\n---\n{line}").as_bytes()), None);
         assert_eq!(key_of(format!("---\nother-{line}---\n").as_bytes()), None);
-        assert_eq!(key_of(format!("---\r\n{}\r\n---\r\n", line.trim()).as_bytes()), Some(key("sales")));
-        assert_eq!(key_of(b"---\nminuted: b3-00000000000000000000000000000000.sales.1"), None, "cut off");
+        assert_eq!(
+            key_of(format!("---\r\n{}\r\n---\r\n", line.trim()).as_bytes()),
+            Some(key("sales"))
+        );
+        assert_eq!(
+            key_of(b"---\nminuted: b3-00000000000000000000000000000000.sales.1"),
+            None,
+            "cut off"
+        );
     }
 
     proptest! {

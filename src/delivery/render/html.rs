@@ -8,14 +8,18 @@ use super::markdown::{is_safe_target, parser_options};
 /// fetched tells its server who reads), and only links to `http`, `https` and `mailto` stay links.
 pub(in crate::delivery) fn html_fragment(markdown: &str) -> String {
     let mut kept: Vec<bool> = Vec::new();
-    let events = Parser::new_ext(markdown, parser_options()).filter_map(|event| keep_harmless(event, &mut kept));
+    let events = Parser::new_ext(markdown, parser_options())
+        .filter_map(|event| keep_harmless(event, &mut kept));
     let mut out = String::with_capacity(markdown.len() * 2);
     pulldown_cmark::html::push_html(&mut out, events);
     out
 }
 
 /// `kept` says of each open link whether its tag was written. Images and unsafe links lose the tag and keep the text.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's enum, not ours: what is not named is harmless"
+)]
 fn keep_harmless<'a>(event: Event<'a>, kept: &mut Vec<bool>) -> Option<Event<'a>> {
     if let Event::Html(raw) | Event::InlineHtml(raw) = event {
         return Some(Event::Text(raw));

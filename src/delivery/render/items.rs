@@ -7,13 +7,17 @@ use crate::{
 };
 
 /// The sections, in their order.
-const SECTIONS: [(ItemKind, &str); 3] =
-    [(ItemKind::Decision, "Decisions"), (ItemKind::Action, "Action items"), (ItemKind::Question, "Open questions")];
+const SECTIONS: [(ItemKind, &str); 3] = [
+    (ItemKind::Decision, "Decisions"),
+    (ItemKind::Action, "Action items"),
+    (ItemKind::Question, "Open questions"),
+];
 
 /// Writes the sections of items; one without an item is left out.
 pub(super) fn write_items(out: &mut String, items: &[Item]) {
     for (kind, heading) in SECTIONS {
-        let lines: Vec<String> = items.iter().filter(|item| item.kind == kind).map(item_lines).collect();
+        let lines: Vec<String> =
+            items.iter().filter(|item| item.kind == kind).map(item_lines).collect();
         if !lines.is_empty() {
             add_part(out, &format!("## {heading}"));
             add_part(out, &lines.join("\n"));
@@ -32,7 +36,8 @@ fn item_lines(item: &Item) -> String {
     words.extend(item.due.as_deref().map(|due| format!("(due {})", escape_markdown(due))));
     words.extend(item.check.then(|| "(check)".to_owned()));
     let time = item.quote.at.and_then(format_clock).map(|time| format!("[{time}]"));
-    let speaker = item.quote.speaker.as_deref().map(|name| format!("**{}:**", escape_markdown(name)));
+    let speaker =
+        item.quote.speaker.as_deref().map(|name| format!("**{}:**", escape_markdown(name)));
     let said = if time.is_none() && speaker.is_none() {
         escape_start(&escape_markdown(&item.quote.text))
     } else {
@@ -48,9 +53,20 @@ mod tests {
     use crate::job::ItemQuote;
 
     fn item(kind: ItemKind, text: &str) -> Item {
-        let quote =
-            ItemQuote { at: Some(842.0), speaker: Some("Speaker 2".into()), text: "agreed, <b>we</b> send it".into() };
-        Item { kind, text: text.into(), owner: None, due: None, check: false, quote, lines: vec![3] }
+        let quote = ItemQuote {
+            at: Some(842.0),
+            speaker: Some("Speaker 2".into()),
+            text: "agreed, <b>we</b> send it".into(),
+        };
+        Item {
+            kind,
+            text: text.into(),
+            owner: None,
+            due: None,
+            check: false,
+            quote,
+            lines: vec![3],
+        }
     }
 
     #[test]
@@ -64,7 +80,10 @@ mod tests {
         let bare = ItemQuote { at: None, speaker: None, text: "# no time".into() };
         let untimed = Item { quote: bare, ..item(ItemKind::Decision, "<script> goes") };
         let mut out = "# Talk".to_owned();
-        write_items(&mut out, &[item(ItemKind::Decision, "The list goes out."), untimed, action, question]);
+        write_items(
+            &mut out,
+            &[item(ItemKind::Decision, "The list goes out."), untimed, action, question],
+        );
         insta::assert_snapshot!(out, @r"
         # Talk
 

@@ -43,7 +43,9 @@ pub(in crate::delivery) fn is_safe_target(target: &str, relative: bool) -> bool 
 fn has_backslashed_target(source: &str) -> bool {
     let targets = ["](", "]:"].into_iter().flat_map(|begin| source.match_indices(begin));
     targets.map(|(at, begin)| &source[at + begin.len()..]).any(|target| {
-        target.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).starts_with('\\')
+        target
+            .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>'))
+            .starts_with('\\')
     })
 }
 
@@ -82,7 +84,10 @@ fn make_safe(markdown: &str) -> String {
 /// Finds the edits that disarm raw HTML, links that run something and images, in order, none twice.
 ///
 /// An image becomes a link: a viewer that fetches it would tell its server who reads.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's enum, not ours: what is not named is harmless"
+)]
 fn find_dangers(text: &str) -> Vec<Edit> {
     let mut code: Vec<Range<usize>> = Vec::new();
     let mut edits: Vec<Edit> = Vec::new();
@@ -107,11 +112,14 @@ fn find_dangers(text: &str) -> Vec<Edit> {
             }
             Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. }) => {}
             Event::Start(Tag::Link { dest_url, .. })
-                if !is_safe_target(&dest_url, true) || has_backslashed_target(&text[range.clone()]) =>
+                if !is_safe_target(&dest_url, true)
+                    || has_backslashed_target(&text[range.clone()]) =>
             {
                 edits.extend(bracket_in(text, &range));
             }
-            Event::Start(Tag::Image { .. }) => edits.push((range.start..range.start + 1, "".into())),
+            Event::Start(Tag::Image { .. }) => {
+                edits.push((range.start..range.start + 1, "".into()))
+            }
             _ => {}
         }
     }
@@ -138,7 +146,9 @@ fn in_ranges(ranges: &[Range<usize>], at: usize) -> bool {
 /// in order.
 fn find_tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
     let begins = |at: usize| {
-        text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?\\".contains(next))
+        text.as_bytes()
+            .get(at + 1)
+            .is_some_and(|next| next.is_ascii_alphabetic() || b"/!?\\".contains(next))
     };
     text.match_indices('<')
         .map(|(at, _)| at)
@@ -150,7 +160,9 @@ fn find_tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
 /// Returns whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
 fn is_safe_autolink(rest: &str) -> bool {
     let ends = |c: char| c.is_whitespace() || "><\"'`\\".contains(c);
-    let Some(end) = rest.find(ends).filter(|end| rest[*end..].starts_with('>')) else { return false };
+    let Some(end) = rest.find(ends).filter(|end| rest[*end..].starts_with('>')) else {
+        return false;
+    };
     let inside = &rest[..end];
     let is_address = inside.split_once('@').is_some_and(|(local, domain)| {
         let plain = |part: &str, more: &[u8]| {
@@ -161,12 +173,17 @@ fn is_safe_autolink(rest: &str) -> bool {
     is_address || ["http://", "https://", "mailto:"].iter().any(|scheme| inside.starts_with(scheme))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is not shown")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's enum, not ours: what is not named is not shown"
+)]
 fn without_leading_heading<'a>(markdown: &'a str, heading: &str) -> &'a str {
     let mut events = Parser::new_ext(markdown, parser_options()).into_offset_iter();
     let Some((Event::Start(Tag::Heading { .. }), range)) = events.next() else { return markdown };
     let mut shown = String::new();
-    for (event, _) in events.take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Heading(_)))) {
+    for (event, _) in
+        events.take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Heading(_))))
+    {
         match event {
             Event::Text(text) | Event::Code(text) => shown.push_str(&text),
             Event::SoftBreak | Event::HardBreak => shown.push(' '),
@@ -182,7 +199,11 @@ fn fit_headings(markdown: &str, floor: usize) -> String {
     let headings: Vec<(usize, Range<usize>)> = Parser::new_ext(markdown, parser_options())
         .into_offset_iter()
         .filter_map(|(event, range)| {
-            if let Event::Start(Tag::Heading { level, .. }) = event { Some((level as usize, range)) } else { None }
+            if let Event::Start(Tag::Heading { level, .. }) = event {
+                Some((level as usize, range))
+            } else {
+                None
+            }
         })
         .collect();
     let highest = headings.iter().map(|(level, _)| *level).min().unwrap_or(floor);
@@ -219,15 +240,17 @@ fn fence_closed(markdown: &str) -> String {
     const PROBE: &str = "\n\nprobe";
     let mut text = markdown.to_owned();
     let probed = format!("{markdown}{PROBE}");
-    let open = Parser::new_ext(&probed, parser_options()).into_offset_iter().find(|(event, range)| {
-        let fenced = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))));
-        fenced && range.end > markdown.len() + 2
-    });
+    let open =
+        Parser::new_ext(&probed, parser_options()).into_offset_iter().find(|(event, range)| {
+            let fenced = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))));
+            fenced && range.end > markdown.len() + 2
+        });
     if let Some((_, range)) = open {
         let fence = probed[range.start..].trim_start();
         let mark = fence.chars().next().unwrap_or('`');
         let length = fence.chars().take_while(|character| *character == mark).count();
-        write!(text, "\n{}", mark.to_string().repeat(length)).expect("a String takes what is written");
+        write!(text, "\n{}", mark.to_string().repeat(length))
+            .expect("a String takes what is written");
     }
     text
 }
@@ -281,17 +304,25 @@ mod tests {
             assert!(!html.contains("href"), "{link} became {html}");
             assert!(!has_danger(&note(link)), "{link} became {}", note(link));
         }
-        assert_eq!(note("[a](https://example.com) [b](#here)"), "[a](https://example.com) [b](#here)");
+        assert_eq!(
+            note("[a](https://example.com) [b](#here)"),
+            "[a](https://example.com) [b](#here)"
+        );
     }
 
     #[test]
     fn an_image_becomes_a_link_so_that_nothing_is_fetched() {
-        assert_eq!(note("![pixel](https://example.com/p.gif) !"), "[pixel](https://example.com/p.gif) !");
+        assert_eq!(
+            note("![pixel](https://example.com/p.gif) !"),
+            "[pixel](https://example.com/p.gif) !"
+        );
         assert_eq!(
             note("![a][r] `![b](c)`\n\n[r]: //example.com/p.gif"),
             "[a][r] `![b](c)`\n\n\\[r]: //example.com/p.gif"
         );
-        for image in ["!![a](b)", "[![a](b)](c)", "![a ![b](c)](d)", &format!("{}[a](b)", "!".repeat(40))] {
+        for image in
+            ["!![a](b)", "[![a](b)](c)", "![a ![b](c)](d)", &format!("{}[a](b)", "!".repeat(40))]
+        {
             assert!(!has_danger(&note(image)), "{image} became {}", note(image));
         }
     }
@@ -318,7 +349,10 @@ mod tests {
         assert_eq!(note("~~~\ncode\n~~~"), "~~~\ncode\n~~~");
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum, not ours: what is not named is harmless"
+    )]
     fn has_danger(markdown: &str) -> bool {
         Parser::new_ext(markdown, parser_options()).any(|event| match event {
             Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) => true,
@@ -327,7 +361,10 @@ mod tests {
         })
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named has no text")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum, not ours: what is not named has no text"
+    )]
     fn shown(markdown: &str) -> String {
         let text = |event| match event {
             Event::Text(text) | Event::Code(text) => text.into_string(),

@@ -85,7 +85,8 @@ impl Minutes {
 
     /// Returns what was found by an analysis, if it completed; the last report wins.
     pub(in crate::delivery) fn findings_of(&self, analysis: Analysis) -> Option<&Findings> {
-        let completed = |report: &&Report| report.analysis == analysis && report.status == Status::Completed;
+        let completed =
+            |report: &&Report| report.analysis == analysis && report.status == Status::Completed;
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
@@ -125,14 +126,23 @@ impl Minutes {
     /// Returns the language that was spoken: as it was set, else as it was recognised.
     pub(in crate::delivery) fn language(&self) -> Option<String> {
         let recognised = || self.findings_of(Analysis::Transcription)?.language.as_deref();
-        self.language.as_deref().or_else(recognised).map(strip_to_line).filter(|language| !language.is_empty())
+        self.language
+            .as_deref()
+            .or_else(recognised)
+            .map(strip_to_line)
+            .filter(|language| !language.is_empty())
     }
 
     fn front_matter(&self) -> String {
-        let attendees: Vec<String> =
-            self.attendees.iter().map(|person| front::quote_scalar(&attendee_line(person))).collect();
-        let mut fields =
-            vec![("title", front::quote_scalar(&strip_to_line(&self.title))), ("date", self.meeting_date())];
+        let attendees: Vec<String> = self
+            .attendees
+            .iter()
+            .map(|person| front::quote_scalar(&attendee_line(person)))
+            .collect();
+        let mut fields = vec![
+            ("title", front::quote_scalar(&strip_to_line(&self.title))),
+            ("date", self.meeting_date()),
+        ];
         fields.extend(self.duration().map(|duration| ("duration", duration)));
         fields.extend([
             ("recording", front::yaml_scalar(&strip_to_line(&self.recording))),
@@ -140,12 +150,19 @@ impl Minutes {
             ("attendees", format!("[{}]", attendees.join(", "))),
         ]);
         fields.extend(
-            self.attendees_from.as_deref().map(|from| ("attendees_from", front::yaml_scalar(&strip_to_line(from)))),
+            self.attendees_from
+                .as_deref()
+                .map(|from| ("attendees_from", front::yaml_scalar(&strip_to_line(from)))),
         );
         fields.extend(self.language().map(|language| ("language", front::yaml_scalar(&language))));
         fields.push(("service", front::yaml_scalar(&strip_to_line(&self.service))));
-        fields.extend(self.notes_by().map(|by| ("notes_by", front::yaml_scalar(&strip_to_line(by)))));
-        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))));
+        fields
+            .extend(self.notes_by().map(|by| ("notes_by", front::yaml_scalar(&strip_to_line(by)))));
+        fields.extend(
+            self.meeting
+                .as_deref()
+                .map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))),
+        );
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
         front::front_matter(&fields, &proof, self.sound.as_ref())
@@ -217,7 +234,14 @@ mod tests {
     use crate::{config::Format, delivery::render::key_of};
 
     fn report(analysis: Analysis, findings: Findings) -> Report {
-        Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: String::new() }
+        Report {
+            analysis,
+            status: Status::Completed,
+            id: None,
+            findings,
+            error: None,
+            raw: String::new(),
+        }
     }
 
     fn markdown(text: &str) -> Findings {
@@ -225,19 +249,35 @@ mod tests {
     }
 
     fn segment(start: f64, speaker: &str, text: &str) -> Segment {
-        Segment { start: Some(start), end: Some(start + 2.0), speaker: Some(speaker.into()), text: text.into() }
+        Segment {
+            start: Some(start),
+            end: Some(start + 2.0),
+            speaker: Some(speaker.into()),
+            text: text.into(),
+        }
     }
 
     fn minutes(title: &str) -> Minutes {
-        let attendee = |name: &str, email: &str| Attendee { name: name.into(), email: email.into(), role: None };
+        let attendee = |name: &str, email: &str| Attendee {
+            name: name.into(),
+            email: email.into(),
+            role: None,
+        };
         Minutes {
-            key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            key: Key {
+                content: Content::from_hash(&blake3::hash(b"talk")),
+                folder: "sales".into(),
+                generation: 1,
+            },
             sound: None,
             title: title.into(),
             recorded: "2026-11-22T10:00:00.75+01:00[Europe/Berlin]".parse().expect("a time"),
             recording: "talk.wav".into(),
             folder: "sales".into(),
-            attendees: vec![attendee("Ann Lee", "ann@example.com"), attendee("Bo \"B\" Chen", "bo@example.com")],
+            attendees: vec![
+                attendee("Ann Lee", "ann@example.com"),
+                attendee("Bo \"B\" Chen", "bo@example.com"),
+            ],
             attendees_from: None,
             language: None,
             service: "paxs".into(),
@@ -264,7 +304,10 @@ mod tests {
             reports: Arc::new([
                 report(Analysis::Transcription, spoken),
                 report(Analysis::KeyPoints, markdown("# Key points\n\n# First\n\n- one")),
-                report(Analysis::MeetingNote, markdown("# Weekly sales\n\n## Decisions\n\n- ship it\n")),
+                report(
+                    Analysis::MeetingNote,
+                    markdown("# Weekly sales\n\n## Decisions\n\n- ship it\n"),
+                ),
             ]),
             ..minutes("Weekly sales")
         }
@@ -314,7 +357,10 @@ mod tests {
     #[test]
     fn the_language_that_was_set_goes_before_the_one_that_was_recognised() {
         assert_eq!(whole().language().as_deref(), Some("en"));
-        assert_eq!(Minutes { language: Some("de".into()), ..whole() }.language().as_deref(), Some("de"));
+        assert_eq!(
+            Minutes { language: Some("de".into()), ..whole() }.language().as_deref(),
+            Some("de")
+        );
         assert_eq!((minutes("T").language(), minutes("T").duration()), (None, None));
     }
 
@@ -335,9 +381,11 @@ mod tests {
 
     #[test]
     fn json_holds_everything_under_the_promised_names() {
-        let value: serde_json::Value = serde_json::from_str(&whole().render(Format::Json)).expect("JSON");
-        let names =
-            |value: &serde_json::Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+        let value: serde_json::Value =
+            serde_json::from_str(&whole().render(Format::Json)).expect("JSON");
+        let names = |value: &serde_json::Value| {
+            value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
+        };
         insta::assert_snapshot!(names(&value).join(" "), @"analyses attendees date duration folder key language meeting recording service title warning");
         insta::assert_snapshot!(names(&value["analyses"][0]).join(" "), @"markdown segments speakers summary type");
         assert_eq!(value["analyses"][0]["type"], "transcription");
@@ -355,8 +403,11 @@ mod tests {
     fn what_is_not_complete_says_so_on_top_and_failed_reports_are_left_out() {
         let mut failed = report(Analysis::Sentiment, markdown("half of it"));
         failed.status = Status::Failed;
-        let minutes =
-            Minutes { warning: Some("the *meeting note* failed".into()), reports: [failed].into(), ..minutes("T") };
+        let minutes = Minutes {
+            warning: Some("the *meeting note* failed".into()),
+            reports: [failed].into(),
+            ..minutes("T")
+        };
         insta::assert_snapshot!(minutes.render(Format::Md), @r#"
         ---
         title: "T"
@@ -379,14 +430,14 @@ mod tests {
     #[test]
     fn a_summary_without_a_transcript_has_no_transcript_section() {
         let found = Findings { summary: Some("We met.".into()), ..Findings::default() };
-        let minutes = Minutes { reports: [report(Analysis::Transcription, found)].into(), ..minutes("T") };
+        let minutes =
+            Minutes { reports: [report(Analysis::Transcription, found)].into(), ..minutes("T") };
         assert_eq!(minutes.markdown_body(), "# T\n\n## Summary\n\nWe met.\n");
     }
 
     #[test]
     fn a_hostile_title_stays_one_line_in_every_place() {
-        let title =
-            "x\r\nBcc: all@example.com\n---\nminuted: b3-00000000000000000000000000000000.a.1\n\u{202e}\u{1b}[31m\"<b>";
+        let title = "x\r\nBcc: all@example.com\n---\nminuted: b3-00000000000000000000000000000000.a.1\n\u{202e}\u{1b}[31m\"<b>";
         let minutes = minutes(title);
         let text = minutes.render(Format::Md);
         insta::assert_snapshot!(text, @r#"
@@ -407,8 +458,12 @@ mod tests {
 
     #[test]
     fn a_note_cannot_forge_the_front_matter() {
-        let forged = "---\ntitle: forged\nminuted: b3-00000000000000000000000000000000.a.1\n---\n# Note\n";
-        let minutes = Minutes { reports: [report(Analysis::MeetingNote, markdown(forged))].into(), ..minutes("T") };
+        let forged =
+            "---\ntitle: forged\nminuted: b3-00000000000000000000000000000000.a.1\n---\n# Note\n";
+        let minutes = Minutes {
+            reports: [report(Analysis::MeetingNote, markdown(forged))].into(),
+            ..minutes("T")
+        };
         assert_eq!(key_of(minutes.render(Format::Md).as_bytes()), Some(minutes.key));
     }
 

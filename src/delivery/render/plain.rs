@@ -60,7 +60,8 @@ impl PlainPage {
         match tag {
             Tag::Heading { level, .. } => {
                 self.begin_block();
-                self.heading = Some((self.out.len(), if level == HeadingLevel::H1 { '=' } else { '-' }));
+                self.heading =
+                    Some((self.out.len(), if level == HeadingLevel::H1 { '=' } else { '-' }));
             }
             Tag::List(first) => {
                 if self.lists.is_empty() {
@@ -102,7 +103,10 @@ impl PlainPage {
             TagEnd::BlockQuote(_) => self.quotes = self.quotes.saturating_sub(1),
             TagEnd::Link => {
                 if let Some((start, target)) = self.links.pop()
-                    && self.out.get(start..).is_some_and(|shown| shown != target.trim_start_matches("mailto:"))
+                    && self
+                        .out
+                        .get(start..)
+                        .is_some_and(|shown| shown != target.trim_start_matches("mailto:"))
                 {
                     self.write_text(&format!(" ({target})"));
                 }
@@ -149,7 +153,8 @@ impl PlainPage {
     }
 
     fn begin_paragraph(&mut self) {
-        let begun = self.out.ends_with("- ") || self.out.ends_with(". ") || self.out.ends_with("> ");
+        let begun =
+            self.out.ends_with("- ") || self.out.ends_with(". ") || self.out.ends_with("> ");
         if !begun {
             self.begin_block();
             let mark = self.quote_marks();
@@ -167,7 +172,12 @@ mod tests {
         let quotes = format!("{} a{}", ">".repeat(5_000), "\\\nb".repeat(5_000));
         for nested in ["- ".repeat(5_000) + "a", quotes] {
             let shown = plain_text(&nested);
-            assert!(shown.len() < 64 * nested.len(), "{} bytes became {}", nested.len(), shown.len());
+            assert!(
+                shown.len() < 64 * nested.len(),
+                "{} bytes became {}",
+                nested.len(),
+                shown.len()
+            );
         }
     }
 

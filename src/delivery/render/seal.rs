@@ -39,6 +39,8 @@ mod tests {
         for (from, to) in [("before", "Before"), ("after", "after\n"), ("b3-", "b4-")] {
             assert!(!is_whole(text.replace(from, to).as_bytes(), 7), "{from}");
         }
-        assert!(!is_whole(b"", 7) && !is_whole(text.as_bytes(), 6) && !is_whole(text.as_bytes(), 30));
+        assert!(
+            !is_whole(b"", 7) && !is_whole(text.as_bytes(), 6) && !is_whole(text.as_bytes(), 30)
+        );
     }
 }

@@ -25,7 +25,8 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
         let from = format_stamp(cue.from, ',');
         let to = format_stamp(cue.to, ',');
-        write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text).expect(INTO_A_STRING);
+        write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text)
+            .expect(INTO_A_STRING);
     }
     out
 }
@@ -33,15 +34,18 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
 pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String {
     let cues = build_cues(segments);
-    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&strip_to_line(&key.to_string())));
+    let mut out =
+        format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&strip_to_line(&key.to_string())));
     if cues.is_empty() {
         out.push_str("NOTE no transcript\n\n");
     }
     for cue in cues {
-        let speaker = cue.speaker.map(|name| format!("<v {}>", escape_entities(&name))).unwrap_or_default();
+        let speaker =
+            cue.speaker.map(|name| format!("<v {}>", escape_entities(&name))).unwrap_or_default();
         let from = format_stamp(cue.from, '.');
         let to = format_stamp(cue.to, '.');
-        write!(out, "{from} --> {to}\n{speaker}{}\n\n", escape_entities(&cue.text)).expect(INTO_A_STRING);
+        write!(out, "{from} --> {to}\n{speaker}{}\n\n", escape_entities(&cue.text))
+            .expect(INTO_A_STRING);
     }
     out
 }
@@ -55,10 +59,20 @@ fn build_cues(segments: &[Segment]) -> Vec<Cue> {
         if text.is_empty() {
             continue;
         }
-        let from = segment.start.and_then(time_from_seconds).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
-        let to = [segment.end.and_then(time_from_seconds), next].into_iter().flatten().find(|to| *to > from);
-        let speaker =
-            segment.speaker.as_deref().map(|name| no_arrow(&strip_to_line(name))).filter(|name| !name.is_empty());
+        let from = segment
+            .start
+            .and_then(time_from_seconds)
+            .or(cues.last().map(|cue| cue.to))
+            .unwrap_or_default();
+        let to = [segment.end.and_then(time_from_seconds), next]
+            .into_iter()
+            .flatten()
+            .find(|to| *to > from);
+        let speaker = segment
+            .speaker
+            .as_deref()
+            .map(|name| no_arrow(&strip_to_line(name)))
+            .filter(|name| !name.is_empty());
         cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
     }
     cues
@@ -97,7 +111,11 @@ mod tests {
     use crate::job::Content;
 
     fn key() -> Key {
-        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales --> x".into(), generation: 1 }
+        Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales --> x".into(),
+            generation: 1,
+        }
     }
 
     fn segment(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {

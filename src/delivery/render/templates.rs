@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde};
+use minijinja::{
+    AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde,
+};
 use serde::Serialize;
 
 /// A text with places to fill in.
@@ -43,8 +45,11 @@ impl Template {
 /// Returns the template with `values` in it.
 pub(in crate::delivery) fn fill_template(template: Template, values: impl Serialize) -> String {
     let values = Value::from(Serde(values));
-    let template = ENVIRONMENT.get_template(template.name()).expect("every template is added below");
-    template.render(values).expect("a test fills every template, and an undefined value is an error")
+    let template =
+        ENVIRONMENT.get_template(template.name()).expect("every template is added below");
+    template
+        .render(values)
+        .expect("a test fills every template, and an undefined value is an error")
 }
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

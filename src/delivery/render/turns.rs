@@ -24,7 +24,11 @@ impl Paragraph {
         let parts = [speaker, time, Some(escape_markdown(&self.text))];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // Without speaker and time, the text's own first character could begin a list, a quote or a heading.
-        if joined.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{joined}") } else { joined }
+        if joined.starts_with(['#', '>', '-', '+', '=', '|']) {
+            format!("\\{joined}")
+        } else {
+            joined
+        }
     }
 
     /// Returns whether a segment that begins at `start` belongs to the next paragraph of the turn.
@@ -32,7 +36,8 @@ impl Paragraph {
         let Some(length) = self.start.zip(start).map(|(begun, start)| start - begun) else {
             return self.text.len() >= PARAGRAPH_BYTES;
         };
-        length >= PARAGRAPH_SECONDS_MAX || (length >= PARAGRAPH_SECONDS && ends_sentence(&self.text))
+        length >= PARAGRAPH_SECONDS_MAX
+            || (length >= PARAGRAPH_SECONDS && ends_sentence(&self.text))
     }
 }
 
@@ -65,9 +70,12 @@ pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl F
             continue;
         }
         let speaker = segment.speaker.as_deref().map(strip_to_line).filter(|name| !name.is_empty());
-        let has_paused = ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
+        let has_paused =
+            ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
         match &mut open {
-            Some(open) if open.speaker == speaker && !open.is_full(segment.start) && !has_paused => {
+            Some(open)
+                if open.speaker == speaker && !open.is_full(segment.start) && !has_paused =>
+            {
                 open.text.push(' ');
                 open.text.push_str(&text);
             }
@@ -97,23 +105,33 @@ mod tests {
             })
             .collect();
         let mut found = Vec::new();
-        each_paragraph(&segments, |paragraph| found.push((paragraph.start, paragraph.text.clone())));
+        each_paragraph(&segments, |paragraph| {
+            found.push((paragraph.start, paragraph.text.clone()))
+        });
         found
     }
 
     #[test]
     fn a_long_turn_is_cut_behind_the_sentence_that_ends_after_half_a_minute() {
         let talk: Vec<(Option<f64>, &str)> = (0..12)
-            .map(|number| (Some(f64::from(number) * 6.0), if number % 3 == 2 { "and so on." } else { "so we said" }))
+            .map(|number| {
+                (
+                    Some(f64::from(number) * 6.0),
+                    if number % 3 == 2 { "and so on." } else { "so we said" },
+                )
+            })
             .collect();
-        let starts: Vec<Option<f64>> = paragraphs(&talk).into_iter().map(|(start, _)| start).collect();
+        let starts: Vec<Option<f64>> =
+            paragraphs(&talk).into_iter().map(|(start, _)| start).collect();
         assert_eq!(starts, [Some(0.0), Some(36.0)]);
     }
 
     #[test]
     fn a_turn_without_punctuation_is_cut_every_minute_and_one_without_times_by_its_length() {
-        let talk: Vec<(Option<f64>, &str)> = (0..30).map(|number| (Some(f64::from(number) * 5.0), "and")).collect();
-        let starts: Vec<Option<f64>> = paragraphs(&talk).into_iter().map(|(start, _)| start).collect();
+        let talk: Vec<(Option<f64>, &str)> =
+            (0..30).map(|number| (Some(f64::from(number) * 5.0), "and")).collect();
+        let starts: Vec<Option<f64>> =
+            paragraphs(&talk).into_iter().map(|(start, _)| start).collect();
         assert_eq!(starts, [Some(0.0), Some(60.0), Some(120.0)]);
         let words = "word ".repeat(100);
         let talk: Vec<(Option<f64>, &str)> = (0..5).map(|_| (None, words.as_str())).collect();
@@ -122,10 +140,19 @@ mod tests {
 
     #[test]
     fn a_pause_or_another_speaker_begins_a_paragraph() {
-        assert_eq!(paragraphs(&[(Some(0.0), "Yes."), (Some(5.0), "No."), (Some(26.0), "Well.")]).len(), 2);
-        let said = |speaker: &str| Segment { speaker: Some(speaker.into()), text: "Yes.".into(), ..Segment::default() };
+        assert_eq!(
+            paragraphs(&[(Some(0.0), "Yes."), (Some(5.0), "No."), (Some(26.0), "Well.")]).len(),
+            2
+        );
+        let said = |speaker: &str| Segment {
+            speaker: Some(speaker.into()),
+            text: "Yes.".into(),
+            ..Segment::default()
+        };
         let mut speakers = Vec::new();
-        each_paragraph(&[said("Ann"), said("Bo"), said("Bo"), said("Ann")], |one| speakers.push(one.speaker.clone()));
+        each_paragraph(&[said("Ann"), said("Bo"), said("Bo"), said("Ann")], |one| {
+            speakers.push(one.speaker.clone())
+        });
         assert_eq!(speakers.iter().flatten().collect::<Vec<_>>(), ["Ann", "Bo", "Ann"]);
     }
 

@@ -24,7 +24,10 @@ use super::{
     AudioError,
     decode::TRACKS_MAX,
     error::NO_MEMORY_LEFT,
-    ffmpeg::{Ffmpeg, FfmpegStreams, StartFfmpeg, decoding_arguments, limited_command, reached_limit, says_no_sound},
+    ffmpeg::{
+        Ffmpeg, FfmpegStreams, StartFfmpeg, decoding_arguments, limited_command, reached_limit,
+        says_no_sound,
+    },
     kind_of,
     sniff::FileKind,
     tracks::sound_tracks,
@@ -141,7 +144,9 @@ pub(crate) async fn convert(
     .map_err(|error| match error {
         AudioError::Undecodable { reason } => ConvertError::Undecodable { reason },
         AudioError::NoSound => ConvertError::NoSound,
-        AudioError::NeedsFfmpeg { what } => ConvertError::Ffmpeg { reason: format!("it is needed for {what}") },
+        AudioError::NeedsFfmpeg { what } => {
+            ConvertError::Ffmpeg { reason: format!("it is needed for {what}") }
+        }
         AudioError::Ffmpeg { reason } => ConvertError::Ffmpeg { reason },
         AudioError::NoMemory => ConvertError::NoMemory,
         AudioError::Io(error) => ConvertError::Source(error),
@@ -149,13 +154,19 @@ pub(crate) async fn convert(
     let started = |error: io::Error| ConvertError::Ffmpeg { reason: error.to_string() };
     let kills = MemoryKills::begin();
     let (mut decoder, mut encoder) =
-        start_pair(source, program, into, &decoding_arguments(kind, streams), form).map_err(started)?;
-    let (Some(decoder_words), Some(encoder_words)) = (decoder.stderr.take(), encoder.stderr.take()) else {
+        start_pair(source, program, into, &decoding_arguments(kind, streams), form)
+            .map_err(started)?;
+    let (Some(decoder_words), Some(encoder_words)) = (decoder.stderr.take(), encoder.stderr.take())
+    else {
         return Err(started(io::ErrorKind::BrokenPipe.into()));
     };
     let ends = async {
-        let (decoded, encoded, first, second) =
-            tokio::join!(decoder.wait(), encoder.wait(), last_words(decoder_words), last_words(encoder_words));
+        let (decoded, encoded, first, second) = tokio::join!(
+            decoder.wait(),
+            encoder.wait(),
+            last_words(decoder_words),
+            last_words(encoder_words)
+        );
         let ends = [decoded.map_err(started)?, encoded.map_err(started)?];
         if ends.iter().any(|status| kills.explain(*status)) {
             return Err(ConvertError::NoMemory);
@@ -178,7 +189,11 @@ fn streams_of(source: &File, kind: FileKind, ffmpeg: &Ffmpeg) -> Result<FfmpegSt
     let count = match known {
         Some(count) => count,
         // A program that cannot even list them will say why when it is to convert them.
-        None => (ffmpeg as &dyn StartFfmpeg).count_sound_streams(source, kind).ok().flatten().unwrap_or(1),
+        None => (ffmpeg as &dyn StartFfmpeg)
+            .count_sound_streams(source, kind)
+            .ok()
+            .flatten()
+            .unwrap_or(1),
     };
     if known == Some(0) {
         return Err(AudioError::NoSound);
@@ -210,7 +225,13 @@ fn start_pair(
     }
     let mut decoder = start_limited(program, 0, decoding, source.into(), Stdio::piped())?;
     let sound: Stdio = decoder.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.try_into()?;
-    let encoder = start_limited(program, BYTES_MAX, &encoding_arguments(form), sound, into.try_clone()?.into())?;
+    let encoder = start_limited(
+        program,
+        BYTES_MAX,
+        &encoding_arguments(form),
+        sound,
+        into.try_clone()?.into(),
+    )?;
     Ok((decoder, encoder))
 }
 
@@ -255,7 +276,12 @@ struct FfmpegExit {
 impl FfmpegExit {
     fn from_status(status: ExitStatus, words: &str) -> Self {
         let limit = reached_limit(status, words);
-        Self { status: status.code(), signal: status.signal(), words: text::one_line(words, 300), limit }
+        Self {
+            status: status.code(),
+            signal: status.signal(),
+            words: text::one_line(words, 300),
+            limit,
+        }
     }
 
     fn is_well(&self) -> bool {
@@ -272,7 +298,8 @@ impl FfmpegExit {
     /// Returns whether the recording is not the cause: the program could not begin, or knows no
     /// such form.
     fn never_began(&self) -> bool {
-        let words = ["Unknown encoder", "Unrecognized option", "error while loading shared libraries"];
+        let words =
+            ["Unknown encoder", "Unrecognized option", "error while loading shared libraries"];
         matches!(self.status, Some(126 | 127)) || words.iter().any(|word| self.words.contains(word))
     }
 
@@ -297,7 +324,8 @@ fn judge_exits(decoder: &FfmpegExit, encoder: &FfmpegExit) -> Result<(), Convert
     if says_no_sound(&decoder.words) {
         return Err(ConvertError::NoSound);
     }
-    let full = ["No space left", "Disk quota exceeded", "Input/output error", "Read-only file system"];
+    let full =
+        ["No space left", "Disk quota exceeded", "Input/output error", "Read-only file system"];
     if full.iter().any(|words| encoder.words.contains(words)) {
         return Err(ConvertError::Disk { reason: encoder.error_message() });
     }
@@ -311,7 +339,9 @@ fn judge_exits(decoder: &FfmpegExit, encoder: &FfmpegExit) -> Result<(), Convert
     let to_blame = if decoder.is_well() || decoder.is_unheard() { encoder } else { decoder };
     Err(match to_blame.signal {
         Some(_) => ConvertError::Died { how: to_blame.error_message() },
-        None if std::ptr::eq(to_blame, encoder) => ConvertError::Died { how: to_blame.error_message() },
+        None if std::ptr::eq(to_blame, encoder) => {
+            ConvertError::Died { how: to_blame.error_message() }
+        }
         None => ConvertError::Undecodable { reason: to_blame.error_message() },
     })
 }
@@ -338,15 +368,32 @@ mod tests {
             Err("cannot be converted: Invalid data found when processing input".to_owned())
         );
         let full = end(Some(1), None, "av_interleaved_write_frame(): No space left on device");
-        for unheard in [end(None, Some(13), ""), end(Some(1), None, "Error writing trailer: Broken pipe")] {
+        for unheard in
+            [end(None, Some(13), ""), end(Some(1), None, "Error writing trailer: Broken pipe")]
+        {
             assert!(matches!(judge_exits(&unheard, &full), Err(ConvertError::Disk { .. })));
         }
-        assert!(matches!(judge_exits(&end(None, Some(9), ""), &well), Err(ConvertError::Died { .. })));
-        assert!(matches!(judge_exits(&well, &end(Some(1), None, "x")), Err(ConvertError::Died { .. })));
-        assert!(matches!(judge_exits(&end(Some(127), None, ""), &deaf), Err(ConvertError::Ffmpeg { .. })));
+        assert!(matches!(
+            judge_exits(&end(None, Some(9), ""), &well),
+            Err(ConvertError::Died { .. })
+        ));
+        assert!(matches!(
+            judge_exits(&well, &end(Some(1), None, "x")),
+            Err(ConvertError::Died { .. })
+        ));
+        assert!(matches!(
+            judge_exits(&end(Some(127), None, ""), &deaf),
+            Err(ConvertError::Ffmpeg { .. })
+        ));
         let old = end(Some(1), None, "Unknown encoder 'aac'");
-        assert!(matches!(judge_exits(&end(None, Some(13), ""), &old), Err(ConvertError::Ffmpeg { .. })));
-        assert!(matches!(judge_exits(&well, &end(None, Some(25), "")), Err(ConvertError::Undecodable { .. })));
+        assert!(matches!(
+            judge_exits(&end(None, Some(13), ""), &old),
+            Err(ConvertError::Ffmpeg { .. })
+        ));
+        assert!(matches!(
+            judge_exits(&well, &end(None, Some(25), "")),
+            Err(ConvertError::Undecodable { .. })
+        ));
     }
 
     #[test]

@@ -25,16 +25,22 @@ impl From<Error> for DecodeRefusal {
         match error {
             Error::IoError(error) => Self::from(error),
             Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
-            Error::DecodeError(_) | Error::SeekError(_) | Error::LimitError(_) | Error::ResetRequired | _ => {
-                Self::Damaged(error.to_string())
-            }
+            Error::DecodeError(_)
+            | Error::SeekError(_)
+            | Error::LimitError(_)
+            | Error::ResetRequired
+            | _ => Self::Damaged(error.to_string()),
         }
     }
 }
 
 impl From<io::Error> for DecodeRefusal {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Damaged(TOO_EARLY.to_owned()) } else { Self::Io(error) }
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Damaged(TOO_EARLY.to_owned())
+        } else {
+            Self::Io(error)
+        }
     }
 }
 

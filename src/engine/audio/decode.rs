@@ -5,7 +5,9 @@ use std::{collections::VecDeque, io};
 
 use symphonia::core::{
     audio::{AudioSpec, Channels, GenericAudioBufferRef},
-    codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
+    codecs::audio::{
+        AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS,
+    },
     common::Limit,
     errors::Error,
     formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
@@ -156,7 +158,9 @@ impl std::fmt::Debug for Decoder {
 
 impl Decoder {
     /// Opens the first of `parts`; the others follow it.
-    pub(crate) fn open(parts: impl IntoIterator<Item = RecordingPart>) -> Result<Self, DecodeRefusal> {
+    pub(crate) fn open(
+        parts: impl IntoIterator<Item = RecordingPart>,
+    ) -> Result<Self, DecodeRefusal> {
         let mut later: VecDeque<RecordingPart> = parts.into_iter().collect();
         let first = later.pop_front().ok_or(DecodeRefusal::Silent)?;
         let opened = OpenedPart::open(first)?;
@@ -224,7 +228,9 @@ impl Decoder {
             let error = match &mut self.packets {
                 PacketSource::Frames(frames) => match frames.next() {
                     Ok(Some(frame)) => {
-                        if let Some(codec) = frame.parameters.and_then(|parameters| create_decoder(&parameters).ok()) {
+                        if let Some(codec) =
+                            frame.parameters.and_then(|parameters| create_decoder(&parameters).ok())
+                        {
                             self.voices[0].codec = codec;
                         }
                         return Some(frame.packet);
@@ -278,13 +284,17 @@ impl Decoder {
     fn end_container(&mut self) {
         if let Some((reached, length)) = &self.part.reached {
             let unread = length.saturating_sub(reached.bytes_read());
-            self.damage.unread += if unread > UNREAD_MAX && unread > length / 50 { unread } else { 0 };
+            self.damage.unread +=
+                if unread > UNREAD_MAX && unread > length / 50 { unread } else { 0 };
         }
     }
 
     /// Decodes a packet into [`Self::ready`]; returns whether it makes sense to go on.
     fn decode_packet(&mut self, packet: &Packet) -> bool {
-        let Some(track) = self.voices.iter().position(|voice| voice.track == packet.track_id) else { return true };
+        let Some(track) = self.voices.iter().position(|voice| voice.track == packet.track_id)
+        else {
+            return true;
+        };
         let voice = &mut self.voices[track];
         match voice.codec.decode(packet) {
             Ok(sound) if is_sane(&sound) => {
@@ -297,11 +307,16 @@ impl Decoder {
                     let count = u16::try_from(spec.channels().count()).unwrap_or(u16::MAX);
                     spec = AudioSpec::new(spec.rate(), Channels::Discrete(count));
                 }
-                let time = voice.time_base.filter(|_| self.part.has_times).and_then(|base| base.calc_time(packet.pts));
+                let time = voice
+                    .time_base
+                    .filter(|_| self.part.has_times)
+                    .and_then(|base| base.calc_time(packet.pts));
                 let time = time.map(|time| time.as_secs_f64());
                 let decoded = DecodedSound { track, spec, at: time, interleaved };
                 match time {
-                    Some(time) if !voice.cuts.is_empty() => self.ready.extend(apply_cuts(&voice.cuts, time, &decoded)),
+                    Some(time) if !voice.cuts.is_empty() => {
+                        self.ready.extend(apply_cuts(&voice.cuts, time, &decoded))
+                    }
                     _ => self.ready.push_back(decoded),
                 }
             }
@@ -321,7 +336,9 @@ impl Decoder {
     fn open_next_stream(&mut self) -> bool {
         let PacketSource::Container(format) = &self.packets else { return false };
         let Some(track) = format.default_track(TrackType::Audio) else { return false };
-        let Some(codec) = codec_parameters(track).and_then(|parameters| create_decoder(parameters).ok()) else {
+        let Some(codec) =
+            codec_parameters(track).and_then(|parameters| create_decoder(parameters).ok())
+        else {
             return false;
         };
         self.voices.truncate(1);
@@ -344,7 +361,8 @@ impl Decoder {
                 true
             }
             Err(refusal) => {
-                self.damage.cut = Some(format!("the next of the files that were joined: {refusal}"));
+                self.damage.cut =
+                    Some(format!("the next of the files that were joined: {refusal}"));
                 false
             }
         }
@@ -403,7 +421,12 @@ impl OpenedPart {
                         None => length,
                     });
                     stated = stated.into_iter().chain(length).reduce(f64::max);
-                    voices.push(DecodedTrack { track: track.id, codec, time_base: track.time_base, cuts });
+                    voices.push(DecodedTrack {
+                        track: track.id,
+                        codec,
+                        time_base: track.time_base,
+                        cuts,
+                    });
                 }
                 Err(error) => {
                     deaf.push(at + 1);
@@ -415,7 +438,15 @@ impl OpenedPart {
             return Err(refusal);
         }
         let packets = PacketSource::Container(format);
-        Ok(Self { packets, voices, facts, stated: part.stated.or(stated), estimate: None, deaf, is_oddly_edited })
+        Ok(Self {
+            packets,
+            voices,
+            facts,
+            stated: part.stated.or(stated),
+            estimate: None,
+            deaf,
+            is_oddly_edited,
+        })
     }
 
     fn open_frames(view: FileView, facts: PartFacts) -> Result<Self, DecodeRefusal> {
@@ -423,10 +454,23 @@ impl OpenedPart {
         let stated = frames.stated_seconds();
         let estimate = frames.estimated_seconds();
         let parameters = frames.codec_parameters().ok_or(DecodeRefusal::Silent)?;
-        let voice = DecodedTrack { track: 0, codec: create_decoder(&parameters)?, time_base: None, cuts: Vec::new() };
+        let voice = DecodedTrack {
+            track: 0,
+            codec: create_decoder(&parameters)?,
+            time_base: None,
+            cuts: Vec::new(),
+        };
         let packets = PacketSource::Frames(Box::new(frames));
         let deaf = Vec::new();
-        Ok(Self { packets, voices: vec![voice], facts, stated, estimate, deaf, is_oddly_edited: false })
+        Ok(Self {
+            packets,
+            voices: vec![voice],
+            facts,
+            stated,
+            estimate,
+            deaf,
+            is_oddly_edited: false,
+        })
     }
 }
 
@@ -449,11 +493,14 @@ fn codec_parameters(track: &Track) -> Option<&AudioCodecParameters> {
     track.codec_params.as_ref()?.audio()
 }
 
-fn create_decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, DecodeRefusal> {
+fn create_decoder(
+    parameters: &AudioCodecParameters,
+) -> Result<Box<dyn AudioDecoder>, DecodeRefusal> {
     if parameters.codec == CODEC_ID_OPUS {
         return Err(DecodeRefusal::Unsupported("Opus".to_owned()));
     }
-    let made = symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default());
+    let made = symphonia::default::get_codecs()
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default());
     made.map_err(DecodeRefusal::from)
 }
 

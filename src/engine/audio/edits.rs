@@ -28,17 +28,31 @@ pub(super) fn cuts_from_edits(edits: &[TrackEdit]) -> Option<Vec<TrackCut>> {
 }
 
 /// Returns the played part of `decoded`, which begins at `time` of its track.
-pub(super) fn apply_cuts(cuts: &[TrackCut], time: f64, decoded: &DecodedSound) -> Vec<DecodedSound> {
+pub(super) fn apply_cuts(
+    cuts: &[TrackCut],
+    time: f64,
+    decoded: &DecodedSound,
+) -> Vec<DecodedSound> {
     let rate = f64::from(decoded.spec.rate());
     let channels = decoded.spec.channels().count();
     let frames = decoded.interleaved.len() / channels;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the frames of a packet")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the frames of a packet"
+    )]
     let frame = |moment: f64| (((moment - time) * rate).round().max(0.0) as usize).min(frames);
     let parts = cuts.iter().filter_map(|cut| {
         let range = frame(cut.from)..frame(cut.to);
-        let interleaved = decoded.interleaved.get(range.start * channels..range.end * channels)?.to_vec();
+        let interleaved =
+            decoded.interleaved.get(range.start * channels..range.end * channels)?.to_vec();
         let at = Some(cut.at + (time - cut.from).max(0.0));
-        (!range.is_empty()).then(|| DecodedSound { track: decoded.track, spec: decoded.spec.clone(), at, interleaved })
+        (!range.is_empty()).then(|| DecodedSound {
+            track: decoded.track,
+            spec: decoded.spec.clone(),
+            at,
+            interleaved,
+        })
     });
     parts.collect()
 }

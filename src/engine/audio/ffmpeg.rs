@@ -102,15 +102,20 @@ const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"
 const BREAKS_OFF: [&str; 4] = ["ended prematurely", "partial file", "truncat", "Packet corrupt"];
 
 /// Messages of ffmpeg, its libraries and the loader when memory runs out.
-const NO_MEMORY: [&str; 4] = ["Cannot allocate memory", "cannot allocate", "out of memory", "bad_alloc"];
+const NO_MEMORY: [&str; 4] =
+    ["Cannot allocate memory", "cannot allocate", "out of memory", "bad_alloc"];
 
 /// Returns a message when ffmpeg reached one of its own limits.
 pub(crate) fn reached_limit(status: ExitStatus, words: &str) -> Option<String> {
     if status.signal() == Some(Signal::XCPU.as_raw()) {
-        return Some(format!("ffmpeg needs more than the {FFMPEG_HOURS} hours of processor time that it may have"));
+        return Some(format!(
+            "ffmpeg needs more than the {FFMPEG_HOURS} hours of processor time that it may have"
+        ));
     }
     let is_memory = !status.success() && NO_MEMORY.iter().any(|known| words.contains(known));
-    is_memory.then(|| format!("ffmpeg needs more than the {FFMPEG_MEMORY_MIB} MiB of memory that it may have"))
+    is_memory.then(|| {
+        format!("ffmpeg needs more than the {FFMPEG_MEMORY_MIB} MiB of memory that it may have")
+    })
 }
 
 /// Returns whether these words of ffmpeg mean that there is no sound track.
@@ -133,8 +138,13 @@ impl dyn StartFfmpeg + '_ {
     }
 
     /// Asks how many sound tracks `file` has; `None` where it is not understood.
-    pub(crate) fn count_sound_streams(&self, file: &File, kind: FileKind) -> io::Result<Option<usize>> {
-        let StartedFfmpeg { output, words, mut process } = self.spawn(file, &listing_arguments(kind))?;
+    pub(crate) fn count_sound_streams(
+        &self,
+        file: &File,
+        kind: FileKind,
+    ) -> io::Result<Option<usize>> {
+        let StartedFfmpeg { output, words, mut process } =
+            self.spawn(file, &listing_arguments(kind))?;
         drop(output);
         let words = last_words(words, LIST_MAX);
         // It always ends with an error: it has no output.
@@ -192,16 +202,24 @@ impl Ffmpeg {
 /// Counts the sound tracks in the messages of ffmpeg; `None` where they name no track.
 pub(crate) fn listed_sound_streams(words: &str) -> Option<usize> {
     // A title of a stranger's stands behind a colon, never at the begin of a line.
-    let streams: Vec<&str> = words.lines().map(str::trim_start).filter(|line| line.starts_with("Stream #0:")).collect();
+    let streams: Vec<&str> =
+        words.lines().map(str::trim_start).filter(|line| line.starts_with("Stream #0:")).collect();
     (!streams.is_empty()).then(|| streams.iter().filter(|line| line.contains(": Audio: ")).count())
 }
 
 /// Returns the command that becomes ffmpeg by way of this program, which gives it its limits:
 /// `bytes_max` is the longest file that it may write, 0 for none at all.
 pub(crate) fn limited_command(program: &Path, bytes_max: u64) -> Vec<OsString> {
-    let mut command = vec![crate::engine::run::this_program().into_os_string(), "engine-work".into()];
+    let mut command =
+        vec![crate::engine::run::this_program().into_os_string(), "engine-work".into()];
     command.extend(["--parent".into(), std::process::id().to_string().into()]);
-    command.extend(["--writes".into(), bytes_max.to_string().into(), "--ffmpeg".into(), program.into(), "--".into()]);
+    command.extend([
+        "--writes".into(),
+        bytes_max.to_string().into(),
+        "--ffmpeg".into(),
+        program.into(),
+        "--".into(),
+    ]);
     command
 }
 
@@ -212,11 +230,15 @@ pub(crate) fn decoding_arguments(kind: FileKind, streams: FfmpegStreams) -> Vec<
     match streams {
         FfmpegStreams::First => add(&["-map", "0:a:0"]),
         FfmpegStreams::All => add(&["-map", "0:a"]),
-        FfmpegStreams::Mixed(count) => add(&["-filter_complex", &mixing_filter(count), "-map", "[mix]"]),
+        FfmpegStreams::Mixed(count) => {
+            add(&["-filter_complex", &mixing_filter(count), "-map", "[mix]"])
+        }
     }
     add(&["-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1", "-ar", "16000"]);
     match streams {
-        FfmpegStreams::First | FfmpegStreams::Mixed(_) => add(&["-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]),
+        FfmpegStreams::First | FfmpegStreams::Mixed(_) => {
+            add(&["-c:a", "pcm_s16le", "-f", "wav", "pipe:1"])
+        }
         FfmpegStreams::All => add(&["-ac", "1", "-c:a", "pcm_s16le", "-f", "matroska", "pipe:1"]),
     }
     arguments
@@ -232,7 +254,8 @@ pub(crate) fn listing_arguments(kind: FileKind) -> Vec<String> {
 /// by its name below `/proc`, for which `file` must be allowed. None of the demuxers that get it
 /// follows references unasked.
 fn input_arguments(kind: FileKind, level: &str) -> Vec<String> {
-    let (protocol, input) = if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
+    let (protocol, input) =
+        if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
     let before = ["-hide_banner", "-nostdin", "-loglevel", level, "-max_alloc", ALLOCATION_MAX];
     let limits = ["-threads", "1", "-filter_threads", "1", "-protocol_whitelist", protocol];
     let input = ["-f", kind.demuxer, "-i", input];
@@ -248,7 +271,9 @@ fn mixing_filter(count: usize) -> String {
     let inputs = (0..count).map(input).collect::<Vec<_>>().concat();
     let labels = (0..count).map(|at| format!("[a{at}]")).collect::<Vec<_>>().concat();
     let louder = (count as f64).sqrt();
-    format!("{inputs}{labels}amix=inputs={count}:duration=longest:dropout_transition=0,volume={louder:.3}[mix]")
+    format!(
+        "{inputs}{labels}amix=inputs={count}:duration=longest:dropout_transition=0,volume={louder:.3}[mix]"
+    )
 }
 
 impl RunningFfmpeg {
@@ -304,7 +329,8 @@ fn last_words(mut stderr: impl Read, most: u64) -> Vec<u8> {
 pub fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let is_program = |file: &Path| {
-        file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        file.metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(path)
         .filter(|directory| directory.is_absolute())

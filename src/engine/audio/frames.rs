@@ -91,7 +91,9 @@ impl Frames {
             }
         };
         if head.shape.codec == CODEC_ID_AAC && window.peek_bytes(7)?[6] & 3 > 0 {
-            return Err(DecodeRefusal::Unsupported("AAC with several blocks in a frame".to_owned()));
+            return Err(DecodeRefusal::Unsupported(
+                "AAC with several blocks in a frame".to_owned(),
+            ));
         }
         let stated = promised_seconds(head, window.peek_bytes(head.size)?);
         let density = sample_density(window.peek_bytes(BLOCK)?);
@@ -148,7 +150,8 @@ impl Frames {
             self.window.skip_bytes(head.size as u64)?;
             let parameters = (head.shape != self.shape).then(|| head.shape.codec_parameters());
             self.shape = head.shape;
-            let packet = Packet::new(0, Timestamp::new(self.at), Duration::new(head.samples.into()), data);
+            let packet =
+                Packet::new(0, Timestamp::new(self.at), Duration::new(head.samples.into()), data);
             self.at = self.at.saturating_add(head.samples.into());
             return Ok(Some(AudioFrame { packet, parameters }));
         }
@@ -162,7 +165,11 @@ impl FrameShape {
         match self.channels {
             0 => {}
             1 => drop(parameters.with_channels(Channels::Positioned(Position::FRONT_LEFT))),
-            2 => drop(parameters.with_channels(Channels::Positioned(Position::FRONT_LEFT | Position::FRONT_RIGHT))),
+            2 => {
+                drop(parameters.with_channels(Channels::Positioned(
+                    Position::FRONT_LEFT | Position::FRONT_RIGHT,
+                )))
+            }
             more => drop(parameters.with_channels(Channels::Discrete(more))),
         }
         parameters
@@ -281,17 +288,25 @@ fn parse_mpeg_head(bytes: &[u8]) -> Option<FrameHead> {
         _ => (72 * bits / rate + padding, 576, CODEC_ID_MP3),
     };
     let channels = if bytes[3] >> 6 == 3 { 1 } else { 2 };
-    Some(FrameHead { shape: FrameShape { codec, rate, channels }, size: size as usize, skipped: 0, samples })
+    Some(FrameHead {
+        shape: FrameShape { codec, rate, channels },
+        size: size as usize,
+        skipped: 0,
+        samples,
+    })
 }
 
 /// Reads the head of a frame of AAC (ISO/IEC 14496-3, 1.A.3.2).
 fn parse_adts_head(bytes: &[u8]) -> Option<FrameHead> {
-    const RATES: [u32; 13] =
-        [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+    const RATES: [u32; 13] = [
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
+        8_000, 7_350,
+    ];
     let rate = *RATES.get(usize::from(bytes[2] >> 2 & 15))?;
     let configuration = u16::from(bytes[2] & 1) << 2 | u16::from(bytes[3] >> 6);
     let channels = if configuration == 7 { 8 } else { configuration };
-    let size = usize::from(bytes[3] & 3) << 11 | usize::from(bytes[4]) << 3 | usize::from(bytes[5] >> 5);
+    let size =
+        usize::from(bytes[3] & 3) << 11 | usize::from(bytes[4]) << 3 | usize::from(bytes[5] >> 5);
     let skipped = if bytes[1] & 1 == 1 { 7 } else { 9 };
     let shape = FrameShape { codec: CODEC_ID_AAC, rate, channels };
     (size > skipped).then_some(FrameHead { shape, size, skipped, samples: 1024 })
@@ -322,7 +337,9 @@ fn is_description(head: FrameHead, frame: &[u8]) -> bool {
 /// Returns how many seconds the description in the first frame promises.
 fn promised_seconds(head: FrameHead, frame: &[u8]) -> Option<f64> {
     let at = find_description(head, frame)?;
-    let word = |at: usize| frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+    let word = |at: usize| {
+        frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes)
+    };
     let frames = if frame[at..].starts_with(b"VBRI") {
         word(at + 14)?
     } else if word(at + 4)? & 1 == 1 {

@@ -27,7 +27,9 @@ impl ChannelMix {
         match (count, channels) {
             (0 | 1, _) => Self::One,
             (2, _) => Self::Two,
-            (_, Channels::Positioned(positions)) => Self::Many(positions.iter().map(position_weight).collect()),
+            (_, Channels::Positioned(positions)) => {
+                Self::Many(positions.iter().map(position_weight).collect())
+            }
             // Microphones side by side: their sum must not clip when one speaks, nor vanish.
             #[expect(clippy::cast_precision_loss, reason = "a number of channels is small")]
             _ => Self::Many(vec![1.0 / (count as f32).sqrt(); count]),
@@ -57,12 +59,18 @@ impl ChannelMix {
             Self::One => planes[0].extend(interleaved.iter().map(|sample| finite_sample(*sample))),
             Self::Two => {
                 for (side, plane) in planes.iter_mut().enumerate() {
-                    plane.extend(interleaved.chunks_exact(2).map(|frame| finite_sample(frame[side])));
+                    plane.extend(
+                        interleaved.chunks_exact(2).map(|frame| finite_sample(frame[side])),
+                    );
                 }
             }
             Self::Many(weights) => {
                 let mixed = |frame: &[f32]| {
-                    frame.iter().zip(weights).map(|(sample, weight)| finite_sample(*sample) * weight).sum()
+                    frame
+                        .iter()
+                        .zip(weights)
+                        .map(|(sample, weight)| finite_sample(*sample) * weight)
+                        .sum()
                 };
                 let frames = interleaved.chunks_exact(weights.len());
                 planes[0].extend(frames.map(|frame| f32::clamp(mixed(frame), -1.0, 1.0)));
@@ -108,7 +116,8 @@ mod tests {
             | Position::LFE1
             | Position::SIDE_LEFT
             | Position::SIDE_RIGHT;
-        let frames = [[0., 0., 1., 0., 0., 0.], [0., 0., 0., 1., 0., 0.], [1., 0., 0., 0., 0., 0.], [1.; 6]];
+        let frames =
+            [[0., 0., 1., 0., 0., 0.], [0., 0., 0., 1., 0., 0.], [1., 0., 0., 0., 0., 0.], [1.; 6]];
         let planes = mixed(&Channels::Positioned(surround), frames.as_flattened());
         assert_eq!(planes, [[0.7, 0.0, 0.5, 1.0]]);
     }

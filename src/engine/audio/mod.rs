@@ -43,8 +43,8 @@ use self::{
     decode::{DecodedSound, Decoder, PartEnd, PartSource, RecordingPart},
     ffmpeg::{Ffmpeg, FfmpegStreams, RunningFfmpeg, StartFfmpeg},
     opening::{
-        FileFacts, audio_error, describe_kind, ends_within_packet, is_incomplete, open_decoder, sniff_file,
-        undecodable_error,
+        FileFacts, audio_error, describe_kind, ends_within_packet, is_incomplete, open_decoder,
+        sniff_file, undecodable_error,
     },
     planes::{TrackSound, take_first},
     sides::{Sides, SidesComparison, TracksComparison},
@@ -116,13 +116,19 @@ impl Audio {
     }
 
     /// Opens a recording as [`Self::open`] does, with an ffmpeg that another process may start.
-    pub(crate) fn open_with(file: File, ffmpeg: Option<&dyn StartFfmpeg>) -> Result<Self, AudioError> {
+    pub(crate) fn open_with(
+        file: File,
+        ffmpeg: Option<&dyn StartFfmpeg>,
+    ) -> Result<Self, AudioError> {
         let (kind, within) = match sniff_file(&file)? {
             (Sniffed::Empty, within) if within.start > 0 => return Err(AudioError::NoSound),
             (Sniffed::Empty, _) => return Err(undecodable_error("it is empty")),
             (Sniffed::Text, _) => return Err(undecodable_error("it is a text, not a recording")),
             (Sniffed::Unknown, within) => {
-                let whole = RecordingPart::new(PartSource::Container(FileView::of_range(file.try_clone()?, within)));
+                let whole = RecordingPart::new(PartSource::Container(FileView::of_range(
+                    file.try_clone()?,
+                    within,
+                )));
                 let decoder = Decoder::open([whole]).map_err(audio_error)?;
                 return Ok(Self::new(file, decoder, None, FileFacts::default()));
             }
@@ -156,10 +162,16 @@ impl Audio {
             // A damaged file is damaged, with or without ffmpeg; but ffmpeg forgives more.
             DecodeRefusal::Damaged(why) if ffmpeg.is_some() => {
                 let decoded = Self::open_with_ffmpeg(&file, kind.name.to_owned(), ffmpeg, facts);
-                decoded
-                    .map_err(|error| if matches!(error, AudioError::NoMemory) { error } else { undecodable_error(why) })
+                decoded.map_err(|error| {
+                    if matches!(error, AudioError::NoMemory) {
+                        error
+                    } else {
+                        undecodable_error(why)
+                    }
+                })
             }
-            refusal @ (DecodeRefusal::Damaged(_) | DecodeRefusal::Silent | DecodeRefusal::Io(_)) => {
+            refusal
+            @ (DecodeRefusal::Damaged(_) | DecodeRefusal::Silent | DecodeRefusal::Io(_)) => {
                 Err(audio_error(refusal))
             }
         }
@@ -187,7 +199,9 @@ impl Audio {
     pub fn voices(&self) -> Vec<Option<Side>> {
         let is_apart = self.sides == Some(Sides::Apart);
         match self.kept.as_deref() {
-            Some(kept) if kept.len() > 1 => kept.iter().map(|track| Some(self.track_side(*track))).collect(),
+            Some(kept) if kept.len() > 1 => {
+                kept.iter().map(|track| Some(self.track_side(*track))).collect()
+            }
             Some(_) | None if is_apart => vec![Some(Side::Left), Some(Side::Right)],
             Some(_) | None => vec![None],
         }
@@ -214,8 +228,13 @@ impl Audio {
     }
 
     /// Asks as [`Self::second_opinion`] does, an ffmpeg that another process may start.
-    pub(crate) fn second_opinion_with(&self, ffmpeg: Option<&dyn StartFfmpeg>) -> Result<Option<Self>, AudioError> {
-        let Some(kind) = self.facts.kind.filter(|_| self.ffmpeg.is_none() && self.decoder.damage.is_grave()) else {
+    pub(crate) fn second_opinion_with(
+        &self,
+        ffmpeg: Option<&dyn StartFfmpeg>,
+    ) -> Result<Option<Self>, AudioError> {
+        let Some(kind) =
+            self.facts.kind.filter(|_| self.ffmpeg.is_none() && self.decoder.damage.is_grave())
+        else {
             return Ok(None);
         };
         let facts = || FileFacts {
@@ -225,18 +244,19 @@ impl Audio {
             breaks_off: self.facts.breaks_off,
             first_of: None,
         };
-        let mut other = match Self::open_with_ffmpeg(&self.file, kind.name.to_owned(), ffmpeg, facts()) {
-            Ok(other) => other,
-            Err(error @ (AudioError::Io(_) | AudioError::NoMemory)) => return Err(error),
-            Err(
-                AudioError::Undecodable { .. }
-                | AudioError::NoSound
-                | AudioError::NeedsFfmpeg { .. }
-                | AudioError::Ffmpeg { .. },
-            ) => {
-                return Ok(None);
-            }
-        };
+        let mut other =
+            match Self::open_with_ffmpeg(&self.file, kind.name.to_owned(), ffmpeg, facts()) {
+                Ok(other) => other,
+                Err(error @ (AudioError::Io(_) | AudioError::NoMemory)) => return Err(error),
+                Err(
+                    AudioError::Undecodable { .. }
+                    | AudioError::NoSound
+                    | AudioError::NeedsFfmpeg { .. }
+                    | AudioError::Ffmpeg { .. },
+                ) => {
+                    return Ok(None);
+                }
+            };
         while other.listen().is_ok_and(|planes| planes.is_some()) {}
         let own = self.handed_on.saturating_sub(self.silence);
         if other.handed_on.saturating_sub(other.silence) < own + BETTER_BY {
@@ -273,24 +293,35 @@ impl Audio {
         ffmpeg: Option<&dyn StartFfmpeg>,
         facts: FileFacts,
     ) -> Result<Self, AudioError> {
-        let (Some(ffmpeg), Some(kind)) = (ffmpeg, facts.kind) else { return Err(AudioError::NeedsFfmpeg { what }) };
+        let (Some(ffmpeg), Some(kind)) = (ffmpeg, facts.kind) else {
+            return Err(AudioError::NeedsFfmpeg { what });
+        };
         if facts.is_listed && facts.tracks.is_empty() {
             return Err(AudioError::NoSound);
         }
         let needs = |error: io::Error| {
             let is_gone = error.kind() == io::ErrorKind::NotFound;
-            if is_gone { AudioError::NeedsFfmpeg { what: what.clone() } } else { AudioError::Io(error) }
+            if is_gone {
+                AudioError::NeedsFfmpeg { what: what.clone() }
+            } else {
+                AudioError::Io(error)
+            }
         };
-        let listed =
-            if facts.is_listed || kind.ours { None } else { ffmpeg.count_sound_streams(file, kind).map_err(needs)? };
+        let listed = if facts.is_listed || kind.ours {
+            None
+        } else {
+            ffmpeg.count_sound_streams(file, kind).map_err(needs)?
+        };
         let count = listed.unwrap_or(facts.tracks.len());
         if count > 1
-            && let Ok(running) = Self::start_ffmpeg(ffmpeg, file, kind, FfmpegStreams::All).map_err(needs)?
+            && let Ok(running) =
+                Self::start_ffmpeg(ffmpeg, file, kind, FfmpegStreams::All).map_err(needs)?
         {
             return Ok(Self::new(file.try_clone()?, running.0, Some(running.1), facts));
         }
         let facts = FileFacts { first_of: (count > 1).then_some(count), ..facts };
-        let (decoder, running) = Self::start_ffmpeg(ffmpeg, file, kind, FfmpegStreams::First).map_err(needs)??;
+        let (decoder, running) =
+            Self::start_ffmpeg(ffmpeg, file, kind, FfmpegStreams::First).map_err(needs)??;
         Ok(Self::new(file.try_clone()?, decoder, Some(running), facts))
     }
 
@@ -302,7 +333,11 @@ impl Audio {
     ) -> io::Result<Result<(Decoder, RunningFfmpeg), AudioError>> {
         let (output, mut running) = ffmpeg.start_decoding(file, kind, streams)?;
         let stream = RecordingPart::new(PartSource::Stream(Box::new(ReadOnlySource::new(output))));
-        let part = RecordingPart { end: PartEnd::OfBytes, has_times: streams == FfmpegStreams::All, ..stream };
+        let part = RecordingPart {
+            end: PartEnd::OfBytes,
+            has_times: streams == FfmpegStreams::All,
+            ..stream
+        };
         Ok(match Decoder::open([part]) {
             Ok(decoder) => Ok((decoder, running)),
             Err(refusal) => Err(match running.wait_for_end() {
@@ -316,9 +351,17 @@ impl Audio {
     fn track_side(&self, track: usize) -> Side {
         // ffmpeg gives its own numbers, in the order of the file.
         let id = self.decoder.track_id(track);
-        let known = self.facts.tracks.iter().position(|(known, _)| *known == id).filter(|_| self.ffmpeg.is_none());
+        let known = self
+            .facts
+            .tracks
+            .iter()
+            .position(|(known, _)| *known == id)
+            .filter(|_| self.ffmpeg.is_none());
         let at = known.unwrap_or(track);
-        Side::Track { number: at + 1, title: self.facts.tracks.get(at).and_then(|(_, title)| title.clone()) }
+        Side::Track {
+            number: at + 1,
+            title: self.facts.tracks.get(at).and_then(|(_, title)| title.clone()),
+        }
     }
 
     /// Returns whether enough waits to be handed on, or all there is.
@@ -337,14 +380,19 @@ impl Audio {
         for (at, track) in self.tracks.iter_mut().enumerate() {
             // After a wait for the verdict there are minutes: they go in blocks too, as later sound
             // does.
-            let block: Vec<Vec<f32>> =
-                track.planes.iter_mut().map(|plane| take_first(plane, BLOCK.min(waiting))).collect();
+            let block: Vec<Vec<f32>> = track
+                .planes
+                .iter_mut()
+                .map(|plane| take_first(plane, BLOCK.min(waiting)))
+                .collect();
             track.passed += BLOCK.min(waiting) as u64;
             if self.kept.as_ref().is_none_or(|kept| kept.contains(&at)) {
                 planes.extend(block);
             }
         }
-        if let (Some(sides @ (Sides::Together | Sides::Opposed)), [left, right]) = (self.sides, planes.as_mut_slice()) {
+        if let (Some(sides @ (Sides::Together | Sides::Opposed)), [left, right]) =
+            (self.sides, planes.as_mut_slice())
+        {
             sides.add_right(left, right);
             planes.truncate(1);
         }
@@ -372,7 +420,8 @@ impl Audio {
     fn place_sound(&mut self, decoded: DecodedSound) {
         let furthest = self.tracks.iter().map(TrackSound::position).max().unwrap_or(0);
         if self.decoder.parts_begun() != self.part.number {
-            self.part = PartPlace { number: self.decoder.parts_begun(), begin: furthest, base: None };
+            self.part =
+                PartPlace { number: self.decoder.parts_begun(), begin: furthest, base: None };
             self.tracks.iter_mut().for_each(TrackSound::flush_resamplers);
         }
         let gap = self.gap_before(&decoded);
@@ -466,6 +515,10 @@ impl Audio {
 /// Converts seconds to samples of 16 kHz; `None` for a number that is no time.
 fn samples_from_seconds(seconds: f64) -> Option<u64> {
     let seconds = Some(seconds).filter(|seconds| seconds.is_finite() && *seconds > 0.0)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and saturates"
+    )]
     Some((seconds * f64::from(RATE)) as u64)
 }

@@ -16,8 +16,11 @@ const IS_LAST: u8 = 4;
 /// Returns whether the last page is missing or cut off.
 pub(crate) fn breaks_off(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len();
-    let tail = bytes_at(file, length.saturating_sub(TAIL), usize::try_from(TAIL).unwrap_or_default())?;
-    let Some(page) = tail.windows(4).rposition(|mark| mark == b"OggS").map(|at| &tail[at..]) else { return Ok(true) };
+    let tail =
+        bytes_at(file, length.saturating_sub(TAIL), usize::try_from(TAIL).unwrap_or_default())?;
+    let Some(page) = tail.windows(4).rposition(|mark| mark == b"OggS").map(|at| &tail[at..]) else {
+        return Ok(true);
+    };
     let Some(head) = page.get(..HEAD) else { return Ok(true) };
     let segments = usize::from(head[HEAD - 1]);
     let Some(lacing) = page.get(HEAD..HEAD + segments) else { return Ok(true) };

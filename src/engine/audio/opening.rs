@@ -40,13 +40,16 @@ pub(super) fn open_decoder(
     within: Range<u64>,
     facts: &mut FileFacts,
 ) -> Result<Decoder, DecodeRefusal> {
-    let view = |place: &Range<u64>| file.try_clone().map(|file| FileView::of_range(file, place.clone()));
+    let view =
+        |place: &Range<u64>| file.try_clone().map(|file| FileView::of_range(file, place.clone()));
     match kind.demuxer {
         "wav" => {
             let found = wav::find_sound(file, within)?;
             let part = |part: &wav::WavPart| -> io::Result<RecordingPart> {
                 let source = PartSource::Container(part.to_view(file.try_clone()?));
-                let stated = (found.missing > 0).then(|| part.seconds_of(part.byte_count() + found.missing)).flatten();
+                let stated = (found.missing > 0)
+                    .then(|| part.seconds_of(part.byte_count() + found.missing))
+                    .flatten();
                 Ok(RecordingPart {
                     end: if part.is_endless() { PartEnd::OfBytes } else { PartEnd::Stated },
                     is_without_places: part.is_without_places(),
@@ -66,11 +69,14 @@ pub(super) fn open_decoder(
             }
             let part = |container: &Container, is_stream: bool| -> io::Result<RecordingPart> {
                 let view = view(&container.place)?;
-                let source = PartSource::Container(if is_stream { view.into_stream() } else { view });
+                let source =
+                    PartSource::Container(if is_stream { view.into_stream() } else { view });
                 let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::OfBytes };
                 Ok(RecordingPart { has_times: true, end, ..RecordingPart::new(source) })
             };
-            let parts = |is_stream: bool| found.iter().map(|one| part(one, is_stream)).collect::<io::Result<Vec<_>>>();
+            let parts = |is_stream: bool| {
+                found.iter().map(|one| part(one, is_stream)).collect::<io::Result<Vec<_>>>()
+            };
             // As a stream, for the index of one that was cut off is missing; some have their tracks
             // at the end.
             match Decoder::open(parts(true)?) {
@@ -93,7 +99,9 @@ pub(super) fn open_decoder(
             let part = |container: &Container| -> io::Result<RecordingPart> {
                 let edits = container.tracks.iter().map(|track| (track.id, track.edits.clone()));
                 let edits = edits.filter(|(_, edits)| !edits.is_empty()).collect();
-                let source = PartSource::Container(view(&container.place)?.claiming_length(container.promised));
+                let source = PartSource::Container(
+                    view(&container.place)?.claiming_length(container.promised),
+                );
                 let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::Stated };
                 Ok(RecordingPart { edits, has_times: true, end, ..RecordingPart::new(source) })
             };
@@ -102,14 +110,23 @@ pub(super) fn open_decoder(
         "flac" => {
             let part = |flac: &flac::Flac| -> io::Result<RecordingPart> {
                 let source = PartSource::Container(flac.to_view(file.try_clone()?));
-                Ok(RecordingPart { is_all_sound: true, stated: flac.stated_seconds(), ..RecordingPart::new(source) })
+                Ok(RecordingPart {
+                    is_all_sound: true,
+                    stated: flac.stated_seconds(),
+                    ..RecordingPart::new(source)
+                })
             };
-            Decoder::open(flac::find_flacs(file, within)?.iter().map(part).collect::<io::Result<Vec<_>>>()?)
+            Decoder::open(
+                flac::find_flacs(file, within)?.iter().map(part).collect::<io::Result<Vec<_>>>()?,
+            )
         }
         demuxer => {
             facts.breaks_off = demuxer == "ogg" && ogg::breaks_off(file)?;
             let is_all_sound = demuxer == "ogg";
-            Decoder::open([RecordingPart { is_all_sound, ..RecordingPart::new(PartSource::Container(view(&within)?)) }])
+            Decoder::open([RecordingPart {
+                is_all_sound,
+                ..RecordingPart::new(PartSource::Container(view(&within)?))
+            }])
         }
     }
 }
@@ -161,10 +178,15 @@ pub(super) fn sniff_file(file: &File) -> io::Result<(Sniffed, Range<u64>)> {
 
 /// Returns the kind of an open file by its first bytes, for ffmpeg alone to read; without a mark by
 /// its name.
-pub(crate) fn kind_of(file: &mut File, headerless: Option<Headerless>) -> Result<FileKind, AudioError> {
+pub(crate) fn kind_of(
+    file: &mut File,
+    headerless: Option<Headerless>,
+) -> Result<FileKind, AudioError> {
     let head = head_of(file)?;
     if let Some(headerless) = headerless.filter(|_| !head.is_empty()) {
-        return Ok(sniff::marked_kind(&head).unwrap_or_else(|| FileKind::from_headerless(headerless)));
+        return Ok(
+            sniff::marked_kind(&head).unwrap_or_else(|| FileKind::from_headerless(headerless))
+        );
     }
     match sniff::sniff_head(&head) {
         Sniffed::Known(kind) => Ok(kind),
@@ -191,7 +213,9 @@ pub(super) fn audio_error(refusal: DecodeRefusal) -> AudioError {
     match refusal {
         DecodeRefusal::Io(error) => AudioError::Io(error),
         DecodeRefusal::Silent => AudioError::NoSound,
-        DecodeRefusal::Unsupported(_) | DecodeRefusal::Damaged(_) => undecodable_error(refusal.to_string()),
+        DecodeRefusal::Unsupported(_) | DecodeRefusal::Damaged(_) => {
+            undecodable_error(refusal.to_string())
+        }
     }
 }
 

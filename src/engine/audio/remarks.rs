@@ -9,7 +9,8 @@ impl Audio {
     /// Returns remarks on the recording for the reader of the transcript; complete at the end.
     pub fn remarks(&self) -> Vec<String> {
         let damage = &self.decoder.damage;
-        let rough = |samples: u64| text::format_duration(Duration::from_secs(samples / u64::from(RATE)));
+        let rough =
+            |samples: u64| text::format_duration(Duration::from_secs(samples / u64::from(RATE)));
         let at = rough(self.handed_on);
         let mut remarks = Vec::new();
         if damage.packets > 0 {
@@ -19,7 +20,8 @@ impl Audio {
             ));
         }
         let stated = self.decoder.stated_seconds().and_then(samples_from_seconds);
-        let short = stated.filter(|length| self.handed_on < length - length / 20 && *length > u64::from(RATE));
+        let short = stated
+            .filter(|length| self.handed_on < length - length / 20 && *length > u64::from(RATE));
         if let Some(why) = &damage.cut {
             remarks.push(format!("the recording breaks off after {at}: {}", text::printable(why)));
         } else if let Some(length) = short {
@@ -41,7 +43,9 @@ impl Audio {
         let damage = &self.decoder.damage;
         let mut remarks = Vec::new();
         if let Some(count) = self.facts.first_of {
-            remarks.push(format!("the recording has {count} sound tracks, and only the first could be heard"));
+            remarks.push(format!(
+                "the recording has {count} sound tracks, and only the first could be heard"
+            ));
         } else if self.ffmpeg.is_none() && !damage.deaf.is_empty() {
             let tracks: Vec<String> = damage.deaf.iter().map(usize::to_string).collect();
             let count = self.decoder.track_count() + tracks.len();
@@ -52,7 +56,9 @@ impl Audio {
         } else if self.ffmpeg.is_none() && self.facts.tracks.len() > self.decoder.track_count() {
             let all = self.facts.tracks.len();
             let decoded = self.decoder.track_count();
-            remarks.push(format!("the recording has {all} sound tracks, and only {decoded} of them could be heard"));
+            remarks.push(format!(
+                "the recording has {all} sound tracks, and only {decoded} of them could be heard"
+            ));
         }
         if damage.is_oddly_edited {
             remarks

@@ -46,9 +46,15 @@ impl Resampler {
         let down = u64::from(rate) / divisor;
         let phases = up.min(PHASES_MAX);
         let ratio = (f64::from(rate) / f64::from(RATE)).max(1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a few thousand at most"
+        )]
         let half = (CROSSINGS * ratio).ceil() as usize;
-        let table = (0..phases).flat_map(|phase| phase_weights(phase, phases, half, PASSED / ratio)).collect();
+        let table = (0..phases)
+            .flat_map(|phase| phase_weights(phase, phases, half, PASSED / ratio))
+            .collect();
         Self { table, taps: 2 * half, phases, up, down, at: 0, history: vec![0.0; half - 1] }
     }
 
@@ -137,7 +143,8 @@ mod tests {
     use super::*;
 
     fn tone(rate: u32, hertz: f64, samples: u32) -> Vec<f32> {
-        let sample = |n: u32| (f64::from(n) / f64::from(rate) * hertz * std::f64::consts::TAU).sin();
+        let sample =
+            |n: u32| (f64::from(n) / f64::from(rate) * hertz * std::f64::consts::TAU).sin();
         #[expect(clippy::cast_possible_truncation, reason = "a sample needs no more digits")]
         (0..samples).map(|n| sample(n) as f32).collect()
     }
@@ -153,7 +160,9 @@ mod tests {
 
     #[test]
     fn a_tone_stays_where_it_is_at_any_rate() {
-        for rate in [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000, 44_099] {
+        for rate in
+            [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000, 44_099]
+        {
             let output = resampled(rate, &tone(rate, 440.0, rate), 4096);
             assert!(
                 output.len().abs_diff(RATE as usize) <= u32::from(rate != RATE) as usize,
@@ -170,7 +179,8 @@ mod tests {
     #[test]
     fn what_the_new_rate_cannot_hold_is_gone() {
         let output = resampled(48_000, &tone(48_000, 11_000.0, 48_000), 1000);
-        let loudest = output[200..15_800].iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+        let loudest =
+            output[200..15_800].iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
         assert!(loudest < 0.001, "{loudest}");
     }
 

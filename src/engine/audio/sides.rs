@@ -162,7 +162,8 @@ impl TracksComparison {
         self.covered.resize(planes.len(), 0);
         self.alike.resize_with(planes.len(), || vec![0; planes.len()]);
         while self.seen + FRAME <= all {
-            let frames: Vec<&[f32]> = planes.iter().map(|plane| &plane[self.seen..self.seen + FRAME]).collect();
+            let frames: Vec<&[f32]> =
+                planes.iter().map(|plane| &plane[self.seen..self.seen + FRAME]).collect();
             self.add_frame(&frames);
             self.seen += FRAME;
         }
@@ -176,8 +177,8 @@ impl TracksComparison {
             self.loud[at] += 1;
             let mut is_covered = false;
             for (other, sound) in frames.iter().enumerate().filter(|(other, _)| *other != at) {
-                let is_alike =
-                    mean_product(frame, sound) >= ALIKE * (powers[at] * powers[other]).sqrt().max(LOUD / 100.0);
+                let is_alike = mean_product(frame, sound)
+                    >= ALIKE * (powers[at] * powers[other]).sqrt().max(LOUD / 100.0);
                 self.alike[at][other] += u32::from(is_alike);
                 is_covered |= is_alike;
             }
@@ -193,15 +194,19 @@ impl TracksComparison {
 
     /// Returns the tracks to transcribe. Where one is the sum of others, those are kept.
     pub(crate) fn kept_tracks(&self) -> Vec<usize> {
-        let is_most = |part: u32, track: usize| self.loud[track] >= FRAMES_MIN && part * 5 >= self.loud[track] * 4;
+        let is_most = |part: u32, track: usize| {
+            self.loud[track] >= FRAMES_MIN && part * 5 >= self.loud[track] * 4
+        };
         let is_within = |inner: usize, outer: usize| is_most(self.alike[inner][outer], inner);
         let mut kept: Vec<usize> = Vec::new();
         for track in 0..self.loud.len() {
-            let is_known = kept.iter().any(|other| is_within(track, *other) && is_within(*other, track));
+            let is_known =
+                kept.iter().any(|other| is_within(track, *other) && is_within(*other, track));
             kept.extend((!is_known).then_some(track));
         }
         let is_sum = |track: &usize| {
-            let parts = kept.iter().filter(|part| *part != track && is_within(**part, *track)).count();
+            let parts =
+                kept.iter().filter(|part| *part != track && is_within(**part, *track)).count();
             parts >= 2 && is_most(self.covered[*track], *track)
         };
         let sums: Vec<usize> = kept.iter().copied().filter(is_sum).collect();
@@ -255,7 +260,11 @@ mod tests {
         let right: Vec<_> = left.iter().map(|sample| sample * 0.3).collect();
         assert_eq!(verdict(&left, &left), Sides::Together);
         assert_eq!(verdict(&left, &right), Sides::Together);
-        assert_eq!(verdict(&left, &voice(2, |_| true)), Sides::Together, "a room with distant microphones");
+        assert_eq!(
+            verdict(&left, &voice(2, |_| true)),
+            Sides::Together,
+            "a room with distant microphones"
+        );
     }
 
     #[test]

@@ -88,10 +88,18 @@ const MAGIC: &[(usize, &[u8], FileKind)] = &[
     (0, b"DTSHDHDR", decoded_by_ffmpeg("DTS-HD", "dtshd")),
     (0, b".RMF", decoded_by_ffmpeg("RealMedia", "rm")),
     (0, b".ra\xfd", decoded_by_ffmpeg("RealAudio", "rm")),
-    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", FileKind { seeks: true, ..decoded_by_ffmpeg("MXF", "mxf") }),
+    (
+        0,
+        b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02",
+        FileKind { seeks: true, ..decoded_by_ffmpeg("MXF", "mxf") },
+    ),
     (0, b"\x00\x00\x00\x00\x01\xbc", decoded_by_ffmpeg("GXF", "gxf")),
     (0, b"\x1f\x07\x00", decoded_by_ffmpeg("DV", "dv")),
-    (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11", FileKind { seeks: true, ..decoded_by_ffmpeg("Windows TV", "wtv") }),
+    (
+        0,
+        b"\xb7\xd8\x00\x20\x37\x49\xda\x11",
+        FileKind { seeks: true, ..decoded_by_ffmpeg("Windows TV", "wtv") },
+    ),
     (0, b"nut/multimedia container", decoded_by_ffmpeg("NUT", "nut")),
     (0, b"NIST_1A\n", decoded_by_ffmpeg("NIST Sphere", "nistsphere")),
     (8, b"QLCM", decoded_by_ffmpeg("QCP", "qcp")),
@@ -108,18 +116,19 @@ pub(crate) fn sniff_head(head: &[u8]) -> Sniffed {
     if head.is_empty() {
         return Sniffed::Empty;
     }
-    marked_kind(head).map(Sniffed::Known).or_else(|| sniff_frames(head)).unwrap_or(if is_text(head) {
-        Sniffed::Text
-    } else {
-        Sniffed::Unknown
-    })
+    marked_kind(head)
+        .map(Sniffed::Known)
+        .or_else(|| sniff_frames(head))
+        .unwrap_or(if is_text(head) { Sniffed::Text } else { Sniffed::Unknown })
 }
 
 /// Returns the kind of a file by the mark of its container, which is no chance.
 pub(crate) fn marked_kind(head: &[u8]) -> Option<FileKind> {
-    let at = |place: usize, magic: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(magic));
-    let is_container =
-        |place: &usize| at(*place, b"RIFF") || at(*place, b"RF64") || at(*place, b"BW64") || at(*place, b"FORM");
+    let at =
+        |place: usize, magic: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(magic));
+    let is_container = |place: &usize| {
+        at(*place, b"RIFF") || at(*place, b"RF64") || at(*place, b"BW64") || at(*place, b"FORM")
+    };
     let magic = MAGIC.iter().find(|(place, magic, kind)| {
         // Four letters at the eighth byte mean something only behind the word for a container.
         let behind = *place != 8 || is_container(&0);
@@ -132,12 +141,18 @@ pub(crate) fn marked_kind(head: &[u8]) -> Option<FileKind> {
 /// at a fixed distance the second.
 fn sniff_frames(head: &[u8]) -> Option<Sniffed> {
     let kind = match head {
-        _ if media_types::is_transport_stream(head) => decoded_by_ffmpeg("MPEG transport stream", "mpegts"),
+        _ if media_types::is_transport_stream(head) => {
+            decoded_by_ffmpeg("MPEG transport stream", "mpegts")
+        }
         [0xff, second, ..] if second & 0xf6 == 0xf0 => decoded_here("AAC", "aac"),
-        [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => decoded_here("MP3", "mp3"),
+        [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => {
+            decoded_here("MP3", "mp3")
+        }
         // The sixth byte begins with the version of the bit stream (ETSI TS 102 366, E.1.2.2):
         // above 10 it is E-AC-3.
-        [0x0b, 0x77, _, _, _, version, ..] if version >> 3 > 10 => decoded_by_ffmpeg("E-AC-3", "eac3"),
+        [0x0b, 0x77, _, _, _, version, ..] if version >> 3 > 10 => {
+            decoded_by_ffmpeg("E-AC-3", "eac3")
+        }
         [0x0b, 0x77, ..] => decoded_by_ffmpeg("AC-3", "ac3"),
         [0x56, second, third, ..] if second & 0xe0 == 0xe0 && is_loas(head, *second, *third) => {
             decoded_by_ffmpeg("AAC", "loas")
@@ -157,7 +172,8 @@ fn is_loas(head: &[u8], second: u8, third: u8) -> bool {
 /// Returns whether it is text, as far as it was read: no recording begins with so many bytes that
 /// are all letters.
 fn is_text(head: &[u8]) -> bool {
-    let is_letter = |byte: &u8| !byte.is_ascii_control() || matches!(byte, b'\n' | b'\r' | b'\t' | 0x0c);
+    let is_letter =
+        |byte: &u8| !byte.is_ascii_control() || matches!(byte, b'\n' | b'\r' | b'\t' | 0x0c);
     let text = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     // The last character may be cut in two.
     text.len() + 4 > head.len() && text.bytes().all(|byte| is_letter(&byte))
@@ -190,7 +206,8 @@ mod tests {
 
     #[test]
     fn kinds_that_take_ffmpeg_are_known_too() {
-        let packets: Vec<u8> = (0..HEAD).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
+        let packets: Vec<u8> =
+            (0..HEAD).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
         for (head, expected) in [
             (b"\x02dss\x00\x00".as_slice(), "dss"),
             (b"\x03dss\x00\x00", "dss"),
@@ -214,7 +231,8 @@ mod tests {
         // Silence in µ-law begins as a frame of MP3 does.
         assert_eq!(marked_kind(&[0xff; 100]), None);
         assert_eq!(marked_kind(b"RIFF\x24\0\0\0WAVEfmt ").map(|kind| kind.demuxer), Some("wav"));
-        let kind = media_types::headerless_kind("ulaw").map(FileKind::from_headerless).expect("known");
+        let kind =
+            media_types::headerless_kind("ulaw").map(FileKind::from_headerless).expect("known");
         assert_eq!((kind.demuxer, kind.options.join(" ").as_str()), ("mulaw", "-ar 8000 -ac 1"));
     }
 
@@ -243,7 +261,11 @@ mod tests {
     fn what_is_nothing_is_told_from_what_is_unknown() {
         assert_eq!(sniff_head(b""), Sniffed::Empty);
         assert_eq!(sniff_head(b"\0\0\0\0\0\0\0\0"), Sniffed::Unknown);
-        assert_eq!(sniff_head(b"MThd\0\0\0\x06"), Sniffed::Unknown, "notes for an instrument hold no speech");
+        assert_eq!(
+            sniff_head(b"MThd\0\0\0\x06"),
+            Sniffed::Unknown,
+            "notes for an instrument hold no speech"
+        );
     }
 
     proptest! {

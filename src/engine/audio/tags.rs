@@ -21,7 +21,10 @@ pub(crate) fn tag_length(head: &[u8]) -> Option<u64> {
         // https://id3.org/id3v2.4.0-structure: seven bits a byte; a footer is as long as the
         // header.
         [b'I', b'D', b'3', version, revision, flags, size @ ..]
-            if *version < 0xff && *revision < 0xff && size.len() >= 4 && size[..4].iter().all(|byte| *byte < 0x80) =>
+            if *version < 0xff
+                && *revision < 0xff
+                && size.len() >= 4
+                && size[..4].iter().all(|byte| *byte < 0x80) =>
         {
             let size = size[..4].iter().fold(0, |size, byte| size << 7 | u64::from(*byte));
             Some(10 + size + if flags & 0x10 == 0 { 0 } else { 10 })
@@ -49,7 +52,10 @@ pub(crate) fn range_between_tags(file: &File) -> io::Result<Range<u64>> {
     for _ in 0..TAGS_MAX {
         let from = whole.end.saturating_sub(256).max(whole.start);
         let tail = bytes_at(file, from, usize::try_from(whole.end - from).unwrap_or_default())?;
-        let Some(length) = length_before(&tail).filter(|length| *length <= whole.end - whole.start) else { break };
+        let Some(length) = length_before(&tail).filter(|length| *length <= whole.end - whole.start)
+        else {
+            break;
+        };
         whole.end -= length;
     }
     Ok(whole)
@@ -65,7 +71,9 @@ fn length_before(tail: &[u8]) -> Option<u64> {
         return Some(227);
     }
     if let Some(footer) = from_end(32).filter(|footer| footer.starts_with(b"APETAGEX")) {
-        let word = |at: usize| u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]])
+        };
         let header = if word(20) & 1 << 31 == 0 { 0 } else { 32 };
         return Some(u64::from(word(12)) + header);
     }

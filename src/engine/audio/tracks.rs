@@ -58,7 +58,13 @@ pub(crate) struct Container {
 
 impl Container {
     fn new(from: u64) -> Self {
-        Self { place: from..from, tracks: Vec::new(), is_listed: false, breaks_off: false, promised: 0 }
+        Self {
+            place: from..from,
+            tracks: Vec::new(),
+            is_listed: false,
+            breaks_off: false,
+            promised: 0,
+        }
     }
 }
 
@@ -73,7 +79,10 @@ pub fn sound_tracks(file: &File) -> io::Result<Option<usize>> {
         Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip") => mp4_containers(file)?,
         _ => return Ok(None),
     };
-    Ok(found.first().filter(|container| container.is_listed).map(|container| container.tracks.len()))
+    Ok(found
+        .first()
+        .filter(|container| container.is_listed)
+        .map(|container| container.tracks.len()))
 }
 
 /// Returns the containers of an MP4: one, or several that were joined.
@@ -129,8 +138,11 @@ impl ContainerReader<'_> {
             return Ok(None);
         }
         let head = bytes_at(self.file, at, 16)?;
-        let Some(name) = head.get(4..8).and_then(|name| <[u8; 4]>::try_from(name).ok()) else { return Ok(None) };
-        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | 0xa9);
+        let Some(name) = head.get(4..8).and_then(|name| <[u8; 4]>::try_from(name).ok()) else {
+            return Ok(None);
+        };
+        let is_letter =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | 0xa9);
         if !name.iter().all(is_letter) || name[0] == b' ' {
             return Ok(None);
         }
@@ -164,8 +176,11 @@ impl ContainerReader<'_> {
             }
             at = inner.end;
         }
-        let mut tracks: Vec<_> =
-            tracks.into_iter().filter(|track| track.is_sound).map(|track| track.into_sound_track(scale)).collect();
+        let mut tracks: Vec<_> = tracks
+            .into_iter()
+            .filter(|track| track.is_sound)
+            .map(|track| track.into_sound_track(scale))
+            .collect();
         if is_fragmented {
             // Written before anybody knew how long it would be.
             let last_edits = tracks.iter_mut().filter_map(|track| track.edits.last_mut());
@@ -177,7 +192,9 @@ impl ContainerReader<'_> {
     /// Gathers the facts of a track.
     fn read_track(&mut self, outer: &Mp4Box, depth: usize, track: &mut Mp4Track) -> io::Result<()> {
         let mut at = outer.body;
-        while let Some(inner) = self.next_box(at, outer.end).map(|found| found.filter(|_| depth < DEPTH_MAX))? {
+        while let Some(inner) =
+            self.next_box(at, outer.end).map(|found| found.filter(|_| depth < DEPTH_MAX))?
+        {
             let body = |from: u64, most: u64| {
                 let length = inner.end.min(outer.end).saturating_sub(inner.body + from).min(most);
                 bytes_at(self.file, inner.body + from, usize::try_from(length).unwrap_or_default())
@@ -233,7 +250,8 @@ fn parse_edits(list: &[u8], movie_scale: f64, track_scale: f64) -> Vec<TrackEdit
     let count = if list.len() < 8 { 0 } else { u32_at(list, 4) as usize };
     #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
     let edit = |entry: &[u8]| {
-        let long = |at: usize| u64::from(u32_at(entry, at)) << 32 | u64::from(u32_at(entry, at + 4));
+        let long =
+            |at: usize| u64::from(u32_at(entry, at)) << 32 | u64::from(u32_at(entry, at + 4));
         let (length, from) = if is_long {
             (long(0), long(8).cast_signed())
         } else {
@@ -296,10 +314,15 @@ impl ContainerReader<'_> {
             return Ok(None);
         }
         let head = bytes_at(self.file, at, 12)?;
-        let Some(id_length) = vint_length(&head).filter(|length| *length <= 4) else { return Ok(None) };
-        let Some(size_length) = head.get(id_length..).and_then(vint_length) else { return Ok(None) };
+        let Some(id_length) = vint_length(&head).filter(|length| *length <= 4) else {
+            return Ok(None);
+        };
+        let Some(size_length) = head.get(id_length..).and_then(vint_length) else {
+            return Ok(None);
+        };
         let Some(size) = head.get(id_length..id_length + size_length) else { return Ok(None) };
-        let value = |bytes: &[u8]| bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let value =
+            |bytes: &[u8]| bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
         let mask = (1_u64 << (7 * size_length)) - 1;
         let body = at + (id_length + size_length) as u64;
         let size = Some(value(size) & mask).filter(|size| *size != mask);
@@ -311,7 +334,12 @@ impl ContainerReader<'_> {
     }
 
     /// Looks for the tracks in a segment, and whether its last element is whole.
-    fn read_segment(&mut self, segment: &MatroskaElement, end: u64, container: &mut Container) -> io::Result<()> {
+    fn read_segment(
+        &mut self,
+        segment: &MatroskaElement,
+        end: u64,
+        container: &mut Container,
+    ) -> io::Result<()> {
         let all = segment.end.unwrap_or(end).min(end);
         let mut at = segment.body;
         while let Some(element) = self.read_element(at, all)? {
@@ -327,7 +355,11 @@ impl ContainerReader<'_> {
         Ok(())
     }
 
-    fn matroska_tracks(&mut self, tracks: &MatroskaElement, end: u64) -> io::Result<Vec<SoundTrack>> {
+    fn matroska_tracks(
+        &mut self,
+        tracks: &MatroskaElement,
+        end: u64,
+    ) -> io::Result<Vec<SoundTrack>> {
         const SOUND: u64 = 2;
         let mut found = Vec::new();
         let mut at = tracks.body;
@@ -337,13 +369,16 @@ impl ContainerReader<'_> {
             let mut track = SoundTrack::default();
             let mut kind = 0;
             let mut inner = entry.body;
-            while let Some(element) =
-                self.read_element(inner, entry_end).map(|found| found.filter(|_| entry.id == TRACK))?
+            while let Some(element) = self
+                .read_element(inner, entry_end)
+                .map(|found| found.filter(|_| entry.id == TRACK))?
             {
                 let Some(next) = element.end.filter(|next| *next <= entry_end) else { break };
-                let length = usize::try_from((next - element.body).min(TITLE_BYTES)).unwrap_or_default();
+                let length =
+                    usize::try_from((next - element.body).min(TITLE_BYTES)).unwrap_or_default();
                 let bytes = bytes_at(self.file, element.body, length)?;
-                let value = bytes.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte));
+                let value =
+                    bytes.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte));
                 match element.id {
                     TRACK_NUMBER => track.id = value,
                     TRACK_TYPE => kind = value,

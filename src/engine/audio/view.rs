@@ -44,7 +44,15 @@ impl FileView {
     /// Returns a view of `front` followed by `ranges` of `file`.
     pub(crate) fn new(file: File, front: Vec<u8>, ranges: Vec<Range<u64>>) -> Self {
         let ranges = ranges.into_iter().filter(|range| !range.is_empty()).collect();
-        Self { file, front, ranges, position: 0, is_seekable: true, claimed: 0, reached: ReadPosition::default() }
+        Self {
+            file,
+            front,
+            ranges,
+            position: 0,
+            is_seekable: true,
+            claimed: 0,
+            reached: ReadPosition::default(),
+        }
     }
 
     /// Returns a view of one range of `file`.
@@ -71,7 +79,8 @@ impl FileView {
 
     /// Returns the number of bytes, or the claimed length if that is larger.
     pub(crate) fn len(&self) -> u64 {
-        let own = self.front.len() as u64 + self.ranges.iter().map(|range| range.end - range.start).sum::<u64>();
+        let own = self.front.len() as u64
+            + self.ranges.iter().map(|range| range.end - range.start).sum::<u64>();
         own.max(self.claimed)
     }
 
@@ -92,7 +101,10 @@ impl FileView {
 
 impl Read for FileView {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let in_front = usize::try_from(self.position).ok().and_then(|at| self.front.get(at..)).unwrap_or_default();
+        let in_front = usize::try_from(self.position)
+            .ok()
+            .and_then(|at| self.front.get(at..))
+            .unwrap_or_default();
         let read = if in_front.is_empty() {
             let Some((place, length)) = self.locate_byte(self.position) else { return Ok(0) };
             let wanted = buffer.len().min(usize::try_from(length).unwrap_or(usize::MAX));
@@ -157,7 +169,10 @@ mod tests {
         let mut view = FileView::new(file, b"ab".to_vec(), vec![1..3, 5..5, 7..9]);
         let mut all = Vec::new();
         view.read_to_end(&mut all).expect("read");
-        assert_eq!((all.as_slice(), view.len(), view.read_position().bytes_read()), (&b"ab1278"[..], 6, 6));
+        assert_eq!(
+            (all.as_slice(), view.len(), view.read_position().bytes_read()),
+            (&b"ab1278"[..], 6, 6)
+        );
         for from in 0..6 {
             let mut rest = Vec::new();
             view.seek(SeekFrom::Start(from)).expect("sought");

@@ -20,10 +20,10 @@ const CHUNKS_MAX: usize = 10_000;
 
 /// Chunks that explain what follows the sound (RIFF, BWF, and what recorders and editors add).
 const CHUNKS: [&[u8; 4]; 40] = [
-    b"LIST", b"list", b"id3 ", b"ID3 ", b"bext", b"iXML", b"ixml", b"cue ", b"smpl", b"inst", b"fact", b"PEAK",
-    b"JUNK", b"junk", b"PAD ", b"FLLR", b"DISP", b"levl", b"afsp", b"axml", b"minf", b"elm1", b"regn", b"umid",
-    b"r64m", b"cart", b"chna", b"dbmd", b"ResU", b"SAUR", b"SNDM", b"_PMX", b"wavl", b"slnt", b"plst", b"note",
-    b"labl", b"strc", b"acid", b"qlty",
+    b"LIST", b"list", b"id3 ", b"ID3 ", b"bext", b"iXML", b"ixml", b"cue ", b"smpl", b"inst",
+    b"fact", b"PEAK", b"JUNK", b"junk", b"PAD ", b"FLLR", b"DISP", b"levl", b"afsp", b"axml",
+    b"minf", b"elm1", b"regn", b"umid", b"r64m", b"cart", b"chna", b"dbmd", b"ResU", b"SAUR",
+    b"SNDM", b"_PMX", b"wavl", b"slnt", b"plst", b"note", b"labl", b"strc", b"acid", b"qlty",
 ];
 
 /// The sound of a WAV.
@@ -60,7 +60,8 @@ impl WavPart {
     /// two.
     pub(crate) fn is_without_places(&self) -> bool {
         const EXTENSIBLE: [u8; 2] = [0xfe, 0xff];
-        let channels = self.format.get(2..4).map_or(0, |bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+        let channels =
+            self.format.get(2..4).map_or(0, |bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
         channels > 2 && !self.format.starts_with(&EXTENSIBLE)
     }
 
@@ -72,8 +73,16 @@ impl WavPart {
         format.resize(padded, 0);
         let sound = long(self.byte_count());
         let all = long(self.byte_count().saturating_add(20 + padded as u64));
-        let front =
-            [b"RIFF", &all[..], b"WAVEfmt ", &long(self.format.len() as u64), &format, b"data", &sound].concat();
+        let front = [
+            b"RIFF",
+            &all[..],
+            b"WAVEfmt ",
+            &long(self.format.len() as u64),
+            &format,
+            b"data",
+            &sound,
+        ]
+        .concat();
         FileView::new(file, front, self.ranges.clone())
     }
 
@@ -112,7 +121,9 @@ pub(crate) fn find_sound(file: &File, within: Range<u64>) -> io::Result<Wav> {
                 next = end + (end - chunk.body) % 2;
             }
             // Files that were joined: the next one begins here.
-            b"RIFF" | b"RF64" | b"BW64" if bytes_at(file, chunk.body, 4)? == b"WAVE" => next = chunk.body + 4,
+            b"RIFF" | b"RF64" | b"BW64" if bytes_at(file, chunk.body, 4)? == b"WAVE" => {
+                next = chunk.body + 4
+            }
             _ => {}
         }
         at = next;
@@ -156,7 +167,11 @@ fn is_unknown(size: u32) -> bool {
 fn end_of_sound(file: &File, chunk: &WavChunk, stated: Option<u64>, end: u64) -> io::Result<u64> {
     const WRAP: u64 = 1 << 32;
     let known = stated.filter(|size| *size > 0 && *size <= end - chunk.body);
-    if known.is_none() && chunk.length > 0 && is_unknown(chunk.length) && chunk.body + u64::from(chunk.length) > end {
+    if known.is_none()
+        && chunk.length > 0
+        && is_unknown(chunk.length)
+        && chunk.body + u64::from(chunk.length) > end
+    {
         return Ok(end);
     }
     let mut sound = chunk.body.saturating_add(known.unwrap_or(u64::from(chunk.length)));
@@ -220,7 +235,14 @@ mod tests {
     fn sparse(data: u32, length: u64) -> File {
         let mut file = tempfile::tempfile().expect("a file");
         let format = [1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0];
-        let head = [b"RIFF", &data.to_le_bytes()[..], b"WAVEfmt \x10\0\0\0", &format, b"data", &data.to_le_bytes()];
+        let head = [
+            b"RIFF",
+            &data.to_le_bytes()[..],
+            b"WAVEfmt \x10\0\0\0",
+            &format,
+            b"data",
+            &data.to_le_bytes(),
+        ];
         file.write_all(&head.concat()).expect("written");
         file.set_len(length).expect("made longer");
         file
@@ -232,7 +254,11 @@ mod tests {
         for wraps in 1..4 {
             let end = 44 + wraps * WRAP + 1_000;
             let file = sparse(1_000, end);
-            assert_eq!(find_sound(&file, 0..end).expect("read").parts[0].ranges, [Range { start: 44, end }], "{wraps}");
+            assert_eq!(
+                find_sound(&file, 0..end).expect("read").parts[0].ranges,
+                [Range { start: 44, end }],
+                "{wraps}"
+            );
             // A chunk behind the sound is none of it.
             let list = b"LIST\x04\0\0\0INFO";
             file.write_at(list, end).expect("written");

@@ -128,7 +128,8 @@ impl InstallError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unsupported { .. } => {
-                "run minuted on such a machine, or configure a service that does the work elsewhere".to_owned()
+                "run minuted on such a machine, or configure a service that does the work elsewhere"
+                    .to_owned()
             }
             Self::NoPlace => "set $HOME, or name a configuration with --config FILE".to_owned(),
             Self::NoPython { elsewhere } | Self::NoPip { elsewhere } => {
@@ -137,7 +138,9 @@ impl InstallError {
             Self::Proxy { elsewhere, .. } => {
                 format!("check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}")
             }
-            Self::Network { elsewhere, .. } => format!("check the network and try again\n{elsewhere}"),
+            Self::Network { elsewhere, .. } => {
+                format!("check the network and try again\n{elsewhere}")
+            }
             Self::NotOffered { glibc, elsewhere, .. } => format!(
                 "it needs glibc {glibc} or newer and Python 3.8 or newer, and an index that has it \
                  (`python3 -m pip config list`)\n{elsewhere}"
@@ -145,7 +148,8 @@ impl InstallError {
             Self::Pip { command, .. } => format!("see what this says: {command}"),
             Self::WrongWheel { cure, .. } => cure.clone(),
             Self::WrongEntry { .. } => {
-                "the wheel is the right one, so this is a mistake of minuted: please report it".to_owned()
+                "the wheel is the right one, so this is a mistake of minuted: please report it"
+                    .to_owned()
             }
             Self::DiskFull { needed, .. } => format!("free {needed} MB, then run it again"),
             Self::NotWritable { cure, .. } => (*cure).to_owned(),
@@ -154,12 +158,16 @@ impl InstallError {
     }
 
     /// Returns the error for something that failed while `path` was to be written.
-    pub(super) fn from_write_error(package: &Package, what: &'static str, path: PathBuf, source: io::Error) -> Self {
+    pub(super) fn from_write_error(
+        package: &Package,
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    ) -> Self {
         match Errno::from_io_error(&source) {
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::disk_full(package, path),
             Some(Errno::ROFS) => {
-                let cure =
-                    "its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place";
+                let cure = "its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place";
                 Self::NotWritable { path, error: source, cure }
             }
             Some(Errno::ACCESS | Errno::PERM) => {
@@ -173,15 +181,24 @@ impl InstallError {
     /// Returns the error for a disk without room. The wheel lies there twice while pip works, later
     /// beside what is in it.
     pub(super) fn disk_full(package: &Package, path: PathBuf) -> Self {
-        let needed = (package.wheel_size + package.size().max(package.wheel_size)).div_ceil(1_000_000);
+        let needed =
+            (package.wheel_size + package.size().max(package.wheel_size)).div_ceil(1_000_000);
         Self::DiskFull { path, needed }
     }
 
     /// Returns the error for a file that is not the wheel. `is_fetched` is true when pip brought
     /// it.
-    pub(super) fn wrong_wheel(package: &Package, file: String, found: String, is_fetched: bool) -> Self {
+    pub(super) fn wrong_wheel(
+        package: &Package,
+        file: String,
+        found: String,
+        is_fetched: bool,
+    ) -> Self {
         let cure = if is_fetched {
-            format!("the index of this pip gives another file (`python3 -m pip config list`)\n{}", wheel_hint(package))
+            format!(
+                "the index of this pip gives another file (`python3 -m pip config list`)\n{}",
+                wheel_hint(package)
+            )
         } else {
             format!("fetch it with: {}", download_command(package))
         };
@@ -202,7 +219,8 @@ pub(super) fn hash_mismatch(found: Sha256, wanted: Sha256) -> String {
 /// Returns the command that fetches the wheel on any machine.
 pub(super) fn download_command(package: &Package) -> String {
     let Package { platform, project, version, .. } = package;
-    let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform").add_word(platform);
+    let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform")
+        .add_word(platform);
     pip.add_word(format!("{project}=={version}")).into()
 }
 

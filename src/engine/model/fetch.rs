@@ -43,8 +43,14 @@ const SHOWN_MAX: usize = 300;
 const PATIENCE: [&str; 4] = ["--timeout", "30", "--retries", "2"];
 
 /// Variables that a program started by minuted has no use for.
-const OURS: [&str; 6] =
-    ["CREDENTIALS_DIRECTORY", "MINUTED_CONFIG", "MINUTED_CLOCK", "MINUTED_DIE", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
+const OURS: [&str; 6] = [
+    "CREDENTIALS_DIRECTORY",
+    "MINUTED_CONFIG",
+    "MINUTED_CLOCK",
+    "MINUTED_DIE",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+];
 
 /// Fetches the wheel into `dir`. When the future is dropped, pip is killed.
 pub(super) async fn fetch_wheel(
@@ -66,8 +72,11 @@ pub(super) async fn fetch_wheel(
             }
         }
     };
-    let (status, message) =
-        ended.map_err(|source| InstallError::Io { what: "wait for", path: "python3".into(), source })?;
+    let (status, message) = ended.map_err(|source| InstallError::Io {
+        what: "wait for",
+        path: "python3".into(),
+        source,
+    })?;
     let brought = if status.success() { find_wheel(&dir.join(WHEEL)) } else { None };
     brought.ok_or_else(|| pip_failure(package, dir, status, &message))
 }
@@ -100,7 +109,10 @@ fn start_pip(package: &Package, dir: &Path) -> Result<Child, InstallError> {
 }
 
 /// Waits for the end, and keeps the end of the output.
-async fn wait_for_pip(child: &mut Child, mut stderr: ChildStderr) -> std::io::Result<(ExitStatus, String)> {
+async fn wait_for_pip(
+    child: &mut Child,
+    mut stderr: ChildStderr,
+) -> std::io::Result<(ExitStatus, String)> {
     let mut message = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -166,19 +178,27 @@ enum PipSymptom {
 /// Returns the error for pip's output.
 fn pip_failure(package: &Package, dir: &Path, status: ExitStatus, message: &str) -> InstallError {
     // From the words on, up to where Python's way to show an error closes its quotes.
-    let tail = |words: &str| Some(message.rsplit_once(words)?.1.split(['\n', '\'']).next().unwrap_or_default());
-    let found = SYMPTOMS.iter().find_map(|(words, symptom)| Some((*symptom, format!("{words}{}", tail(words)?))));
+    let tail = |words: &str| {
+        Some(message.rsplit_once(words)?.1.split(['\n', '\'']).next().unwrap_or_default())
+    };
+    let found = SYMPTOMS
+        .iter()
+        .find_map(|(words, symptom)| Some((*symptom, format!("{words}{}", tail(words)?))));
     let elsewhere = wheel_hint(package);
     let Some((symptom, words)) = found else {
         let last = |is_it: &dyn Fn(&str) -> bool| message.lines().rev().find(|line| is_it(line));
-        let line = last(&|line| line.contains("ERROR:")).or_else(|| last(&|line| !line.trim().is_empty()));
-        let message = line.map_or_else(|| format!("it said nothing and left no wheel ({status})"), shorten_line);
+        let line =
+            last(&|line| line.contains("ERROR:")).or_else(|| last(&|line| !line.trim().is_empty()));
+        let message = line
+            .map_or_else(|| format!("it said nothing and left no wheel ({status})"), shorten_line);
         return InstallError::Pip { message, command: download_command(package) };
     };
     let message = shorten_line(&words);
     match symptom {
         PipSymptom::NoPip => InstallError::NoPip { elsewhere },
-        PipSymptom::Full => InstallError::disk_full(package, dir.parent().unwrap_or(dir).to_owned()),
+        PipSymptom::Full => {
+            InstallError::disk_full(package, dir.parent().unwrap_or(dir).to_owned())
+        }
         PipSymptom::Proxy => InstallError::Proxy { message, elsewhere },
         PipSymptom::Network => InstallError::Network { message, elsewhere },
         PipSymptom::NotOffered => {
@@ -210,8 +230,12 @@ mod tests {
 
     #[test]
     fn a_password_in_an_address_is_not_shown() {
-        let line = "ERROR: Could not reach https://ann:s3cret@pypi.example.com/simple/ and http://b:c@d";
-        assert_eq!(shorten_line(line), "Could not reach https://pypi.example.com/simple/ and http://d");
+        let line =
+            "ERROR: Could not reach https://ann:s3cret@pypi.example.com/simple/ and http://b:c@d";
+        assert_eq!(
+            shorten_line(line),
+            "Could not reach https://pypi.example.com/simple/ and http://d"
+        );
         assert_eq!(shorten_line("mail ann@example.com"), "mail ann@example.com");
     }
 }

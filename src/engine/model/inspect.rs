@@ -48,7 +48,8 @@ impl Installation {
     pub(crate) fn inspect(package: &Package, dir: &Path) -> Self {
         let opened = Dir::open(dir).ok();
         let files = package.files().into_iter().map(|pinned| {
-            let state = opened.as_ref().map_or(FileState::Missing, |opened| inspect_file(opened, pinned));
+            let state =
+                opened.as_ref().map_or(FileState::Missing, |opened| inspect_file(opened, pinned));
             (*pinned, state)
         });
         Self { dir: dir.to_owned(), files: files.collect() }
@@ -73,14 +74,17 @@ impl Installation {
     }
 
     fn are_ok(&self, wanted: &[&PinnedFile]) -> bool {
-        let is_ok = |name| self.files.iter().any(|(pinned, state)| pinned.name == name && *state == FileState::Ok);
+        let is_ok = |name| {
+            self.files.iter().any(|(pinned, state)| pinned.name == name && *state == FileState::Ok)
+        };
         wanted.iter().all(|pinned| is_ok(pinned.name))
     }
 
     /// Returns the bytes that its files take on the disk.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
-        let sizes = self.files.iter().map(|(pinned, _)| self.dir.join(pinned.name).symlink_metadata());
+        let sizes =
+            self.files.iter().map(|(pinned, _)| self.dir.join(pinned.name).symlink_metadata());
         sizes.flatten().map(|metadata| metadata.len()).sum()
     }
 }

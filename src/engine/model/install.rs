@@ -92,7 +92,8 @@ pub(crate) async fn install(
         return Ok(Done { dir: target, how: How::Already });
     }
     let base = target.parent().ok_or(InstallError::NoPlace)?;
-    let written = |source| InstallError::from_write_error(package, "write in", base.to_owned(), source);
+    let written =
+        |source| InstallError::from_write_error(package, "write in", base.to_owned(), source);
     create_base(places, base).map_err(written)?;
     let _lock = lock_base(base, tell).await.map_err(written)?;
     let found = Installation::inspect(package, &target);
@@ -103,7 +104,11 @@ pub(crate) async fn install(
     let temporary = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(base).map_err(written)?;
     let wheel = match wheel {
         Some(path) => unpack::open(package, path, false)?,
-        None => unpack::open(package, &fetch::fetch_wheel(package, temporary.path(), tell).await?, true)?,
+        None => unpack::open(
+            package,
+            &fetch::fetch_wheel(package, temporary.path(), tell).await?,
+            true,
+        )?,
     };
     tell(Step::Unpacking);
     let beside = Dir::open(temporary.path()).map_err(written)?;
@@ -126,7 +131,8 @@ fn create_base(places: &Places, base: &Path) -> io::Result<()> {
 
 async fn lock_base(base: &Path, tell: &(dyn Fn(Step) + Sync)) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o644).open(base.join(LOCK))?;
+    let file =
+        options.write(true).create(true).truncate(false).mode(0o644).open(base.join(LOCK))?;
     let mut is_reported = false;
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

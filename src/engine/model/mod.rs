@@ -99,7 +99,9 @@ impl Model {
     /// # Errors
     /// [`NotInstalled`] when it is not there whole.
     pub fn find(package: &Package, places: &Places) -> Result<Self, NotInstalled> {
-        let dir = places.dir_of(package).ok_or_else(|| NotInstalled::Missing { looked: places.all(package) })?;
+        let dir = places
+            .dir_of(package)
+            .ok_or_else(|| NotInstalled::Missing { looked: places.all(package) })?;
         match package.recogniser_files().iter().find(|pinned| !pinned.is_there(&dir)) {
             None => Ok(Self::at(package, &dir)),
             Some(pinned) => Err(NotInstalled::Damaged { file: dir.join(pinned.name) }),
@@ -111,7 +113,10 @@ impl Model {
 #[derive(Debug, thiserror::Error)]
 pub enum NotInstalled {
     /// The model is not installed.
-    #[error("the model of the on-device engine is not installed; looked for {}", list_paths(looked))]
+    #[error(
+        "the model of the on-device engine is not installed; looked for {}",
+        list_paths(looked)
+    )]
     Missing {
         /// The places that were looked at.
         looked: Vec<PathBuf>,

@@ -68,7 +68,10 @@ impl fmt::Debug for Sha256 {
 }
 
 /// Copies all that is left to read, and returns its hash and its length in bytes.
-pub(super) fn copy_hashed(mut reader: impl Read, writer: &mut impl io::Write) -> io::Result<(Sha256, u64)> {
+pub(super) fn copy_hashed(
+    mut reader: impl Read,
+    writer: &mut impl io::Write,
+) -> io::Result<(Sha256, u64)> {
     /// Bytes at once: enough to keep the disk busy.
     const CHUNK: usize = 64 << 10;
     let mut context = Context::new(&SHA256);
@@ -110,7 +113,9 @@ impl PinnedFile {
     /// Returns whether a regular file of this name and size lies in `dir`.
     #[must_use]
     pub fn is_there(&self, dir: &Path) -> bool {
-        dir.join(self.name).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == self.size)
+        dir.join(self.name)
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_file() && found.len() == self.size)
     }
 }
 
@@ -155,7 +160,8 @@ impl Package {
     /// # Errors
     /// [`InstallError::Unsupported`] when there is none.
     pub fn here() -> Result<&'static Self, InstallError> {
-        let found = Self::of(std::env::consts::ARCH).filter(|_| cfg!(all(target_os = "linux", target_env = "gnu")));
+        let found = Self::of(std::env::consts::ARCH)
+            .filter(|_| cfg!(all(target_os = "linux", target_env = "gnu")));
         found.ok_or(InstallError::Unsupported { arch: std::env::consts::ARCH })
     }
 
@@ -214,13 +220,17 @@ const X86_64: Package = Package {
     platform: "manylinux_2_34_x86_64",
     runtime_version: "ONNX Runtime 1.23.2",
     wheel_size: 56_320_672,
-    wheel_sha256: Sha256::from_hex("6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db"),
+    wheel_sha256: Sha256::from_hex(
+        "6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db",
+    ),
     encoder: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/encoder_model.ort",
         offset: None,
         name: "encoder_model.ort",
         size: 13_281_600,
-        sha256: Sha256::from_hex("94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"),
+        sha256: Sha256::from_hex(
+            "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+        ),
         licence: MIT,
     },
     decoder: PinnedFile {
@@ -228,7 +238,9 @@ const X86_64: Package = Package {
         offset: None,
         name: "decoder_model_merged.ort",
         size: 30_412_256,
-        sha256: Sha256::from_hex("cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0"),
+        sha256: Sha256::from_hex(
+            "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
+        ),
         licence: MIT,
     },
     tokenizer: PinnedFile {
@@ -236,7 +248,9 @@ const X86_64: Package = Package {
         offset: None,
         name: "tokenizer.bin",
         size: 249_974,
-        sha256: Sha256::from_hex("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d"),
+        sha256: Sha256::from_hex(
+            "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
+        ),
         licence: MIT,
     },
     runtime: PinnedFile {
@@ -244,7 +258,9 @@ const X86_64: Package = Package {
         offset: None,
         name: "libonnxruntime.so.1",
         size: 22_346_464,
-        sha256: Sha256::from_hex("c0995ae1102b871426e7bddf625451d6c19f12d0b6d79786218cbb77c2de865c"),
+        sha256: Sha256::from_hex(
+            "c0995ae1102b871426e7bddf625451d6c19f12d0b6d79786218cbb77c2de865c",
+        ),
         licence: MIT,
     },
     licence: PinnedFile {
@@ -252,7 +268,9 @@ const X86_64: Package = Package {
         offset: None,
         name: "LICENSE",
         size: 1_070,
-        sha256: Sha256::from_hex("5da20e09cad096fb153b6c80b26c270027f9601285c498e571fc74fee5ab7157"),
+        sha256: Sha256::from_hex(
+            "5da20e09cad096fb153b6c80b26c270027f9601285c498e571fc74fee5ab7157",
+        ),
         licence: MIT,
     },
     segmentation: PinnedFile {
@@ -260,7 +278,9 @@ const X86_64: Package = Package {
         offset: Some(10_766_656),
         name: "segmentation.ort",
         size: 1_594_080,
-        sha256: Sha256::from_hex("9715e3996ef181252aa1cc0c9398060f42b2c984c2fb65e3604262555e2efb1a"),
+        sha256: Sha256::from_hex(
+            "9715e3996ef181252aa1cc0c9398060f42b2c984c2fb65e3604262555e2efb1a",
+        ),
         licence: "CC BY 4.0, pyannote community-1",
     },
     embedding: PinnedFile {
@@ -268,7 +288,9 @@ const X86_64: Package = Package {
         offset: Some(12_360_768),
         name: "embedding.ort",
         size: 6_975_920,
-        sha256: Sha256::from_hex("6e4af7d49562e6e7042672e444d6394935cb2c23c3a7dd4919da45922b91735b"),
+        sha256: Sha256::from_hex(
+            "6e4af7d49562e6e7042672e444d6394935cb2c23c3a7dd4919da45922b91735b",
+        ),
         licence: "CC BY 4.0, WeSpeaker",
     },
 };
@@ -277,13 +299,17 @@ const AARCH64: Package = Package {
     arch: "aarch64",
     platform: "manylinux_2_31_aarch64",
     wheel_size: 55_048_900,
-    wheel_sha256: Sha256::from_hex("d01e1343bfeb436a59f7d8562566d4b2f2a526297328d776a13d1544887aec61"),
+    wheel_sha256: Sha256::from_hex(
+        "d01e1343bfeb436a59f7d8562566d4b2f2a526297328d776a13d1544887aec61",
+    ),
     runtime: PinnedFile {
         entry: "moonshine_voice.libs/libonnxruntime-ab8c4363.so.1",
         offset: None,
         name: "libonnxruntime.so.1",
         size: 18_762_288,
-        sha256: Sha256::from_hex("2723a421531e984cf053ead965b8ea00c88a0353dce17b622bc82e752ef6752f"),
+        sha256: Sha256::from_hex(
+            "2723a421531e984cf053ead965b8ea00c88a0353dce17b622bc82e752ef6752f",
+        ),
         licence: MIT,
     },
     segmentation: PinnedFile { offset: Some(10_390_400), ..X86_64.segmentation },

@@ -45,7 +45,11 @@ impl Places {
     /// Returns the installation directories of `package` in the order in which they are looked for.
     #[must_use]
     pub fn all(&self, package: &Package) -> Vec<PathBuf> {
-        [self.state_base(), self.data_base()].into_iter().flatten().map(|base| base.join(package.dir_name())).collect()
+        [self.state_base(), self.data_base()]
+            .into_iter()
+            .flatten()
+            .map(|base| base.join(package.dir_name()))
+            .collect()
     }
 
     /// Returns the installation directory that counts: the first that is there, whatever its
@@ -61,7 +65,9 @@ impl Places {
     /// [`InstallError::NoPlace`] without a home and a configuration.
     pub fn target(&self, package: &Package) -> Result<PathBuf, InstallError> {
         self.dir_of(package)
-            .or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(package.dir_name())))
+            .or_else(|| {
+                Some(self.data_base().or_else(|| self.state_base())?.join(package.dir_name()))
+            })
             .ok_or(InstallError::NoPlace)
     }
 
@@ -75,7 +81,8 @@ impl Places {
     /// Returns the directory into which a model of whisper is installed; `None` without a home and a configuration.
     #[must_use]
     pub(crate) fn whisper_target(&self) -> Option<PathBuf> {
-        self.whisper_dir().or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(WHISPER)))
+        self.whisper_dir()
+            .or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(WHISPER)))
     }
 
     /// Returns the state directory, when `dir` lies in it: that one is made for its owner alone.
@@ -135,7 +142,8 @@ mod tests {
         /nowhere/state/model/moonshine-tiny-en-0.0.73
         /nowhere/state/model/moonshine-tiny-en-0.0.73
         ");
-        let nowhere = Places::of(None, &Environment::default()).target(Package::of("x86_64").expect("pinned"));
+        let nowhere = Places::of(None, &Environment::default())
+            .target(Package::of("x86_64").expect("pinned"));
         assert!(matches!(nowhere, Err(InstallError::NoPlace)));
     }
 

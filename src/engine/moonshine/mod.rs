@@ -75,7 +75,10 @@ pub(crate) enum ModelError {
 impl<R> From<ort::Error<R>> for ModelError {
     fn from(error: ort::Error<R>) -> Self {
         let reason = error.message().to_owned();
-        if reason.contains("bad_alloc") || reason.contains("bad allocation") || reason.contains("allocate memory") {
+        if reason.contains("bad_alloc")
+            || reason.contains("bad allocation")
+            || reason.contains("allocate memory")
+        {
             Self::Memory { reason }
         } else {
             Self::Failed { reason }
@@ -112,8 +115,8 @@ impl Moonshine {
         let decoder = onnx::load_session(environment, &model.decoder, threads, &mut hasher)?;
         let bytes = read_file(&model.tokenizer)?;
         hasher.update(&bytes);
-        let tokenizer =
-            Tokenizer::parse(&bytes).ok_or_else(|| unusable_model(&model.tokenizer, "it is not a tokenizer"))?;
+        let tokenizer = Tokenizer::parse(&bytes)
+            .ok_or_else(|| unusable_model(&model.tokenizer, "it is not a tokenizer"))?;
         let hash = hasher.finalize().to_hex()[..32].to_owned();
         Ok(Self { encoder, decoder, tokenizer, hash, memory: memory_names() })
     }
@@ -143,7 +146,8 @@ impl Moonshine {
 
     fn decode_tokens(&mut self, hidden: &DynValue, samples: usize) -> Result<Vec<i64>, ModelError> {
         let mask = attention_mask(samples)?;
-        let mut memory = self.memory.iter().map(|_| empty_memory()).collect::<Result<Vec<_>, _>>()?;
+        let mut memory =
+            self.memory.iter().map(|_| empty_memory()).collect::<Result<Vec<_>, _>>()?;
         let mut tokens = Vec::new();
         let mut last = START;
         for step in 0..tokens_max(samples) {
@@ -154,7 +158,12 @@ impl Moonshine {
                 "encoder_attention_mask" => &mask,
                 "use_cache_branch" => Tensor::from_array(([1], vec![!is_first]))?,
             };
-            inputs.extend(self.memory.iter().zip(&memory).map(|((name, ..), value)| (name.into(), value.into())));
+            inputs.extend(
+                self.memory
+                    .iter()
+                    .zip(&memory)
+                    .map(|((name, ..), value)| (name.into(), value.into())),
+            );
             let mut outputs = self.decoder.run(inputs)?;
             last = likeliest_token(&outputs)?;
             for ((_, name, is_encoders), kept) in self.memory.iter().zip(&mut memory) {
@@ -178,7 +187,9 @@ impl Moonshine {
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| unusable_model(path, &error))?;
-    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable_model(path, &error))?;
+    file.take(tokenizer::BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unusable_model(path, &error))?;
     Ok(bytes)
 }
 
@@ -205,7 +216,9 @@ fn attention_mask(samples: usize) -> Result<Tensor<i64>, ModelError> {
 }
 
 fn take_output(outputs: &mut SessionOutputs<'_>, name: &str) -> Result<DynValue, ModelError> {
-    outputs.remove(name).ok_or_else(|| ModelError::Failed { reason: format!("it returned no `{name}`") })
+    outputs
+        .remove(name)
+        .ok_or_else(|| ModelError::Failed { reason: format!("it returned no `{name}`") })
 }
 
 /// Returns the likeliest token of the last step.

@@ -32,10 +32,14 @@ impl Tokenizer {
 
     /// Returns the text of `tokens`: one line, single spaces, nothing that a terminal obeys.
     pub(crate) fn tokens_to_text(&self, tokens: &[i64]) -> String {
-        let entries = tokens.iter().filter_map(|token| self.entries.get(usize::try_from(*token).ok()?));
-        let spoken = entries.filter(|entry| !is_special(entry)).flatten().copied().collect::<Vec<u8>>();
-        let readable = String::from_utf8_lossy(&spoken).replace(['\u{2581}', char::REPLACEMENT_CHARACTER], " ");
-        let shown: String = readable.chars().map(|c| if text::is_unprintable(c) { ' ' } else { c }).collect();
+        let entries =
+            tokens.iter().filter_map(|token| self.entries.get(usize::try_from(*token).ok()?));
+        let spoken =
+            entries.filter(|entry| !is_special(entry)).flatten().copied().collect::<Vec<u8>>();
+        let readable = String::from_utf8_lossy(&spoken)
+            .replace(['\u{2581}', char::REPLACEMENT_CHARACTER], " ");
+        let shown: String =
+            readable.chars().map(|c| if text::is_unprintable(c) { ' ' } else { c }).collect();
         shown.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
@@ -43,7 +47,8 @@ impl Tokenizer {
 /// Returns whether a token is for the program and not for a person: `<s>`, `</s>`, `<unk>`,
 /// `<<ST_7>>`.
 fn is_special(entry: &[u8]) -> bool {
-    matches!(entry, b"<unk>" | b"<s>" | b"</s>") || (entry.starts_with(b"<<ST_") && entry.ends_with(b">>"))
+    matches!(entry, b"<unk>" | b"<s>" | b"</s>")
+        || (entry.starts_with(b"<<ST_") && entry.ends_with(b">>"))
 }
 
 #[cfg(test)]

@@ -33,10 +33,12 @@ pub(super) fn cluster_parts(parts: &[VoicePart], speakers: Speakers) -> Vec<usiz
     if training.is_empty() {
         return vec![0; parts.len()];
     }
-    let vectors: Vec<[f32; VALUES]> = training.iter().filter_map(|part| Some(part.print?.unit_vector())).collect();
+    let vectors: Vec<[f32; VALUES]> =
+        training.iter().filter_map(|part| Some(part.print?.unit_vector())).collect();
     let lengths: Vec<u64> = training.iter().map(|part| part.length()).collect();
     let clusters = link_vectors(&vectors, &lengths, speakers);
-    let centroids: Vec<_> = clusters.iter().map(|cluster| centroid(cluster, &vectors, &lengths)).collect();
+    let centroids: Vec<_> =
+        clusters.iter().map(|cluster| centroid(cluster, &vectors, &lengths)).collect();
     let nearest = |part: &VoicePart| Some(nearest_centroid(&part.print?.unit_vector(), &centroids));
     let mut labels: Vec<Option<usize>> = parts.iter().map(nearest).collect();
     for at in 0..parts.len() {
@@ -70,20 +72,30 @@ fn link_vectors(vectors: &[[f32; VALUES]], lengths: &[u64], speakers: Speakers) 
     let steps = linkage(&mut distances, vectors.len(), Method::Average);
     let steps = steps.steps();
     let people = |merges: usize| {
-        let clusters = merge_clusters(vectors.len(), steps[..merges].iter().map(|step| (step.cluster1, step.cluster2)));
-        let is_person = |cluster: &Vec<usize>| cluster.iter().map(|at| lengths[*at]).sum::<u64>() >= PERSON_MIN;
-        (clusters.iter().filter(|cluster| is_person(cluster)).cloned().collect::<Vec<_>>(), clusters)
+        let clusters = merge_clusters(
+            vectors.len(),
+            steps[..merges].iter().map(|step| (step.cluster1, step.cluster2)),
+        );
+        let is_person =
+            |cluster: &Vec<usize>| cluster.iter().map(|at| lengths[*at]).sum::<u64>() >= PERSON_MIN;
+        (
+            clusters.iter().filter(|cluster| is_person(cluster)).cloned().collect::<Vec<_>>(),
+            clusters,
+        )
     };
     match speakers {
         Speakers::Exactly(count) => {
             // As few clusters as hold so many people; where none do, so many clusters.
             let most = vectors.len().saturating_sub(count.get().into());
-            let enough =
-                (0..=most).rev().map(|merges| people(merges).0).find(|found| found.len() >= count.get().into());
+            let enough = (0..=most)
+                .rev()
+                .map(|merges| people(merges).0)
+                .find(|found| found.len() >= count.get().into());
             enough.unwrap_or_else(|| people(most).1)
         }
         Speakers::Auto | Speakers::Off => {
-            let (people, clusters) = people(steps.partition_point(|step| step.dissimilarity <= DISTANCE_MAX));
+            let (people, clusters) =
+                people(steps.partition_point(|step| step.dissimilarity <= DISTANCE_MAX));
             if people.is_empty() { longest_cluster(clusters, lengths) } else { people }
         }
     }
@@ -124,7 +136,9 @@ fn centroid(cluster: &[usize], vectors: &[[f32; VALUES]], lengths: &[u64]) -> [f
 
 fn nearest_centroid(vector: &[f32; VALUES], centroids: &[[f32; VALUES]]) -> usize {
     let likeness = centroids.iter().map(|centroid| dot(vector, centroid)).enumerate();
-    likeness.max_by(|one, other| one.1.total_cmp(&other.1).then(other.0.cmp(&one.0))).map_or(0, |(at, _)| at)
+    likeness
+        .max_by(|one, other| one.1.total_cmp(&other.1).then(other.0.cmp(&one.0)))
+        .map_or(0, |(at, _)| at)
 }
 
 /// Returns the label of the nearest part in time that has one.
@@ -134,7 +148,10 @@ fn neighbours_label(at: usize, parts: &[VoicePart], labels: &[Option<usize>]) ->
         let (before, after) = if other < at { (other, at) } else { (at, other) };
         parts[after].start.saturating_sub(parts[before].end)
     };
-    around.filter(|other| labels[*other].is_some()).min_by_key(|other| distance(*other)).and_then(|other| labels[other])
+    around
+        .filter(|other| labels[*other].is_some())
+        .min_by_key(|other| distance(*other))
+        .and_then(|other| labels[other])
 }
 
 #[cfg(test)]
@@ -185,7 +202,8 @@ mod tests {
     fn a_number_that_is_known_is_kept() {
         let parts = parts_of(&[(0, 0), (1, 1), (0, 2), (1, 3), (2, 4), (2, 5)]);
         for count in 1..=5 {
-            let labels = cluster_parts(&parts, Speakers::Exactly(NonZeroU8::new(count).expect("not 0")));
+            let labels =
+                cluster_parts(&parts, Speakers::Exactly(NonZeroU8::new(count).expect("not 0")));
             let mut found = labels.clone();
             found.sort_unstable();
             found.dedup();

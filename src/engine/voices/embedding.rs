@@ -22,7 +22,10 @@ impl VoicePrint {
     /// Returns the print of an embedding; `None` of one without a direction.
     fn from_embedding(embedding: &[f32]) -> Option<Self> {
         let most = embedding.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
-        if embedding.len() != VALUES || !most.is_normal() || embedding.iter().any(|value| !value.is_finite()) {
+        if embedding.len() != VALUES
+            || !most.is_normal()
+            || embedding.iter().any(|value| !value.is_finite())
+        {
             return None;
         }
         let mut print = [0; VALUES];
@@ -87,7 +90,8 @@ impl Embedder {
         };
         let outputs = self.session.run(inputs)?;
         let unexpected = || ModelError::Failed { reason: "it returned no `embedding`".to_owned() };
-        let (_, embedding) = outputs.get("embedding").ok_or_else(unexpected)?.try_extract_tensor::<f32>()?;
+        let (_, embedding) =
+            outputs.get("embedding").ok_or_else(unexpected)?.try_extract_tensor::<f32>()?;
         Ok(VoicePrint::from_embedding(embedding))
     }
 }

@@ -57,13 +57,20 @@ impl Fbank {
         for frame in sound.windows(FRAME).step_by(HOP) {
             self.prepare_frame(frame, &mut input);
             // The lengths are the plan's own.
-            if self.transform.process_with_scratch(&mut input, &mut spectrum, &mut scratch).is_err() {
+            if self.transform.process_with_scratch(&mut input, &mut spectrum, &mut scratch).is_err()
+            {
                 return Vec::new();
             }
-            let power: Vec<f32> =
-                spectrum[..TRANSFORM / 2].iter().map(realfft::num_complex::Complex::norm_sqr).collect();
+            let power: Vec<f32> = spectrum[..TRANSFORM / 2]
+                .iter()
+                .map(realfft::num_complex::Complex::norm_sqr)
+                .collect();
             energies.extend(self.filters.iter().map(|(first, weights)| {
-                let energy: f32 = weights.iter().zip(&power[*first..]).map(|(weight, power)| weight * power).sum();
+                let energy: f32 = weights
+                    .iter()
+                    .zip(&power[*first..])
+                    .map(|(weight, power)| weight * power)
+                    .sum();
                 energy.max(FLOOR).ln()
             }));
         }
@@ -98,10 +105,16 @@ fn subtract_means(energies: &mut [f32]) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a few hundred weights of 0 to 1")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a few hundred weights of 0 to 1"
+)]
 fn hamming_window() -> Vec<f32> {
     let last = (FRAME - 1) as f64;
-    (0..FRAME).map(|at| (0.54 - 0.46 * (std::f64::consts::TAU * at as f64 / last).cos()) as f32).collect()
+    (0..FRAME)
+        .map(|at| (0.54 - 0.46 * (std::f64::consts::TAU * at as f64 / last).cos()) as f32)
+        .collect()
 }
 
 /// Returns Kaldi's triangles, over the power spectrum without its last value.
@@ -113,7 +126,8 @@ fn hamming_window() -> Vec<f32> {
 fn mel_filters() -> Vec<Filter> {
     let mel = |hertz: f64| 1127.0 * (1.0 + hertz / 700.0).ln();
     let step = (mel(f64::from(RATE) / 2.0) - mel(LOWEST)) / (BINS + 1) as f64;
-    let places: Vec<f64> = (0..TRANSFORM / 2).map(|at| mel(at as f64 * f64::from(RATE) / TRANSFORM as f64)).collect();
+    let places: Vec<f64> =
+        (0..TRANSFORM / 2).map(|at| mel(at as f64 * f64::from(RATE) / TRANSFORM as f64)).collect();
     let filter = |number: usize| {
         let edge = |at: usize| mel(LOWEST) + (number + at) as f64 * step;
         let (left, right) = (edge(0), edge(2));
@@ -164,7 +178,10 @@ mod tests {
         assert_eq!(energies.len(), 98 * BINS);
         for (frame, bin, energy) in STORED_ENERGIES {
             let found = energies[frame * BINS + bin];
-            assert!((found - energy).abs() < 2e-3, "frame {frame}, bin {bin}: {found} is not {energy}");
+            assert!(
+                (found - energy).abs() < 2e-3,
+                "frame {frame}, bin {bin}: {found} is not {energy}"
+            );
         }
     }
 
@@ -172,6 +189,9 @@ mod tests {
     fn less_than_a_frame_is_nothing_and_silence_is_flat() {
         assert_eq!(Fbank::new().energies(&[0.1; FRAME - 1]), Vec::<f32>::new());
         let silence = Fbank::new().energies(&[0.0; 4 * FRAME]);
-        assert!(silence.len() == 8 * BINS && silence.iter().all(|energy| energy.abs() < 1e-3), "{silence:?}");
+        assert!(
+            silence.len() == 8 * BINS && silence.iter().all(|energy| energy.abs() < 1e-3),
+            "{silence:?}"
+        );
     }
 }

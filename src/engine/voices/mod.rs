@@ -68,7 +68,8 @@ impl VoiceRecogniser {
     pub(super) fn load(models: &VoiceModels, threads: usize) -> Result<Self, ModelError> {
         let environment = onnx::load_runtime(&models.runtime)?;
         let mut hasher = blake3::Hasher::new();
-        let segmentation = Segmentation::load(environment, &models.segmentation, threads, &mut hasher)?;
+        let segmentation =
+            Segmentation::load(environment, &models.segmentation, threads, &mut hasher)?;
         let embedder = Embedder::load(environment, &models.embedding, threads, &mut hasher)?;
         let hash = hasher.finalize().to_hex()[..32].to_owned();
         Ok(Self { segmentation, embedder, hash })
@@ -102,7 +103,11 @@ pub(super) struct VoiceListener {
 
 impl VoiceListener {
     /// Returns a listener that takes up the prints of an earlier run.
-    pub(super) fn new(recogniser: VoiceRecogniser, file: PrintsFile, content: &str) -> io::Result<Self> {
+    pub(super) fn new(
+        recogniser: VoiceRecogniser,
+        file: PrintsFile,
+        content: &str,
+    ) -> io::Result<Self> {
         let prints = file.take_up(recogniser.hash(), content)?;
         Ok(Self {
             recogniser,
@@ -142,7 +147,8 @@ impl VoiceListener {
 
     /// Ends the recording: everything is decided.
     pub(super) fn finish(&mut self) -> Result<(), VoiceError> {
-        let is_covered = self.next_window > 0 && self.samples <= self.next_window + (WINDOW - WINDOW_STEP) as u64;
+        let is_covered = self.next_window > 0
+            && self.samples <= self.next_window + (WINDOW - WINDOW_STEP) as u64;
         if !is_covered {
             self.hear_window()?;
         }
@@ -160,7 +166,8 @@ impl VoiceListener {
         let mut rest = piece;
         let mut pieces = Vec::new();
         for change in self.timeline.changes_within(rest.start..rest.end) {
-            let at = usize::try_from(change - rest.begin).unwrap_or(usize::MAX).min(rest.sound.len());
+            let at =
+                usize::try_from(change - rest.begin).unwrap_or(usize::MAX).min(rest.sound.len());
             let sound = rest.sound.split_off(at);
             let next = SpeechPiece { begin: change, start: change, end: rest.end, sound };
             pieces.push(SpeechPiece { end: change, ..rest });
@@ -182,7 +189,8 @@ impl VoiceListener {
                 order.push(label);
                 order.len() - 1
             });
-            u16::try_from(known + 1).map_or(0, |number| if number <= SPEAKERS_MAX { number } else { 0 })
+            u16::try_from(known + 1)
+                .map_or(0, |number| if number <= SPEAKERS_MAX { number } else { 0 })
         };
         segments.iter().map(number).collect()
     }
@@ -193,7 +201,9 @@ impl VoiceListener {
     }
 
     fn hear_window(&mut self) -> Result<(), VoiceError> {
-        let from = usize::try_from(self.next_window - self.begin).unwrap_or(usize::MAX).min(self.sound.len());
+        let from = usize::try_from(self.next_window - self.begin)
+            .unwrap_or(usize::MAX)
+            .min(self.sound.len());
         let mut window: Vec<f32> = self.sound[from..].iter().take(WINDOW).copied().collect();
         window.resize(WINDOW, 0.0);
         self.timeline.add_window(self.recogniser.segmentation.find_activity(window)?, self.samples);
@@ -205,12 +215,18 @@ impl VoiceListener {
     fn print_parts(&mut self) -> Result<(), VoiceError> {
         while let Some(span) = self.timeline.take_part() {
             let range = [span.start, span.end].map(|sample| {
-                usize::try_from(sample.saturating_sub(self.begin)).unwrap_or(usize::MAX).min(self.sound.len())
+                usize::try_from(sample.saturating_sub(self.begin))
+                    .unwrap_or(usize::MAX)
+                    .min(self.sound.len())
             });
             let sound = &self.sound[range[0]..range[1]];
             let embedder = &mut self.recogniser.embedder;
             self.prints.add_part(span, || -> Result<_, VoiceError> {
-                if span.end - span.start < HEARD_MIN { Ok(None) } else { Ok(embedder.print_voice(sound)?) }
+                if span.end - span.start < HEARD_MIN {
+                    Ok(None)
+                } else {
+                    Ok(embedder.print_voice(sound)?)
+                }
             })?;
         }
         Ok(())
@@ -218,7 +234,12 @@ impl VoiceListener {
 }
 
 /// Returns who speaks the most within a range; where nobody does, the nearest.
-fn speaker_within(start: u64, end: u64, parts: &[prints::VoicePart], labels: &[usize]) -> Option<usize> {
+fn speaker_within(
+    start: u64,
+    end: u64,
+    parts: &[prints::VoicePart],
+    labels: &[usize],
+) -> Option<usize> {
     let from = parts.partition_point(|part| part.end <= start);
     let after = parts.partition_point(|part| part.start < end);
     if from >= after {
@@ -248,7 +269,13 @@ mod tests {
         let parts = [part(0, 100), part(100, 150), part(150, 190), part(300, 400)];
         let labels = [0, 1, 1, 2];
         let speaker = |start, end| speaker_within(start, end, &parts, &labels);
-        assert_eq!((speaker(0, 180), speaker(50, 200), speaker(210, 230)), (Some(0), Some(1), Some(1)));
-        assert_eq!((speaker(260, 290), speaker(900, 950), speaker_within(0, 5, &[], &[])), (Some(2), Some(2), None));
+        assert_eq!(
+            (speaker(0, 180), speaker(50, 200), speaker(210, 230)),
+            (Some(0), Some(1), Some(1))
+        );
+        assert_eq!(
+            (speaker(260, 290), speaker(900, 950), speaker_within(0, 5, &[], &[])),
+            (Some(2), Some(2), None)
+        );
     }
 }

@@ -33,7 +33,8 @@ const TURN_MIN: u64 = 50 * MOMENT;
 const OVERLAP: usize = FRAMES / 2;
 
 /// The ways to match three local speakers with three others.
-const MATCHES: [[usize; LOCAL_SPEAKERS]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const MATCHES: [[usize; LOCAL_SPEAKERS]; 6] =
+    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /// A part: in samples, with the number of its speakers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +165,9 @@ impl Timeline {
         // Where one took over while the other still spoke, the middle of that; else that of the pause.
         let from = match self.before {
             None => stretch.start,
-            Some(before) if before.end == stretch.start && before.active & stretch.active != 0 => before.start,
+            Some(before) if before.end == stretch.start && before.active & stretch.active != 0 => {
+                before.start
+            }
             Some(before) => before.end,
         };
         let lowest = stretch.active & stretch.active.wrapping_neg();
@@ -177,12 +180,18 @@ impl Timeline {
         let count = (end - start).div_ceil(PART_MAX);
         let sample = |number: u64| start * MOMENT + (end - start) * MOMENT * number / count;
         let speakers = u8::try_from(active.count_ones()).unwrap_or(u8::MAX);
-        self.parts.extend((0..count).map(|at| PartSpan { start: sample(at), end: sample(at + 1), speakers }));
+        self.parts.extend((0..count).map(|at| PartSpan {
+            start: sample(at),
+            end: sample(at + 1),
+            speakers,
+        }));
     }
 
     /// Cuts whole parts off a stretch that goes on for long.
     fn release_long_stretch(&mut self) {
-        let Some(open) = self.open.filter(|open| open.active != 0 && open.end - open.start > STRETCH_MAX) else {
+        let Some(open) =
+            self.open.filter(|open| open.active != 0 && open.end - open.start > STRETCH_MAX)
+        else {
             return;
         };
         let whole = (open.end - open.start) / PART_MAX - 1;
@@ -214,7 +223,8 @@ fn match_speakers(last: &Activity, activity: &mut Activity) {
         }
     }
     for bits in activity {
-        *bits = (0..LOCAL_SPEAKERS).fold(0, |renamed, one| renamed | (*bits >> best[one] & 1) << one);
+        *bits =
+            (0..LOCAL_SPEAKERS).fold(0, |renamed, one| renamed | (*bits >> best[one] & 1) << one);
     }
 }
 
@@ -255,7 +265,10 @@ mod tests {
         let changes = timeline.changes_within(0..30 * 16_000);
         assert_eq!(changes.len(), 1, "{changes:?}");
         assert!(changes[0].abs_diff(23 * 8_000) < 800, "{changes:?}");
-        assert!(parts.iter().all(|part| part.speakers == 1 && part.end - part.start <= 3 * 16_000), "{parts:?}");
+        assert!(
+            parts.iter().all(|part| part.speakers == 1 && part.end - part.start <= 3 * 16_000),
+            "{parts:?}"
+        );
         assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start), "{parts:?}");
     }
 
@@ -266,8 +279,9 @@ mod tests {
         talk[8] = 0b011;
         talk[9] = 0b011;
         assert_eq!(timeline(&talk, &[0]).0.changes_within(0..160_000), Vec::<u64>::new());
-        let taken_over: Vec<u8> =
-            (0..20).map(|at| [0b001, 0b011, 0b010][usize::from(at > 7) + usize::from(at > 9)]).collect();
+        let taken_over: Vec<u8> = (0..20)
+            .map(|at| [0b001, 0b011, 0b010][usize::from(at > 7) + usize::from(at > 9)])
+            .collect();
         let changes = timeline(&taken_over, &[0]).0.changes_within(0..160_000);
         assert_eq!(changes.len(), 1, "{changes:?}");
         assert!(changes[0].abs_diff(72_000) < 800, "in the middle of what both say: {changes:?}");

@@ -62,7 +62,10 @@ impl VoicePart {
         record[16] = self.speakers;
         if let Some(VoicePrint(values)) = &self.print {
             record[17] = 1;
-            record[18..].iter_mut().zip(values).for_each(|(byte, value)| *byte = value.to_le_bytes()[0]);
+            record[18..]
+                .iter_mut()
+                .zip(values)
+                .for_each(|(byte, value)| *byte = value.to_le_bytes()[0]);
         }
         record
     }
@@ -70,7 +73,10 @@ impl VoicePart {
     fn from_record(record: &[u8; RECORD]) -> Self {
         let time = |at: usize| record[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
         let mut values = [0; VALUES];
-        values.iter_mut().zip(&record[18..]).for_each(|(value, byte)| *value = i8::from_le_bytes([*byte]));
+        values
+            .iter_mut()
+            .zip(&record[18..])
+            .for_each(|(value, byte)| *value = i8::from_le_bytes([*byte]));
         let print = (record[17] == 1).then_some(VoicePrint(values));
         Self { start: time(0), end: time(8), speakers: record[16], print }
     }
@@ -103,7 +109,8 @@ impl PrintsFile {
             hasher.update(part).update(b"\n");
         }
         let head = *hasher.finalize().as_bytes();
-        let mut prints = VoicePrints { file: self.0, head, kept: VecDeque::new(), parts: Vec::new(), synced: 0 };
+        let mut prints =
+            VoicePrints { file: self.0, head, kept: VecDeque::new(), parts: Vec::new(), synced: 0 };
         prints.read_kept()?;
         Ok(prints)
     }

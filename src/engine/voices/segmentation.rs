@@ -36,8 +36,10 @@ impl Segmentation {
     pub(super) fn find_activity(&mut self, window: Vec<f32>) -> Result<Activity, ModelError> {
         let input = Tensor::from_array(([1, 1, window.len()], window))?;
         let outputs = self.0.run(ort::inputs! { "waveforms" => input })?;
-        let unexpected = || ModelError::Failed { reason: "it returned no `segmentation`".to_owned() };
-        let (_, active) = outputs.get("segmentation").ok_or_else(unexpected)?.try_extract_tensor::<f32>()?;
+        let unexpected =
+            || ModelError::Failed { reason: "it returned no `segmentation`".to_owned() };
+        let (_, active) =
+            outputs.get("segmentation").ok_or_else(unexpected)?.try_extract_tensor::<f32>()?;
         if active.len() != FRAMES * LOCAL_SPEAKERS {
             return Err(unexpected());
         }

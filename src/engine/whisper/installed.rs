@@ -89,12 +89,17 @@ impl NoWhisperModel {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::NoneInstalled => "fetch a model, such as ggml-base.bin, and minuted engine install FILE".to_owned(),
+            Self::NoneInstalled => {
+                "fetch a model, such as ggml-base.bin, and minuted engine install FILE".to_owned()
+            }
             Self::NotInstalled { name } => {
-                let install = ShellCommand::new("minuted engine install").add_word(format!("ggml-{name}.bin"));
+                let install = ShellCommand::new("minuted engine install")
+                    .add_word(format!("ggml-{name}.bin"));
                 format!("fetch that model, and {}", String::from(install))
             }
-            Self::Unusable { .. } => "write the path of a ggml file of whisper.cpp to `model`".to_owned(),
+            Self::Unusable { .. } => {
+                "write the path of a ggml file of whisper.cpp to `model`".to_owned()
+            }
         }
     }
 }
@@ -103,7 +108,10 @@ impl NoWhisperModel {
 ///
 /// # Errors
 /// [`NoWhisperModel`].
-pub(crate) fn choose_model(places: &Places, model: Option<&WhisperModel>) -> Result<Weights, NoWhisperModel> {
+pub(crate) fn choose_model(
+    places: &Places,
+    model: Option<&WhisperModel>,
+) -> Result<Weights, NoWhisperModel> {
     match model {
         None => {
             let found = find_multilingual(places);
@@ -111,11 +119,14 @@ pub(crate) fn choose_model(places: &Places, model: Option<&WhisperModel>) -> Res
         }
         Some(WhisperModel::Installed(name)) => {
             let found = find_model(places, name);
-            found.map(|model| model.weights).ok_or_else(|| NoWhisperModel::NotInstalled { name: name.clone() })
+            found
+                .map(|model| model.weights)
+                .ok_or_else(|| NoWhisperModel::NotInstalled { name: name.clone() })
         }
-        Some(WhisperModel::File(path)) => {
-            look(path).map_err(|reason| NoWhisperModel::Unusable { path: crate::text::printable_path(path), reason })
-        }
+        Some(WhisperModel::File(path)) => look(path).map_err(|reason| NoWhisperModel::Unusable {
+            path: crate::text::printable_path(path),
+            reason,
+        }),
     }
 }
 
@@ -170,7 +181,10 @@ fn model_name(path: &Path) -> Option<String> {
 ///
 /// # Errors
 /// [`WhisperInstallError`]; nothing is changed then.
-pub(crate) fn install_model(places: &Places, file: &Path) -> Result<InstalledModel, WhisperInstallError> {
+pub(crate) fn install_model(
+    places: &Places,
+    file: &Path,
+) -> Result<InstalledModel, WhisperInstallError> {
     let shown = || crate::text::printable_path(file);
     let not_a_model = |reason| WhisperInstallError::NotAModel { path: shown(), reason };
     let weights = look(file).map_err(not_a_model)?;
@@ -179,8 +193,10 @@ pub(crate) fn install_model(places: &Places, file: &Path) -> Result<InstalledMod
     }
     let name = model_name(file).ok_or_else(|| WhisperInstallError::NoName { path: shown() })?;
     let dir = places.whisper_target().ok_or(WhisperInstallError::NoPlace)?;
-    let stored = store_file(&dir, &name, file)
-        .map_err(|reason| WhisperInstallError::Io { dir: crate::text::printable_path(&dir), reason })?;
+    let stored = store_file(&dir, &name, file).map_err(|reason| WhisperInstallError::Io {
+        dir: crate::text::printable_path(&dir),
+        reason,
+    })?;
     let weights = look(&stored).map_err(not_a_model)?;
     Ok(InstalledModel { name, weights })
 }
@@ -195,10 +211,12 @@ fn store_file(dir: &Path, name: &str, file: &Path) -> io::Result<PathBuf> {
     let stored = dir.join(format!("{name}-{}.{EXTENSION}", &hash[..HASH_DIGITS]));
     // The same content in a new file would be another model to those who know it by its time.
     if look(&stored).is_err() {
-        Effect::PlaceWhisperModel.during(|| temporary.persist(&stored).map_err(|error| error.error))?;
+        Effect::PlaceWhisperModel
+            .during(|| temporary.persist(&stored).map_err(|error| error.error))?;
         File::open(dir)?.sync_all()?;
     }
-    let others = list_in(dir).into_iter().filter(|model| model.name == name && model.weights.path != stored);
+    let others =
+        list_in(dir).into_iter().filter(|model| model.name == name && model.weights.path != stored);
     for other in others {
         Effect::RetireWhisperModel.during(|| fs::remove_file(&other.weights.path))?;
     }
@@ -244,7 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn another_model_of_the_same_name_replaces_the_first_and_the_largest_of_many_languages_is_taken() {
+    fn another_model_of_the_same_name_replaces_the_first_and_the_largest_of_many_languages_is_taken()
+     {
         let home = tempfile::tempdir().expect("a directory");
         let places = places(home.path());
         assert_eq!(find_multilingual(&places), None);

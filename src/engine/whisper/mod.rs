@@ -88,11 +88,14 @@ pub(crate) fn look(path: &Path) -> Result<Weights, NotWeights> {
     }
     let mut head = [0; 4 * (1 + NUMBERS)];
     match file.read_exact(&mut head) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(NotWeights::NoGgml),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(NotWeights::NoGgml);
+        }
         read => read?,
     }
     let (magic, numbers) = head.split_at(4);
-    let number = |at: usize| numbers[at * 4..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+    let number =
+        |at: usize| numbers[at * 4..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
     let tokens = number(0);
     let sound = number(2);
     let text = number(6);
@@ -111,7 +114,9 @@ pub(crate) fn look(path: &Path) -> Result<Weights, NotWeights> {
 fn hash_file(path: &Path, metadata: &Metadata) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-    for number in [metadata.len(), metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned()] {
+    for number in
+        [metadata.len(), metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned()]
+    {
         hasher.update(&number.to_le_bytes());
     }
     hasher.finalize().to_hex()[..32].to_owned()
@@ -165,7 +170,12 @@ mod tests {
         let english = look(&path).expect("a model");
         assert!(!english.is_multilingual && english.hash.len() == 32);
         assert_eq!((english.understands(Some("en")), english.understands(None)), (Ok(()), Ok(())));
-        assert!(english.understands(Some("de")).expect_err("it does not").contains("knows English alone, not `de`"));
+        assert!(
+            english
+                .understands(Some("de"))
+                .expect_err("it does not")
+                .contains("knows English alone, not `de`")
+        );
     }
 
     #[test]
@@ -174,7 +184,11 @@ mod tests {
         let first = look(&path).expect("a model").hash;
         assert_eq!(look(&path).expect("a model").hash, first);
         let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        File::options().write(true).open(&path).and_then(|file| file.set_modified(later)).expect("touched");
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(later))
+            .expect("touched");
         let second = look(&path).expect("a model").hash;
         let other = dir.path().join("other.bin");
         fs::rename(&path, &other).expect("renamed");

@@ -5,7 +5,10 @@
 
 use std::ffi::c_int;
 
-use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState};
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError,
+    WhisperState,
+};
 
 use super::Weights;
 use crate::{
@@ -30,7 +33,10 @@ pub(in crate::engine) struct Whisper {
 
 impl std::fmt::Debug for Whisper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Whisper").field("hash", &self.hash).field("language", &self.language).finish_non_exhaustive()
+        f.debug_struct("Whisper")
+            .field("hash", &self.hash)
+            .field("language", &self.language)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,12 +56,19 @@ impl Whisper {
         };
         let mut parameters = WhisperContextParameters::new();
         parameters.use_gpu(false);
-        let context = WhisperContext::new_with_params(&weights.path, parameters).map_err(unusable)?;
+        let context =
+            WhisperContext::new_with_params(&weights.path, parameters).map_err(unusable)?;
         let state = context.create_state().map_err(unusable)?;
         let hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
         // A model of English alone finds out nothing.
         let language = if context.is_multilingual() { language } else { Some("en") };
-        Ok(Self { state, hash, threads: c_int::try_from(threads.max(1)).unwrap_or(1), language, detected: None })
+        Ok(Self {
+            state,
+            hash,
+            threads: c_int::try_from(threads.max(1)).unwrap_or(1),
+            language,
+            detected: None,
+        })
     }
 
     /// Returns the identity of its words: the language of the folder, and [`Weights::hash`].
@@ -64,13 +77,18 @@ impl Whisper {
     }
 
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(in crate::engine) fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+    pub(in crate::engine) fn recognise_words(
+        &mut self,
+        sound: &[f32],
+    ) -> Result<String, ModelError> {
         if sound.is_empty() {
             return Ok(String::new());
         }
         let is_long = sound.len() >= TELLS_LANGUAGE;
         let language = self.language.or(self.detected.filter(|_| !is_long));
-        self.state.full(sampling_parameters(language, self.threads), sound).map_err(|error| model_failure(&error))?;
+        self.state
+            .full(sampling_parameters(language, self.threads), sound)
+            .map_err(|error| model_failure(&error))?;
         if self.language.is_none() && is_long {
             self.detected = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
         }
@@ -86,10 +104,15 @@ impl Whisper {
 /// Returns the language as whisper has it.
 fn find_language(language: &str) -> Result<&'static str, ModelError> {
     let found = whisper_rs::get_lang_id(language).and_then(whisper_rs::get_lang_str);
-    found.ok_or_else(|| ModelError::Language { reason: format!("whisper knows no language `{language}`") })
+    found.ok_or_else(|| ModelError::Language {
+        reason: format!("whisper knows no language `{language}`"),
+    })
 }
 
-fn sampling_parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'static, 'static> {
+fn sampling_parameters(
+    language: Option<&'static str>,
+    threads: c_int,
+) -> FullParams<'static, 'static> {
     let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
     parameters.set_language(language);
     parameters.set_n_threads(threads);
@@ -115,9 +138,11 @@ mod tests {
         for text in ["", " ", " [BLANK_AUDIO]", "(Musik)", "*Applaus*", " ♪", "♪ ♪", "…"] {
             assert_eq!(spoken_words(text), None, "{text}");
         }
-        for (text, words) in
-            [(" Guten Morgen.", "Guten Morgen."), ("(a) und (b)", "(a) und (b)"), ("♪ la la", "♪ la la")]
-        {
+        for (text, words) in [
+            (" Guten Morgen.", "Guten Morgen."),
+            ("(a) und (b)", "(a) und (b)"),
+            ("♪ la la", "♪ la la"),
+        ] {
             assert_eq!(spoken_words(text), Some(words));
         }
     }

@@ -34,7 +34,11 @@ impl KoldanService {
 
     /// Deletes all results of a recording. A result that is already gone is no error, so that the
     /// deletion may be repeated after any interruption.
-    pub(super) async fn delete_all(&self, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {
+    pub(super) async fn delete_all(
+        &self,
+        recording: &str,
+        how: OnSuccessRemote,
+    ) -> Result<(), CallError> {
         for id in self.summaries_of(recording).await? {
             self.delete_item(&summary_path(&id), how).await?;
         }
@@ -44,7 +48,10 @@ impl KoldanService {
     /// Returns the summaries that name this transcription, whoever requested them. One that names
     /// none, or another, is not ours to delete.
     async fn summaries_of(&self, recording: &str) -> Result<Vec<String>, CallError> {
-        let listed = match self.read_list(&SUMMARIES, &[("transcriptionId", recording)], Priority::High).await {
+        let listed = match self
+            .read_list(&SUMMARIES, &[("transcriptionId", recording)], Priority::High)
+            .await
+        {
             Ok(listed) => listed,
             Err(CallError::Refused { status: 404 | 405 | 410, .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -79,8 +86,10 @@ impl KoldanService {
     /// Deletes or purges one transcription or summary.
     async fn delete_item(&self, path: &[&str; 5], how: OnSuccessRemote) -> Result<(), CallError> {
         let request = Request::delete(path);
-        let request = if how == OnSuccessRemote::Purge { request.query("purge", "true") } else { request };
-        let mut answer = self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
+        let request =
+            if how == OnSuccessRemote::Purge { request.query("purge", "true") } else { request };
+        let mut answer =
+            self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
         if answer.status == 405 && how == OnSuccessRemote::Purge {
             // The other form in the documents.
             let [a, b, c, d, id] = *path;
@@ -92,7 +101,9 @@ impl KoldanService {
         match answer.status {
             404 | 410 => self.require_gone(path).await,
             // A forbidden deletion says nothing about other calls.
-            403 => Err(CallError::Forbidden { message: crate::services::answers::error_message(&answer) }),
+            403 => Err(CallError::Forbidden {
+                message: crate::services::answers::error_message(&answer),
+            }),
             _other => self.check_answer(answer).await.map(drop).map_err(answers::mark_not_executed),
         }
     }

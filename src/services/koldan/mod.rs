@@ -54,8 +54,8 @@ use crate::{
 /// services commonly read. A format that Koldan does not take is refused in the answer to the
 /// upload.
 const ACCEPTS: [&str; 20] = [
-    "3gp", "aac", "amr", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "opus", "wav",
-    "weba", "webm", "wma", "wmv",
+    "3gp", "aac", "amr", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpga", "oga",
+    "ogg", "opus", "wav", "weba", "webm", "wma", "wmv",
 ];
 
 /// Entries on one page of `minuted meetings`.
@@ -124,8 +124,11 @@ impl NotesService for KoldanService {
 
     async fn read_profile(&self) -> Result<Value, CallError> {
         self.prove_key().await?;
-        let templates =
-            if self.settings.folders.is_empty() { Vec::new() } else { self.read_templates().await?.to_vec() };
+        let templates = if self.settings.folders.is_empty() {
+            Vec::new()
+        } else {
+            self.read_templates().await?.to_vec()
+        };
         let may_write = self.may_write().await?;
         let quotas = self.read_quotas().await?;
         Ok(json!({ "templates": templates, "quotas": quotas, "may_write": may_write }))
@@ -171,7 +174,9 @@ impl NotesService for KoldanService {
 
     async fn list_meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
         let page = page.saturating_sub(1).to_string();
-        let request = Request::get(&session::TRANSCRIPTIONS).query("page", &page).query("size", MEETINGS_A_PAGE);
+        let request = Request::get(&session::TRANSCRIPTIONS)
+            .query("page", &page)
+            .query("size", MEETINGS_A_PAGE);
         Ok(wire::page_entries(&self.read_json(request, Priority::High).await?)?.0)
     }
 
@@ -195,7 +200,12 @@ impl NotesService for KoldanService {
         self.cancel_summaries(recording).await
     }
 
-    async fn dispose_recording(&self, _meeting: &str, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {
+    async fn dispose_recording(
+        &self,
+        _meeting: &str,
+        recording: &str,
+        how: OnSuccessRemote,
+    ) -> Result<(), CallError> {
         self.delete_all(recording, how).await
     }
 }

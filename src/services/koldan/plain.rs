@@ -18,7 +18,10 @@ pub(super) fn to_markdown(text: &str) -> String {
             (_, Some(_) | None) => paragraphs.push(Vec::new()),
         }
     }
-    let shown = paragraphs.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join(HARD_BREAK));
+    let shown = paragraphs
+        .into_iter()
+        .filter(|lines| !lines.is_empty())
+        .map(|lines| lines.join(HARD_BREAK));
     shown.collect::<Vec<_>>().join("\n\n")
 }
 

@@ -18,8 +18,10 @@ const DEPTH_MAX: u8 = 4;
 
 /// Words in the names of limits that uploads use up. (unknown): the names. Other limits (people,
 /// summaries) are not known to block an upload; the server's own refusal says so when they do.
-const OF_UPLOADS: [&str; 11] =
-    ["transcri", "minute", "second", "hour", "audio", "storage", "file", "upload", "speech", "duration", "byte"];
+const OF_UPLOADS: [&str; 11] = [
+    "transcri", "minute", "second", "hour", "audio", "storage", "file", "upload", "speech",
+    "duration", "byte",
+];
 
 /// A limit of the account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +57,8 @@ impl KoldanService {
     /// Reads the limits of the account; none where Koldan does not show them, or not to this key.
     pub(super) async fn read_quotas(&self) -> Result<Vec<Quota>, CallError> {
         let request = Request::get(&["api", "v1", "quotas"]);
-        let answer = self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
+        let answer =
+            self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
         if !answer.is_success() {
             return Ok(Vec::new());
         }
@@ -66,8 +69,11 @@ impl KoldanService {
     /// way to learn of it.
     pub(super) async fn require_quota(&self) -> Result<(), CallError> {
         let quotas = self.read_quotas().await?;
-        let spent: Vec<String> =
-            quotas.iter().filter(|quota| quota.hinders_uploads()).map(Quota::describe_use).collect();
+        let spent: Vec<String> = quotas
+            .iter()
+            .filter(|quota| quota.hinders_uploads())
+            .map(Quota::describe_use)
+            .collect();
         if spent.is_empty() {
             return Ok(());
         }
@@ -98,14 +104,18 @@ fn gather_quotas(value: &Value, name: &str, depth: u8, found: &mut Vec<Quota>) {
         return;
     }
     match value {
-        Value::Array(items) => items.iter().for_each(|item| gather_quotas(item, name, depth + 1, found)),
+        Value::Array(items) => {
+            items.iter().for_each(|item| gather_quotas(item, name, depth + 1, found))
+        }
         Value::Object(fields) => {
             if let Some(quota) = parse_quota(value, name) {
                 found.push(quota);
                 return;
             }
             for (field, inner) in fields {
-                let inner_name = if ["data", "quotas", "items", "content", "results"].contains(&field.as_str()) {
+                let inner_name = if ["data", "quotas", "items", "content", "results"]
+                    .contains(&field.as_str())
+                {
                     name
                 } else {
                     field
@@ -122,7 +132,8 @@ fn number_at(value: &Value, names: &[&str]) -> Option<f64> {
 }
 
 fn parse_quota(value: &Value, name: &str) -> Option<Quota> {
-    let limit = number_at(value, &["limit", "limits", "total", "max"]).filter(|limit| *limit >= 0.0);
+    let limit =
+        number_at(value, &["limit", "limits", "total", "max"]).filter(|limit| *limit >= 0.0);
     let used = number_at(value, &["used", "usage", "consumed"]);
     if value.get("unlimited").and_then(Value::as_bool).unwrap_or_default() {
         return None;
@@ -132,7 +143,9 @@ fn parse_quota(value: &Value, name: &str) -> Option<Quota> {
     if limit.is_none() && available < 0.0 {
         return None;
     }
-    let own = ["name", "type", "resource", "code", "key", "metric"].iter().find_map(|name| value.get(name)?.as_str());
+    let own = ["name", "type", "resource", "code", "key", "metric"]
+        .iter()
+        .find_map(|name| value.get(name)?.as_str());
     Some(Quota { name: one_line(own.unwrap_or(name), 60), limit, used, available })
 }
 
@@ -153,7 +166,10 @@ mod tests {
             assert!(quotas.len() == 1 && quotas[0].hinders_uploads(), "{quotas:?} of {answer}");
             assert_eq!(quotas[0].describe_use(), "transcriptionMinutes: 600 of 600 used");
         }
-        assert!(parse_quotas(&json!({"limit": 5, "used": 5}))[0].hinders_uploads(), "the only one, without a name");
+        assert!(
+            parse_quotas(&json!({"limit": 5, "used": 5}))[0].hinders_uploads(),
+            "the only one, without a name"
+        );
     }
 
     #[test]

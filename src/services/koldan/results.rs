@@ -16,7 +16,11 @@ const SILENCE: &str = "nothing was said in this recording, as far as the service
 
 impl KoldanService {
     /// Returns the results of a job's recording. An unfinished transcription takes one call.
-    pub(super) async fn read_results(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
+    pub(super) async fn read_results(
+        &self,
+        meeting: &str,
+        recording: &str,
+    ) -> Result<Vec<Report>, CallError> {
         let transcription = self.read_transcription(recording).await?;
         let mut reports = vec![self.transcription_report(recording, transcription).await?];
         if reports[0].status == Status::Completed {
@@ -51,7 +55,9 @@ impl KoldanService {
     async fn read_transcription(&self, id: &str) -> Result<Value, CallError> {
         match self.read_json(Request::get(&transcription_path(id)), Priority::Low).await {
             Ok(found) => wire::unwrap_answer(found, id),
-            Err(CallError::Refused { status: 410, message }) => Err(CallError::Refused { status: 404, message }),
+            Err(CallError::Refused { status: 410, message }) => {
+                Err(CallError::Refused { status: 404, message })
+            }
             Err(error) => Err(error),
         }
     }
@@ -68,7 +74,9 @@ impl KoldanService {
             // "not yet".
             None => match self.fetch_result(&transcription_path(id)).await? {
                 FetchedResult::There(result) => result,
-                FetchedResult::NotYet => return Ok(unfinished_report(analysis, id, Status::Processing, &found)),
+                FetchedResult::NotYet => {
+                    return Ok(unfinished_report(analysis, id, Status::Processing, &found));
+                }
                 FetchedResult::Purged => {
                     let message = "its transcription was purged (410)".to_owned();
                     return Err(CallError::Refused { status: 404, message });
@@ -114,7 +122,12 @@ pub(super) enum FetchedResult {
 
 /// Returns a report without findings. Its raw text is the same at each poll, so that a failure is
 /// recognised as the same one.
-pub(super) fn unfinished_report(analysis: Analysis, id: &str, status: Status, found: &Value) -> Report {
+pub(super) fn unfinished_report(
+    analysis: Analysis,
+    id: &str,
+    status: Status,
+    found: &Value,
+) -> Report {
     let error = (status == Status::Failed).then(|| wire::failure_message(found));
     let raw = error.clone().unwrap_or_default();
     Report { analysis, status, id: Some(id.to_owned()), findings: Findings::default(), error, raw }

@@ -48,7 +48,11 @@ pub(super) fn summary_path(id: &str) -> [&str; 5] {
 
 impl KoldanService {
     /// Makes a call and returns its answer, of any status.
-    pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
+    pub(super) async fn call(
+        &self,
+        request: Request<'_>,
+        priority: Priority,
+    ) -> Result<Answer, CallError> {
         self.http.call(request, priority).await
     }
 
@@ -65,18 +69,28 @@ impl KoldanService {
         }
         let refused = match answers::check_status(answer) {
             Err(CallError::SignedOut { reason }) => reason,
-            Err(CallError::Forbidden { message }) => format!("the service answered 403: {message}; {FORBIDDEN}"),
+            Err(CallError::Forbidden { message }) => {
+                format!("the service answered 403: {message}; {FORBIDDEN}")
+            }
             other => return other,
         };
         Err(self.http.refuse_key(refused).await)
     }
 
     /// Reads the JSON of an answer. A failed read may be repeated, because it changes nothing.
-    pub(super) async fn read_json(&self, request: Request<'_>, priority: Priority) -> Result<Value, CallError> {
-        let answer =
-            self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(answers::mark_not_executed)?;
+    pub(super) async fn read_json(
+        &self,
+        request: Request<'_>,
+        priority: Priority,
+    ) -> Result<Value, CallError> {
+        let answer = self
+            .call(request.bytes_max(ANALYSES_BYTES_MAX), priority)
+            .await
+            .map_err(answers::mark_not_executed)?;
         let answer = self.check_answer(answer).await.map_err(answers::mark_not_executed)?;
-        answers::read_long(move || answers::read_json(answer)).await.map_err(answers::mark_not_executed)
+        answers::read_long(move || answers::read_json(answer))
+            .await
+            .map_err(answers::mark_not_executed)
     }
 
     /// Reads the JSON of an answer; `None` where there is none: 404 and 410, and 405 of a server
@@ -109,7 +123,8 @@ impl KoldanService {
             let number = number.to_string();
             let size = SIZE.to_string();
             let request = Request::get(path).query("page", &number).query("size", &size);
-            let request = filter.iter().fold(request, |request, (name, value)| request.query(name, value));
+            let request =
+                filter.iter().fold(request, |request, (name, value)| request.query(name, value));
             let (entries, total) = wire::page_entries(&self.read_json(request, priority).await?)?;
             let is_same = entries.first().is_some_and(|first| found.contains(first));
             if entries.is_empty() || is_same {
@@ -155,7 +170,8 @@ impl KoldanService {
             KeyChange::Unchanged(since) if since < RIGHTS_AGAIN => return false,
             KeyChange::Unchanged(_) | KeyChange::NoneRefused => {}
         }
-        let is_mended = self.prove_key().await.is_ok() && matches!(self.may_write().await, Ok(true));
+        let is_mended =
+            self.prove_key().await.is_ok() && matches!(self.may_write().await, Ok(true));
         if !is_mended {
             self.http.remember_refused_key().await;
         }
@@ -171,12 +187,24 @@ fn quota_refusal(answer: &Answer) -> Option<String> {
         403 => {
             let body = &answer.body[..answer.body.len().min(64 * 1024)];
             let body = String::from_utf8_lossy(body).to_lowercase();
-            ["quota", "limit_exceeded", "limit exceeded", "insufficient_credit", "insufficient credit"]
-                .iter()
-                .any(|word| body.contains(word))
+            [
+                "quota",
+                "limit_exceeded",
+                "limit exceeded",
+                "insufficient_credit",
+                "insufficient credit",
+            ]
+            .iter()
+            .any(|word| body.contains(word))
         }
         429 => String::from_utf8_lossy(&answer.body).to_lowercase().contains("quota"),
         _other => false,
     };
-    is_spent.then(|| format!("the account's quota is spent ({}): {}", answer.status, answers::error_message(answer)))
+    is_spent.then(|| {
+        format!(
+            "the account's quota is spent ({}): {}",
+            answer.status,
+            answers::error_message(answer)
+        )
+    })
 }

@@ -18,7 +18,8 @@ use crate::{
 
 /// Paths of the lists of templates, in another part of Koldan than all else.
 const TEMPLATES: [&str; 4] = ["api", "v1", "session-history", "summary-prompt-templates"];
-const ASSIGNED: [&str; 5] = ["api", "v1", "session-history", "summary-prompt-templates", "assigned"];
+const ASSIGNED: [&str; 5] =
+    ["api", "v1", "session-history", "summary-prompt-templates", "assigned"];
 
 /// Time for which a list is trusted: each poll of a summary needs it, and people rarely change it.
 const BELIEVED: Duration = Duration::from_secs(300);
@@ -61,7 +62,10 @@ impl KoldanService {
     ) -> Result<Result<NoteTemplate, String>, CallError> {
         let known = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.as_ref().filter(|known| known.at.elapsed() < BELIEVED).map(|known| Arc::clone(&known.templates))
+            known
+                .as_ref()
+                .filter(|known| known.at.elapsed() < BELIEVED)
+                .map(|known| Arc::clone(&known.templates))
         };
         if let Some(Ok(template)) = known.map(|known_pair| choose_among(&known_pair, wanted)) {
             return Ok(Ok(template));
@@ -107,8 +111,11 @@ impl KoldanService {
 /// Merges both lists.
 fn merge_lists(all: &[Value], assigned: &[Value]) -> Vec<NoteTemplate> {
     let mut templates: Vec<NoteTemplate> = Vec::new();
-    for (entry, is_assigned) in
-        all.iter().map(|entry| (entry, false)).chain(assigned.iter().map(|entry| (entry, true))).take(2 * TEMPLATES_MAX)
+    for (entry, is_assigned) in all
+        .iter()
+        .map(|entry| (entry, false))
+        .chain(assigned.iter().map(|entry| (entry, true)))
+        .take(2 * TEMPLATES_MAX)
     {
         let Some(template) = parse_template(entry, is_assigned) else { continue };
         match templates.iter_mut().find(|known| known.id == template.id) {
@@ -120,23 +127,31 @@ fn merge_lists(all: &[Value], assigned: &[Value]) -> Vec<NoteTemplate> {
 }
 
 fn parse_template(entry: &Value, is_assigned: bool) -> Option<NoteTemplate> {
-    let inner = ["promptTemplate", "summaryPromptTemplate", "template"].iter().find_map(|name| entry.get(name));
+    let inner = ["promptTemplate", "summaryPromptTemplate", "template"]
+        .iter()
+        .find_map(|name| entry.get(name));
     let entry = inner.filter(|inner| inner.is_object()).unwrap_or(entry);
     let id = wire::id_at(entry, &["uuid", "id"])?;
-    let name = ["name", "title", "label"].iter().find_map(|name| entry.get(name)?.as_str()).unwrap_or(&id);
+    let name =
+        ["name", "title", "label"].iter().find_map(|name| entry.get(name)?.as_str()).unwrap_or(&id);
     Some(NoteTemplate { name: one_line(name, NAME_CHARS_MAX), id, is_assigned })
 }
 
 /// Chooses one of the templates. The error lists them where none fits, or several do.
 fn choose_among(templates: &[NoteTemplate], wanted: Option<&str>) -> Result<NoteTemplate, String> {
     let Some(wanted) = wanted else { return choose_only(templates) };
-    if let Some(template) = templates.iter().find(|template| template.id.eq_ignore_ascii_case(wanted)) {
+    if let Some(template) =
+        templates.iter().find(|template| template.id.eq_ignore_ascii_case(wanted))
+    {
         return Ok(template.clone());
     }
     let name = fold_name(wanted);
-    let alike: Vec<&NoteTemplate> = templates.iter().filter(|template| fold_name(&template.name) == name).collect();
-    let exact: Vec<&NoteTemplate> = alike.iter().copied().filter(|template| template.name == wanted).collect();
-    let assigned: Vec<&NoteTemplate> = alike.iter().copied().filter(|template| template.is_assigned).collect();
+    let alike: Vec<&NoteTemplate> =
+        templates.iter().filter(|template| fold_name(&template.name) == name).collect();
+    let exact: Vec<&NoteTemplate> =
+        alike.iter().copied().filter(|template| template.name == wanted).collect();
+    let assigned: Vec<&NoteTemplate> =
+        alike.iter().copied().filter(|template| template.is_assigned).collect();
     for candidates in [&alike, &exact, &assigned] {
         if let [template] = candidates.as_slice() {
             return Ok((*template).clone());
@@ -146,8 +161,13 @@ fn choose_among(templates: &[NoteTemplate], wanted: Option<&str>) -> Result<Note
     if alike.is_empty() {
         return Err(format!("there is no template `{shown}`; {}", list_template_names(templates)));
     }
-    let ids: Vec<_> = alike.iter().take(NAMED_MAX).map(|template| format!("`{}`", template.id)).collect();
-    Err(format!("{} templates are called `{shown}`: write the id of one, {}", alike.len(), ids.join(" or ")))
+    let ids: Vec<_> =
+        alike.iter().take(NAMED_MAX).map(|template| format!("`{}`", template.id)).collect();
+    Err(format!(
+        "{} templates are called `{shown}`: write the id of one, {}",
+        alike.len(),
+        ids.join(" or ")
+    ))
 }
 
 /// Returns a name in the form in which names are compared.
@@ -157,13 +177,15 @@ fn fold_name(name: &str) -> String {
 
 /// Chooses the template for a config that names none.
 fn choose_only(templates: &[NoteTemplate]) -> Result<NoteTemplate, String> {
-    let assigned: Vec<&NoteTemplate> = templates.iter().filter(|template| template.is_assigned).collect();
+    let assigned: Vec<&NoteTemplate> =
+        templates.iter().filter(|template| template.is_assigned).collect();
     match (assigned.as_slice(), templates) {
         ([template], _) => Ok((*template).clone()),
         ([], [template]) => Ok(template.clone()),
-        (_, _) => {
-            Err(format!("`prompt_template` names none, and there is not just one; {}", list_template_names(templates)))
-        }
+        (_, _) => Err(format!(
+            "`prompt_template` names none, and there is not just one; {}",
+            list_template_names(templates)
+        )),
     }
 }
 
@@ -171,7 +193,8 @@ fn list_template_names(templates: &[NoteTemplate]) -> String {
     if templates.is_empty() {
         return "this account has none: make one at Koldan, or assign one to it".to_owned();
     }
-    let names: Vec<_> = templates.iter().take(NAMED_MAX).map(|template| format!("`{}`", template.name)).collect();
+    let names: Vec<_> =
+        templates.iter().take(NAMED_MAX).map(|template| format!("`{}`", template.name)).collect();
     let more = templates.len().saturating_sub(NAMED_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("there are {}{more}", names.join(", "))
@@ -180,7 +203,8 @@ fn list_template_names(templates: &[NoteTemplate]) -> String {
 /// Returns the reason why the template of the config is not among a profile's; `None` where it is.
 #[must_use]
 pub(crate) fn missing_template(profile: &Value, wanted: Option<&str>) -> Option<String> {
-    let templates: Vec<NoteTemplate> = serde_json::from_value(profile["templates"].clone()).unwrap_or_default();
+    let templates: Vec<NoteTemplate> =
+        serde_json::from_value(profile["templates"].clone()).unwrap_or_default();
     choose_among(&templates, wanted).err()
 }
 
@@ -200,13 +224,17 @@ mod tests {
         ];
         merge_lists(
             &all,
-            &[json!({"template": {"uuid": "u1", "name": "Protocol"}}), json!({"uuid": "u5", "name": "own"})],
+            &[
+                json!({"template": {"uuid": "u1", "name": "Protocol"}}),
+                json!({"uuid": "u5", "name": "own"}),
+            ],
         )
     }
 
     #[test]
     fn a_template_is_found_by_its_id_and_by_its_name() {
-        let id = |wanted: &str| choose_among(&templates(), Some(wanted)).map(|template| template.id);
+        let id =
+            |wanted: &str| choose_among(&templates(), Some(wanted)).map(|template| template.id);
         assert_eq!(id("u1").as_deref(), Ok("u1"));
         assert_eq!(id("protocol").as_deref(), Ok("u1"));
         assert_eq!(id("סיכום פגישה").as_deref(), Ok("7"));
@@ -216,7 +244,9 @@ mod tests {
 
     #[test]
     fn what_is_not_found_is_told_with_what_there_is() {
-        let told = |templates: &[NoteTemplate], wanted| choose_among(templates, wanted).expect_err("none fits");
+        let told = |templates: &[NoteTemplate], wanted| {
+            choose_among(templates, wanted).expect_err("none fits")
+        };
         insta::assert_snapshot!(told(&templates(), Some("Minutes\n")), @"there is no template `Minutes`; there are `Protocol`, `סיכום פגישה`, `twice`, `Twice`, `own`");
         insta::assert_snapshot!(told(&templates(), Some("TWICE")), @"2 templates are called `TWICE`: write the id of one, `u3` or `u4`");
         insta::assert_snapshot!(told(&templates(), None), @"`prompt_template` names none, and there is not just one; there are `Protocol`, `סיכום פגישה`, `twice`, `Twice`, `own`");

@@ -96,7 +96,9 @@ impl KoldanService {
         for file in candidates.take(CANDIDATES_MAX) {
             let is_ours = wire::find_marks(file, key).0;
             for (id, entry) in self.find_candidates(file).await? {
-                if !given_up.contains(&id) && self.is_of_job(&id, entry.as_ref(), is_ours, key).await? {
+                if !given_up.contains(&id)
+                    && self.is_of_job(&id, entry.as_ref(), is_ours, key).await?
+                {
                     return Ok(Some(id));
                 }
             }
@@ -105,13 +107,21 @@ impl KoldanService {
     }
 
     /// Returns the transcriptions of a file, each with its entry where one was listed.
-    async fn find_candidates(&self, file: &Value) -> Result<Vec<(String, Option<Value>)>, CallError> {
+    async fn find_candidates(
+        &self,
+        file: &Value,
+    ) -> Result<Vec<(String, Option<Value>)>, CallError> {
         let named = wire::transcriptions_of(file);
         if !named.is_empty() {
             return Ok(named.into_iter().take(CANDIDATES_MAX).map(|id| (id, None)).collect());
         }
-        let Some(file) = wire::id_at(file, &["id", "uuid", "fileId"]) else { return Ok(Vec::new()) };
-        let listed = match self.read_list(&TRANSCRIPTIONS, &[("fileId", &file)], Priority::High).await {
+        let Some(file) = wire::id_at(file, &["id", "uuid", "fileId"]) else {
+            return Ok(Vec::new());
+        };
+        let listed = match self
+            .read_list(&TRANSCRIPTIONS, &[("fileId", &file)], Priority::High)
+            .await
+        {
             Ok(listed) => listed,
             Err(CallError::Refused { status: 400 | 404 | 405 | 410, .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -123,14 +133,24 @@ impl KoldanService {
         });
         Ok(of_file
             .take(CANDIDATES_MAX)
-            .filter_map(|entry| Some((wire::id_at(&entry, &["id", "transcriptionId"])?, Some(entry))))
+            .filter_map(|entry| {
+                Some((wire::id_at(&entry, &["id", "transcriptionId"])?, Some(entry)))
+            })
             .collect())
     }
 
     /// Returns whether a transcription is this job's and has not failed. `of_file` is true where
     /// its file carries the marker, which counts where the transcription carries none.
-    async fn is_of_job(&self, id: &str, entry: Option<&Value>, of_file: bool, key: &str) -> Result<bool, CallError> {
-        let Some(found) = self.read_json_if_found(Request::get(&transcription_path(id)), Priority::High).await? else {
+    async fn is_of_job(
+        &self,
+        id: &str,
+        entry: Option<&Value>,
+        of_file: bool,
+        key: &str,
+    ) -> Result<bool, CallError> {
+        let Some(found) =
+            self.read_json_if_found(Request::get(&transcription_path(id)), Priority::High).await?
+        else {
             return Ok(false);
         };
         let found = wire::unwrap_answer(found, id)?;
@@ -144,7 +164,11 @@ impl KoldanService {
     }
 
     /// Sends a recording; returns the id of its transcription.
-    pub(super) async fn send_recording(&self, key: &str, upload: &Upload) -> Result<String, CallError> {
+    pub(super) async fn send_recording(
+        &self,
+        key: &str,
+        upload: &Upload,
+    ) -> Result<String, CallError> {
         let mark = format!("{}{key}", wire::MARK);
         let language = upload.language.as_deref().unwrap_or(LANGUAGE);
         let metadata = json!({ "minuted": mark }).to_string();
@@ -195,9 +219,9 @@ impl KoldanService {
 /// a retry.
 fn blame_recording(error: CallError) -> CallError {
     match error {
-        CallError::Refused { status: status @ (404 | 405), message } => CallError::service_alone(format!(
-            "the service has no call for uploads ({status}): {message}; check base_url"
-        )),
+        CallError::Refused { status: status @ (404 | 405), message } => CallError::service_alone(
+            format!("the service has no call for uploads ({status}): {message}; check base_url"),
+        ),
         // A recording that is already there is found by the next search.
         CallError::Refused { status: 409, message } => CallError::Unavailable {
             message: format!("the service answered 409 to the upload: {message}"),

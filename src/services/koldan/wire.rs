@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Fields that may hold the entries of a page. (unknown)
-const ENTRIES: [&str; 8] = ["content", "items", "data", "results", "transcriptions", "summaries", "files", "templates"];
+const ENTRIES: [&str; 8] =
+    ["content", "items", "data", "results", "transcriptions", "summaries", "files", "templates"];
 
 /// Fields that may wrap the wanted object. (unknown)
 const WRAPPERS: [&str; 4] = ["data", "transcription", "summary", "item"];
@@ -24,7 +25,8 @@ const DEPTH_MAX: u8 = 8;
 /// Returns the entries of a page, and the total that it names. A list of anything but objects has
 /// no entries.
 pub(super) fn page_entries(page: &Value) -> Result<(Vec<Value>, Option<usize>), CallError> {
-    let total = ["totalElements", "total", "totalCount"].iter().find_map(|name| page.get(name)?.as_u64());
+    let total =
+        ["totalElements", "total", "totalCount"].iter().find_map(|name| page.get(name)?.as_u64());
     let total = total.and_then(|total| usize::try_from(total).ok());
     let list = page.as_array().or_else(|| list_in(page, 0));
     let list = list.ok_or_else(|| unexpected_answer("a page without a list"))?;
@@ -48,12 +50,16 @@ pub(super) fn parse_id(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if fits_address(text.trim()) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
 }
 
 fn fits_address(id: &str) -> bool {
-    !matches!(id, "" | "." | "..") && id.len() <= ID_CHARS_MAX && !id.contains(crate::text::is_unprintable)
+    !matches!(id, "" | "." | "..")
+        && id.len() <= ID_CHARS_MAX
+        && !id.contains(crate::text::is_unprintable)
 }
 
 /// Returns the first id under these names.
@@ -65,7 +71,9 @@ pub(super) fn id_at(value: &Value, names: &[&str]) -> Option<String> {
 pub(super) fn uploaded_transcription(answer: &Value) -> Option<String> {
     let answer = answer.get("data").filter(|data| data.is_object()).unwrap_or(answer);
     let inner = answer.get("transcription").or_else(|| answer.get("transcriptionJob"));
-    let inner = inner.and_then(|inner| id_at(inner, &["id", "transcriptionId", "uuid"]).or_else(|| parse_id(inner)));
+    let inner = inner.and_then(|inner| {
+        id_at(inner, &["id", "transcriptionId", "uuid"]).or_else(|| parse_id(inner))
+    });
     inner.or_else(|| id_at(answer, &["transcriptionId", "id"]))
 }
 
@@ -88,7 +96,9 @@ pub(super) fn unwrap_answer(answer: Value, wanted: &str) -> Result<Value, CallEr
         return Err(unexpected_answer("no object"));
     }
     match id_at(&found, &["id", "uuid"]) {
-        Some(other) if other != wanted => Err(unexpected_answer("an answer of another id than was asked for")),
+        Some(other) if other != wanted => {
+            Err(unexpected_answer("an answer of another id than was asked for"))
+        }
         Some(_) | None => Ok(found),
     }
 }
@@ -160,7 +170,9 @@ pub(super) fn result_text(value: &Value) -> Option<&str> {
 pub(super) fn parse_segments(value: &Value) -> Option<Vec<Segment>> {
     // [unknown]: whether and how segments come; the documents show the text alone.
     let result = value.get("result").unwrap_or(value);
-    let list = ["segments", "utterances", "sentences"].iter().find_map(|name| result.get(name)?.as_array());
+    let list = ["segments", "utterances", "sentences"]
+        .iter()
+        .find_map(|name| result.get(name)?.as_array());
     let segments: Vec<Segment> = list.into_iter().flatten().filter_map(parse_segment).collect();
     if !segments.is_empty() {
         return Some(segments);
@@ -172,11 +184,13 @@ pub(super) fn parse_segments(value: &Value) -> Option<Vec<Segment>> {
 
 fn parse_segment(value: &Value) -> Option<Segment> {
     let text = value.get("text")?.as_str()?.trim().to_owned();
-    let start = parse_time(value, &["start", "startTime", "start_time", "begin"], &["startMs", "start_ms"]);
+    let start =
+        parse_time(value, &["start", "startTime", "start_time", "begin"], &["startMs", "start_ms"]);
     let end = parse_time(value, &["end", "endTime", "end_time"], &["endMs", "end_ms"]);
     let end = end.filter(|end| start.is_none_or(|start| *end >= start));
-    let speaker =
-        ["speaker", "speakerName", "speakerLabel", "speakerId"].iter().find_map(|name| speaker_name(value.get(name)?));
+    let speaker = ["speaker", "speakerName", "speakerLabel", "speakerId"]
+        .iter()
+        .find_map(|name| speaker_name(value.get(name)?));
     (!text.is_empty()).then_some(Segment { start, end, speaker, text })
 }
 
@@ -203,7 +217,9 @@ fn speaker_name(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.trim().to_owned()).filter(|name| !name.is_empty()),
         Value::Number(number) => Some(format!("Speaker {number}")),
-        Value::Object(_) => ["name", "label"].iter().find_map(|name| speaker_name(value.get(name)?)),
+        Value::Object(_) => {
+            ["name", "label"].iter().find_map(|name| speaker_name(value.get(name)?))
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) => None,
     }
 }
@@ -211,10 +227,13 @@ fn speaker_name(value: &Value) -> Option<String> {
 /// Returns the SHA-256 in the entry of a file, in lower case; `None` where there is none.
 /// (unknown): its field.
 pub(super) fn file_hash(file: &Value) -> Option<String> {
-    let named = ["sha256", "sha256Hash", "sha256Checksum", "fileHash", "contentHash", "hash", "checksum"];
+    let named =
+        ["sha256", "sha256Hash", "sha256Checksum", "fileHash", "contentHash", "hash", "checksum"];
     let found = named.iter().find_map(|name| match file.get(name)? {
         Value::String(text) => Some(text.clone()),
-        inner @ Value::Object(_) => inner.get("sha256").or_else(|| inner.get("value"))?.as_str().map(str::to_owned),
+        inner @ Value::Object(_) => {
+            inner.get("sha256").or_else(|| inner.get("value"))?.as_str().map(str::to_owned)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     })?;
     let found = found.trim().to_ascii_lowercase();
@@ -233,7 +252,8 @@ pub(super) fn find_marks(value: &Value, key: &str) -> (bool, bool) {
         any |= text.contains(MARK);
         ours |= text.match_indices(key).any(|(at, _)| {
             let rest = &text[at + key.len()..];
-            let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+            let ends =
+                !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
             ends && text[..at].ends_with(MARK)
         });
     });
@@ -264,7 +284,13 @@ pub(super) fn transcription_of(summary: &Value) -> Option<String> {
 
 /// Returns the template that an entry names.
 pub(super) fn template_of(summary: &Value) -> Option<String> {
-    let names = ["promptTemplateId", "promptTemplateUuid", "prompt_template_id", "templateId", "promptTemplate"];
+    let names = [
+        "promptTemplateId",
+        "promptTemplateUuid",
+        "prompt_template_id",
+        "templateId",
+        "promptTemplate",
+    ];
     id_at(summary, &names).or_else(|| id_at(summary.get("promptTemplate")?, &["uuid", "id"]))
 }
 
@@ -274,8 +300,12 @@ pub(super) fn transcriptions_of(file: &Value) -> Vec<String> {
         let inner = file.get("transcription")?;
         id_at(inner, &["id"]).or_else(|| parse_id(inner))
     });
-    let many = ["transcriptions", "transcriptionIds"].iter().filter_map(|name| file.get(name)?.as_array()).flatten();
-    let many = many.filter_map(|entry| id_at(entry, &["id", "transcriptionId"]).or_else(|| parse_id(entry)));
+    let many = ["transcriptions", "transcriptionIds"]
+        .iter()
+        .filter_map(|name| file.get(name)?.as_array())
+        .flatten();
+    let many = many
+        .filter_map(|entry| id_at(entry, &["id", "transcriptionId"]).or_else(|| parse_id(entry)));
     let mut ids: Vec<String> = Vec::new();
     for id in one.into_iter().chain(many) {
         if !ids.contains(&id) {
@@ -335,8 +365,14 @@ mod tests {
     fn an_answer_of_another_id_is_not_what_was_promised() {
         assert!(unwrap_answer(json!({"id": "b", "status": "COMPLETED"}), "a").is_err());
         assert!(unwrap_answer(json!([1]), "a").is_err());
-        assert_eq!(unwrap_answer(json!({"data": {"id": "a", "status": "X"}}), "a").expect("it")["status"], "X");
-        assert_eq!(unwrap_answer(json!({"status": "PENDING"}), "a").expect("it")["status"], "PENDING");
+        assert_eq!(
+            unwrap_answer(json!({"data": {"id": "a", "status": "X"}}), "a").expect("it")["status"],
+            "X"
+        );
+        assert_eq!(
+            unwrap_answer(json!({"status": "PENDING"}), "a").expect("it")["status"],
+            "PENDING"
+        );
     }
 
     #[test]
@@ -344,7 +380,10 @@ mod tests {
         let status = |word: &str| parse_status(&json!({"status": word}));
         assert_eq!(status("COMPLETED"), Status::Completed);
         assert_eq!([status("FAILED"), status("CANCELLED")], [Status::Failed, Status::Failed]);
-        assert_eq!([status("IN_PROGRESS"), status("DIARIZING")], [Status::Processing, Status::Processing]);
+        assert_eq!(
+            [status("IN_PROGRESS"), status("DIARIZING")],
+            [Status::Processing, Status::Processing]
+        );
         assert_eq!(super::parse_status(&json!({"result": {"text": "x"}})), Status::Completed);
         assert_eq!(super::parse_status(&json!({})), Status::Processing);
     }
@@ -364,7 +403,8 @@ mod tests {
             {"start": 0, "end": 1.5, "text": " One. ", "speaker": {"name": "Ann"}},
             {"startMs": 2000, "endMs": 1000, "text": "Two.", "speakerId": 2}, {"start": "3.5", "text": "Three."}, {"text": " "}, 7]}});
         let read = parse_segments(&answer).expect("segments");
-        let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
+        let shown: Vec<_> =
+            read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
         assert_eq!(
             shown,
             [
@@ -373,8 +413,12 @@ mod tests {
                 (Some(3.5), None, None, "Three.")
             ]
         );
-        let paragraphs = parse_segments(&json!({"result": {"text": "One.\nStill one.\n\n\nTwo."}})).expect("a text");
-        assert_eq!(paragraphs.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["One.\nStill one.", "Two."]);
+        let paragraphs = parse_segments(&json!({"result": {"text": "One.\nStill one.\n\n\nTwo."}}))
+            .expect("a text");
+        assert_eq!(
+            paragraphs.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(),
+            ["One.\nStill one.", "Two."]
+        );
         assert_eq!(parse_segments(&json!({"result": {"text": ""}})), Some(Vec::new()));
         assert_eq!(parse_segments(&json!({"result": {}})), None);
     }
@@ -399,7 +443,8 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<f64>().prop_map(Value::from),
-            prop_oneof!["[a-z]{0,6}", "COMPLETED|FAILED|minuted:x", any::<String>()].prop_map(Value::from),
+            prop_oneof!["[a-z]{0,6}", "COMPLETED|FAILED|minuted:x", any::<String>()]
+                .prop_map(Value::from),
         ];
         let name = prop_oneof![
             Just("id"),
@@ -419,8 +464,10 @@ mod tests {
         leaf.prop_recursive(6, 48, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::vec((name.clone(), inner), 0..6)
-                    .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+                prop::collection::vec((name.clone(), inner), 0..6).prop_map(|fields| fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()),
             ]
         })
     }

@@ -41,7 +41,12 @@ pub(crate) struct OnDeviceTranscriber {
 
 impl OnDeviceTranscriber {
     /// Returns the engine of these settings. A missing model shows at the first call.
-    pub(crate) fn new(name: &str, ondevice: &config::Ondevice, settings: &Settings, env: &Environment) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        ondevice: &config::Ondevice,
+        settings: &Settings,
+        env: &Environment,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             threads: usize::try_from(ondevice.threads.get()).unwrap_or(1),
@@ -57,7 +62,8 @@ impl OnDeviceTranscriber {
             config::Recogniser::Moonshine => self.choose_moonshine(),
             config::Recogniser::Whisper { model } => {
                 let weights = whisper::installed::choose_model(&self.places, model.as_ref());
-                let weights = weights.map_err(|error| missing_model_error(&error, &error.hint()))?;
+                let weights =
+                    weights.map_err(|error| missing_model_error(&error, &error.hint()))?;
                 Ok(choose_whisper(weights, language))
             }
             config::Recogniser::Auto { model } => self.choose_by_language(model.as_ref(), language),
@@ -80,7 +86,9 @@ impl OnDeviceTranscriber {
         }
         let weights = whisper::installed::choose_model(&self.places, model);
         match (weights, &language) {
-            (Ok(weights), _) if config::Recogniser::HAS_WHISPER => Ok(choose_whisper(weights, language)),
+            (Ok(weights), _) if config::Recogniser::HAS_WHISPER => {
+                Ok(choose_whisper(weights, language))
+            }
             (Err(error), Some(language)) if config::Recogniser::HAS_WHISPER => {
                 let reason = format!("its language is `{language}`, and {error}; {}", error.hint());
                 Err(CallError::File(FileFault::Lacking(one_line(&reason, 500))))
@@ -97,9 +105,10 @@ impl OnDeviceTranscriber {
     }
 
     fn find_model(&self) -> Result<Model, CallError> {
-        let package =
-            Package::here().map_err(|error| missing_model_error(&error, &error.hint().unwrap_or_default()))?;
-        Model::find(package, &self.places).map_err(|error| missing_model_error(&error, NotInstalled::HINT))
+        let package = Package::here()
+            .map_err(|error| missing_model_error(&error, &error.hint().unwrap_or_default()))?;
+        Model::find(package, &self.places)
+            .map_err(|error| missing_model_error(&error, NotInstalled::HINT))
     }
 
     /// Returns the way to tell voices apart; `None` where nobody asks for it, or an installation of
@@ -155,9 +164,15 @@ impl Transcriber for OnDeviceTranscriber {
         Ok(json!({ "engine": self.recogniser.as_str(), "model": model, "ffmpeg": ffmpeg }))
     }
 
-    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+    async fn transcribe(
+        &self,
+        recording: Upload,
+        cache: &JobCache,
+    ) -> Result<CachedTranscript, CallError> {
         let Upload { file, stamp, name, language, speakers, progress, length_max, .. } = recording;
-        let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
+        let after = file
+            .try_clone()
+            .map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
         let request = Request { length_max, ..self.engine_request(cache, language, speakers)? };
         let transcript = run(request, file, progress).await?;
         // A file that changed during the work has a transcript of no version of it.
@@ -182,18 +197,19 @@ impl Transcriber for OnDeviceTranscriber {
 
 impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause =
+            std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         let message = one_line(&format!("{error}{cause}"), 500);
         match error {
             EngineError::Undecodable { .. } => Self::File(FileFault::Unfit(message)),
             EngineError::NoSound => Self::File(FileFault::NoSound),
             EngineError::TooLong { max } => Self::File(FileFault::TooLong(max)),
-            EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
-                Self::File(FileFault::Failed(message))
-            }
-            EngineError::NeedsFfmpeg { .. } | EngineError::Language { .. } | EngineError::NoMemory => {
-                Self::File(FileFault::Lacking(message))
-            }
+            EngineError::Crashed { .. }
+            | EngineError::OutOfMemory { .. }
+            | EngineError::StoodStill { .. } => Self::File(FileFault::Failed(message)),
+            EngineError::NeedsFfmpeg { .. }
+            | EngineError::Language { .. }
+            | EngineError::NoMemory => Self::File(FileFault::Lacking(message)),
             EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => {
                 Self::service_alone(message)
             }

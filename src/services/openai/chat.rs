@@ -57,9 +57,10 @@ impl QuestionError {
     pub(super) fn into_call_error(self) -> CallError {
         match self {
             Self::TooLong(message) => CallError::service_alone(message),
-            Self::Refused(answer) => {
-                CallError::Refused { status: answer.status, message: answers::error_message(&answer) }
-            }
+            Self::Refused(answer) => CallError::Refused {
+                status: answer.status,
+                message: answers::error_message(&answer),
+            },
             Self::Call(error) => error,
         }
     }
@@ -165,7 +166,9 @@ impl ChatWriter {
         let question = Question { model, prompt: &prompt, schema: None, limit: 1024 };
         let asked = tokio::time::timeout(SENTENCE_LIMIT, self.ask_leaving_out(&question));
         let asked = asked.await.unwrap_or_else(|_| {
-            let message = format!("`{model}` did not answer one sentence within {SENTENCE_LIMIT:?}: it may still load");
+            let message = format!(
+                "`{model}` did not answer one sentence within {SENTENCE_LIMIT:?}: it may still load"
+            );
             Err(CallError::service_alone(message).into())
         });
         match asked {
@@ -196,7 +199,10 @@ impl ChatWriter {
     }
 
     /// Asks a question; where it is refused, asks again without each part that servers refuse.
-    async fn ask_leaving_out(&self, question: &Question<'_>) -> Result<wire::Completion, QuestionError> {
+    async fn ask_leaving_out(
+        &self,
+        question: &Question<'_>,
+    ) -> Result<wire::Completion, QuestionError> {
         let known = self.left_out();
         let refusal = match self.ask_once(question, known).await {
             Err(QuestionError::Refused(answer)) => answer,
@@ -207,7 +213,10 @@ impl ChatWriter {
             match self.ask_once(question, left_out).await {
                 Err(QuestionError::Refused(_)) => {}
                 Ok(completion) => {
-                    tracing::debug!("service `{}` refuses a part of a question: {left_out:?}", self.server.name);
+                    tracing::debug!(
+                        "service `{}` refuses a part of a question: {left_out:?}",
+                        self.server.name
+                    );
                     self.set_left_out(left_out);
                     return Ok(completion);
                 }
@@ -223,7 +232,11 @@ impl ChatWriter {
         }
     }
 
-    async fn ask_once(&self, question: &Question<'_>, left_out: LeftOut) -> Result<wire::Completion, QuestionError> {
+    async fn ask_once(
+        &self,
+        question: &Question<'_>,
+        left_out: LeftOut,
+    ) -> Result<wire::Completion, QuestionError> {
         let body = question.body(left_out);
         let patience = self.server.patience;
         let request = Request::post(&["v1", "chat", "completions"]).json(&body).within(patience);
@@ -244,7 +257,8 @@ impl ChatWriter {
         };
         let answer = answers::read_json(answer).map_err(mark_not_executed)?;
         let completion = wire::parse_completion(&answer);
-        Ok(completion.ok_or_else(|| mark_not_executed(answers::unexpected_answer("no completion")))?)
+        Ok(completion
+            .ok_or_else(|| mark_not_executed(answers::unexpected_answer("no completion")))?)
     }
 
     fn left_out(&self) -> LeftOut {
@@ -261,25 +275,37 @@ pub(super) fn check_size(bytes: usize) -> Result<(), CallError> {
     if bytes <= NOTE_BYTES_MAX {
         return Ok(());
     }
-    let message = format!("got no notes: the model answered more than {} MiB", NOTE_BYTES_MAX >> 20);
+    let message =
+        format!("got no notes: the model answered more than {} MiB", NOTE_BYTES_MAX >> 20);
     Err(CallError::File(FileFault::Failed(message)))
 }
 
 /// Checks the answer to a question of `asked` bytes and returns it with remarks.
 fn check_completion(completion: wire::Completion, asked: usize) -> Result<ModelOutput, CallError> {
     if completion.text.is_empty() {
-        let why = if completion.is_cut { ": its answer was cut off before it began; enlarge its window" } else { "" };
-        return Err(CallError::File(FileFault::Failed(format!("got no notes: the model answered nothing{why}"))));
+        let why = if completion.is_cut {
+            ": its answer was cut off before it began; enlarge its window"
+        } else {
+            ""
+        };
+        return Err(CallError::File(FileFault::Failed(format!(
+            "got no notes: the model answered nothing{why}"
+        ))));
     }
     check_size(completion.text.len())?;
     let mut remarks = Vec::new();
     if completion.is_cut {
-        remarks.push("the model's answer was cut off at its limit: the end of these notes may be missing".to_owned());
+        remarks.push(
+            "the model's answer was cut off at its limit: the end of these notes may be missing"
+                .to_owned(),
+        );
     }
     if completion.is_filtered {
         remarks.push("the service's filter held a part of these notes back".to_owned());
     }
-    if let Some(read) = completion.read.filter(|read| read.saturating_mul(TOKEN_BYTES_MAX as u64) < asked as u64) {
+    if let Some(read) =
+        completion.read.filter(|read| read.saturating_mul(TOKEN_BYTES_MAX as u64) < asked as u64)
+    {
         remarks.push(format!(
             "the model read {read} tokens of a question of {asked} bytes: its server may have cut the transcript off; \
              lower `context`, or enlarge the model's window there"
@@ -294,14 +320,18 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_with_the_notes() {
-        let completion = wire::Completion { text: "x".into(), is_cut: true, is_filtered: true, read: Some(100) };
+        let completion =
+            wire::Completion { text: "x".into(), is_cut: true, is_filtered: true, read: Some(100) };
         let said = check_completion(completion.clone(), 10_000).expect("notes");
         assert_eq!(said.remarks.len(), 3, "{:?}", said.remarks);
         let whole = wire::Completion { is_cut: false, is_filtered: false, ..completion.clone() };
         assert_eq!(check_completion(whole, 400).expect("notes").remarks, Vec::<String>::new());
         for text in [String::new(), "x".repeat(NOTE_BYTES_MAX + 1)] {
             let none = wire::Completion { text, ..completion.clone() };
-            assert!(matches!(check_completion(none, 10), Err(CallError::File(FileFault::Failed(_)))));
+            assert!(matches!(
+                check_completion(none, 10),
+                Err(CallError::File(FileFault::Failed(_)))
+            ));
         }
     }
 
@@ -310,9 +340,12 @@ mod tests {
         let prompt = Prompt { system: "s".into(), user: "u".into() };
         let schema = json!({"type": "object"});
         let question = Question { model: "m", prompt: &prompt, schema: Some(&schema), limit: 9 };
-        let bodies: Vec<Value> = LeftOut::NOTHING.alternatives().map(|left_out| question.body(left_out)).collect();
+        let bodies: Vec<Value> =
+            LeftOut::NOTHING.alternatives().map(|left_out| question.body(left_out)).collect();
         let lacks = |body: &Value| {
-            ["response_format", "temperature", "max_tokens"].map(|key| body.get(key).is_none()).map(u8::from)
+            ["response_format", "temperature", "max_tokens"]
+                .map(|key| body.get(key).is_none())
+                .map(u8::from)
         };
         let lacking: Vec<[u8; 3]> = bodies.iter().map(lacks).collect();
         assert_eq!(lacking, [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]);

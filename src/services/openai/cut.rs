@@ -44,8 +44,10 @@ fn split_pieces(text: &str, room: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > room {
-        let most =
-            (0..=room.max(CHARACTER_BYTES_MAX)).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
+        let most = (0..=room.max(CHARACTER_BYTES_MAX))
+            .rev()
+            .find(|at| rest.is_char_boundary(*at))
+            .unwrap_or(rest.len());
         let window = &rest[..most];
         let end = match window.rfind('\n').or_else(|| window.rfind(char::is_whitespace)) {
             Some(space) => space + window[space..].chars().next().map_or(0, char::len_utf8),
@@ -61,7 +63,8 @@ fn split_pieces(text: &str, room: usize) -> Vec<&str> {
 
 /// Formats a time in whole seconds, as in `[1:02:03] `.
 fn format_clock(seconds: f64) -> String {
-    let whole = std::time::Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default().as_secs();
+    let whole =
+        std::time::Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default().as_secs();
     format!("[{}:{:02}:{:02}] ", whole / 3600, whole / 60 % 60, whole % 60)
 }
 
@@ -72,7 +75,12 @@ mod tests {
     use super::*;
 
     fn said(start: f64, speaker: Option<&str>, text: &str) -> Segment {
-        Segment { start: Some(start), end: None, speaker: speaker.map(Into::into), text: text.into() }
+        Segment {
+            start: Some(start),
+            end: None,
+            speaker: speaker.map(Into::into),
+            text: text.into(),
+        }
     }
 
     #[test]

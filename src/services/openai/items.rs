@@ -23,8 +23,8 @@ use crate::{
     },
     text::{escape_markdown, escape_start, format_count},
     verify::{
-        Checked, ItemSchema, Meeting, NumberedLine, NumberedLines, Proposals, SummaryPoint, check_proposals,
-        parse_proposals,
+        Checked, ItemSchema, Meeting, NumberedLine, NumberedLines, Proposals, SummaryPoint,
+        check_proposals, parse_proposals,
     },
 };
 
@@ -32,10 +32,12 @@ use crate::{
 const SUMMARY_MAX: usize = 8;
 
 /// The remark on an answer that ended in the middle.
-const CUT_OFF: &str = "the model's answer was cut off at its limit: the end of these notes may be missing";
+const CUT_OFF: &str =
+    "the model's answer was cut off at its limit: the end of these notes may be missing";
 
 /// The remark on a part of a long recording about which the model gave no items.
-const UNREAD_PART: &str = "the model's answer about a part of this recording cannot be read: its items are missing";
+const UNREAD_PART: &str =
+    "the model's answer about a part of this recording cannot be read: its items are missing";
 
 /// The writer of the items of one job.
 struct ItemWriter<'a> {
@@ -78,7 +80,9 @@ impl ChatWriter {
         let proposed = loop {
             match writer.propose(&lines, room).await {
                 Ok(proposed) => break proposed,
-                Err(QuestionError::TooLong(message)) => room = self.smaller_room(model, room.min(bytes), &message)?,
+                Err(QuestionError::TooLong(message)) => {
+                    room = self.smaller_room(model, room.min(bytes), &message)?
+                }
                 Err(error) => return Err(error.into_call_error()),
             }
         };
@@ -98,12 +102,21 @@ impl ChatWriter {
 
 impl ItemWriter<'_> {
     /// Asks about each part of the lines; `None` where the first answer has another form.
-    async fn propose(&self, lines: &NumberedLines, room: usize) -> Result<Option<Proposed>, QuestionError> {
+    async fn propose(
+        &self,
+        lines: &NumberedLines,
+        room: usize,
+    ) -> Result<Option<Proposed>, QuestionError> {
         let parts = pack_lines(lines.as_slice(), room);
-        let mut proposed = Proposed { proposals: Vec::with_capacity(parts.len()), remarks: Vec::new() };
+        let mut proposed =
+            Proposed { proposals: Vec::with_capacity(parts.len()), remarks: Vec::new() };
         for (number, part) in (1..).zip(&parts) {
-            let schema =
-                ItemSchema { first: *part.start(), last: *part.end(), has_items: true, has_summary: self.has_summary };
+            let schema = ItemSchema {
+                first: *part.start(),
+                last: *part.end(),
+                has_items: true,
+                has_summary: self.has_summary,
+            };
             let numbered = &lines.as_slice()[part.start() - 1..*part.end()];
             let text = number_lines(numbered, *part.start());
             let part = ItemPart { text: &text, number, count: parts.len(), schema };
@@ -135,19 +148,26 @@ impl ItemWriter<'_> {
         if text.len() > room {
             return Ok(points);
         }
-        let schema = ItemSchema { first: 1, last: meeting.lines.count(), has_items: false, has_summary: true };
+        let schema = ItemSchema {
+            first: 1,
+            last: meeting.lines.count(),
+            has_items: false,
+            has_summary: true,
+        };
         let output = match self.ask(&self.prompts.summary_prompt(&text), schema).await {
             Ok(output) => output,
             Err(QuestionError::TooLong(_)) => return Ok(points),
             Err(error) => return Err(error.into_call_error()),
         };
-        let merged = parse_proposals(&output.text).map(|merged| check_proposals(&[merged], meeting).summary);
+        let merged =
+            parse_proposals(&output.text).map(|merged| check_proposals(&[merged], meeting).summary);
         Ok(merged.filter(|merged| !merged.is_empty()).unwrap_or(points))
     }
 
     async fn ask(&self, prompt: &Prompt, schema: ItemSchema) -> Result<ModelOutput, QuestionError> {
         let schema = schema.to_json();
-        let question = Question { model: self.model, prompt, schema: Some(&schema), limit: self.limit };
+        let question =
+            Question { model: self.model, prompt, schema: Some(&schema), limit: self.limit };
         self.chat.ask_model(&question, self.cache).await
     }
 }
@@ -156,10 +176,14 @@ impl ItemWriter<'_> {
 fn describe_dropped(dropped: usize) -> Option<String> {
     match dropped {
         0 => None,
-        1 => Some("1 item that the model named is not in the transcript, and was left out".to_owned()),
+        1 => Some(
+            "1 item that the model named is not in the transcript, and was left out".to_owned(),
+        ),
         _ => {
             let items = format_count(dropped as u64, "item");
-            Some(format!("{items} that the model named are not in the transcript, and were left out"))
+            Some(format!(
+                "{items} that the model named are not in the transcript, and were left out"
+            ))
         }
     }
 }
@@ -206,11 +230,19 @@ fn pack_lines(lines: &[NumberedLine], room: usize) -> Vec<RangeInclusive<usize>>
 
 /// Returns lines as the model reads them: number, speaker, words.
 fn number_lines(lines: &[NumberedLine], first: usize) -> String {
-    (first..).zip(lines).map(|(number, line)| number_line(line, number)).collect::<Vec<_>>().join("\n")
+    (first..)
+        .zip(lines)
+        .map(|(number, line)| number_line(line, number))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn number_line(line: &NumberedLine, number: usize) -> String {
-    let speaker = line.speaker.as_deref().map(|name| format!("{}: ", escape_frames(name))).unwrap_or_default();
+    let speaker = line
+        .speaker
+        .as_deref()
+        .map(|name| format!("{}: ", escape_frames(name)))
+        .unwrap_or_default();
     format!("{number} {speaker}{}", escape_frames(&line.text))
 }
 
@@ -242,7 +274,8 @@ mod tests {
         let numbers: Vec<usize> = parts.iter().cloned().flatten().collect();
         assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
         for part in &parts {
-            let text = number_lines(&lines.as_slice()[part.start() - 1..*part.end()], *part.start());
+            let text =
+                number_lines(&lines.as_slice()[part.start() - 1..*part.end()], *part.start());
             assert!(text.len() <= 300 && text.starts_with(&format!("{} ", part.start())), "{text}");
             assert!(!text.contains("</transcript>"), "{text}");
         }
@@ -251,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_summary_shows_its_sentences_as_they_are() {
-        let point = |text: &str, check| SummaryPoint { text: text.to_owned(), check, lines: vec![1, 2] };
+        let point =
+            |text: &str, check| SummaryPoint { text: text.to_owned(), check, lines: vec![1, 2] };
         let points = [point("1. *We* met.", false), point("# Ann left.", true)];
         insta::assert_snapshot!(summary_markdown(&points), @r"
         ## Summary

@@ -63,9 +63,9 @@ impl OpenAiTranscriber {
             TrialFinding::Recording => match self.server.list_models().await {
                 Ok(_) => recording_error(error),
                 Err(down @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => down,
-                Err(CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
-                    self.undecided_error(error).await
-                }
+                Err(
+                    CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_),
+                ) => self.undecided_error(error).await,
             },
             TrialFinding::Ask => self.compare_with_tone(language, error).await,
             TrialFinding::SetUp => self.set_up_error(error, None).await,
@@ -84,7 +84,9 @@ impl OpenAiTranscriber {
                 self.lock_trials().record_tone_refused(Instant::now());
                 self.set_up_error(error, Some(&message)).await
             }
-            ToneTrial::Failed(down @ (CallError::SignedOut { .. } | CallError::Unavailable { .. })) => match error {
+            ToneTrial::Failed(
+                down @ (CallError::SignedOut { .. } | CallError::Unavailable { .. }),
+            ) => match error {
                 CallError::Unavailable { message, after, uncertain, .. } => {
                     CallError::Unavailable { message, after, uncertain, suspect: Suspect::Service }
                 }
@@ -102,23 +104,30 @@ impl OpenAiTranscriber {
         let upload = match sound::tone_upload(language) {
             Ok(upload) => upload,
             Err(error) => {
-                return ToneTrial::Failed(CallError::File(FileFault::Unreadable(error.to_string())));
+                return ToneTrial::Failed(CallError::File(FileFault::Unreadable(
+                    error.to_string(),
+                )));
             }
         };
         tracing::debug!("service `{}` gets a second of sound, to compare", self.server.name);
         // The response format may be what is refused: the server may have been replaced.
-        let trying = tokio::time::timeout(SOUND_LIMIT, self.transcribe_as(&upload, KnownForm::default()));
+        let trying =
+            tokio::time::timeout(SOUND_LIMIT, self.transcribe_as(&upload, KnownForm::default()));
         let tried = trying.await.unwrap_or_else(|_| {
             let message = format!("no answer to a second of sound within {SOUND_LIMIT:?}");
             Err(CallError::service_alone(message).into())
         });
         match tried.map_err(|failed| failed.error) {
             Ok(_) => ToneTrial::Taken,
-            Err(CallError::Refused { status, message }) => ToneTrial::Refused(format!("{status}: {message}")),
-            Err(CallError::Forbidden { message }) => ToneTrial::Refused(format!("403: {message}")),
-            Err(error @ (CallError::SignedOut { .. } | CallError::Unavailable { .. } | CallError::File(_))) => {
-                ToneTrial::Failed(error)
+            Err(CallError::Refused { status, message }) => {
+                ToneTrial::Refused(format!("{status}: {message}"))
             }
+            Err(CallError::Forbidden { message }) => ToneTrial::Refused(format!("403: {message}")),
+            Err(
+                error @ (CallError::SignedOut { .. }
+                | CallError::Unavailable { .. }
+                | CallError::File(_)),
+            ) => ToneTrial::Failed(error),
         }
     }
 
@@ -132,7 +141,9 @@ impl OpenAiTranscriber {
                  likewise{likewise}; check model, api_key_file and base_url of [services.{}]",
                 self.server.name
             )),
-            other @ (CallError::Unavailable { .. } | CallError::SignedOut { .. } | CallError::File(_)) => other,
+            other @ (CallError::Unavailable { .. }
+            | CallError::SignedOut { .. }
+            | CallError::File(_)) => other,
         }
     }
 
@@ -148,7 +159,9 @@ impl OpenAiTranscriber {
                 uncertain: false,
                 suspect: Suspect::Either,
             },
-            other @ (CallError::Unavailable { .. } | CallError::SignedOut { .. } | CallError::File(_)) => other,
+            other @ (CallError::Unavailable { .. }
+            | CallError::SignedOut { .. }
+            | CallError::File(_)) => other,
         }
     }
 
@@ -160,7 +173,9 @@ impl OpenAiTranscriber {
 /// Returns whether a failure may be that of the recording, the set-up or the server.
 fn is_open_to_question(error: &CallError) -> bool {
     match error {
-        CallError::Unavailable { suspect, after, .. } => *suspect == Suspect::Either && after.is_none(),
+        CallError::Unavailable { suspect, after, .. } => {
+            *suspect == Suspect::Either && after.is_none()
+        }
         // Too large, and of an unsupported kind, are clear answers.
         CallError::Refused { status, .. } => !matches!(status, 413 | 415),
         CallError::Forbidden { .. } => true,
@@ -181,7 +196,9 @@ fn recording_error(error: CallError) -> CallError {
         CallError::File(FileFault::Failed(message)) => message,
         CallError::Forbidden { message } => format!("was refused by the service (403): {message}"),
         CallError::Unavailable { message, .. } => format!("could not be transcribed: {message}"),
-        other @ (CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_)) => return other,
+        other @ (CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_)) => {
+            return other;
+        }
     };
     CallError::File(FileFault::Failed(format!("{message}; {NOT_THIS_FILE}")))
 }

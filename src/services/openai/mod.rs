@@ -52,8 +52,9 @@ use crate::{
 
 /// Extensions that such servers accept: the list of OpenAI's documents, with other names of the
 /// same containers.
-const ACCEPTS: [&str; 13] =
-    ["flac", "m4a", "mp3", "mp4", "mpa", "mpeg", "mpg", "mpga", "oga", "ogg", "opus", "wav", "webm"];
+const ACCEPTS: [&str; 13] = [
+    "flac", "m4a", "mp3", "mp4", "mpa", "mpeg", "mpg", "mpga", "oga", "ogg", "opus", "wav", "webm",
+];
 
 /// The server of one table of the config: what the calls of both halves have in common.
 #[derive(Debug)]
@@ -106,7 +107,8 @@ impl OpenAiServer {
     async fn read_models(&self, wanted: &[&str]) -> Result<Value, CallError> {
         let Some(models) = self.list_models().await? else { return Ok(json!({ "models": null })) };
         let is_listed = |model: &str| models.iter().any(|listed| wire::is_model(listed, model));
-        let unlisted: Vec<&str> = wanted.iter().copied().filter(|model| !is_listed(model)).collect();
+        let unlisted: Vec<&str> =
+            wanted.iter().copied().filter(|model| !is_listed(model)).collect();
         Ok(json!({ "models": models, "unlisted": unlisted }))
     }
 }
@@ -131,7 +133,8 @@ impl Transcriber for OpenAiTranscriber {
     async fn read_profile(&self) -> Result<Value, CallError> {
         let settings = &self.server.settings;
         let transcribing = settings.transcribes.then_some(settings.model.as_str());
-        let wanted: Vec<&str> = transcribing.into_iter().chain(settings.notes_model.as_deref()).collect();
+        let wanted: Vec<&str> =
+            transcribing.into_iter().chain(settings.notes_model.as_deref()).collect();
         self.server.read_models(&wanted).await
     }
 
@@ -145,11 +148,17 @@ impl Transcriber for OpenAiTranscriber {
         }
     }
 
-    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+    async fn transcribe(
+        &self,
+        recording: Upload,
+        cache: &JobCache,
+    ) -> Result<CachedTranscript, CallError> {
         let meeting = cache.meeting_id();
         let transcript = match self.send_recording(&recording).await {
             Ok(transcript) => transcript,
-            Err(failed) => return Err(self.judge_failure(meeting, recording.language, failed).await),
+            Err(failed) => {
+                return Err(self.judge_failure(meeting, recording.language, failed).await);
+            }
         };
         self.record_success(meeting);
         Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))

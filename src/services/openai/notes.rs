@@ -115,21 +115,31 @@ impl ChatWriter {
             match writer.write_from_lines(&lines, room).await {
                 Ok(output) => return Ok(output),
                 // The estimate was too high, or `context` is too large.
-                Err(QuestionError::TooLong(message)) => room = self.smaller_room(model, room.min(bytes), &message)?,
+                Err(QuestionError::TooLong(message)) => {
+                    room = self.smaller_room(model, room.min(bytes), &message)?
+                }
                 Err(error) => return Err(error.into_call_error()),
             }
         }
     }
 
     /// Returns the bytes of a part after a question with a part of `room` bytes did not fit.
-    pub(super) fn smaller_room(&self, model: &str, room: usize, message: &str) -> Result<usize, CallError> {
+    pub(super) fn smaller_room(
+        &self,
+        model: &str,
+        room: usize,
+        message: &str,
+    ) -> Result<usize, CallError> {
         if room <= ROOM_MIN {
             return Err(CallError::File(FileFault::Failed(format!(
                 "got no notes: not even a small part of it fits the window of `{model}`: {message}"
             ))));
         }
         let smaller = (room / 2).max(ROOM_MIN);
-        tracing::debug!("service `{}`: parts of {smaller} bytes from here on: {message}", self.server.name);
+        tracing::debug!(
+            "service `{}`: parts of {smaller} bytes from here on: {message}",
+            self.server.name
+        );
         Ok(smaller)
     }
 }
@@ -137,7 +147,9 @@ impl ChatWriter {
 /// Returns the bytes of a transcript that fit into one question.
 pub(super) fn bytes_per_part(context: u32, prompt: usize) -> usize {
     let answer = answer_tokens(context);
-    ((usize::try_from(context).unwrap_or(usize::MAX) - answer) * TOKEN_BYTES).saturating_sub(prompt).max(ROOM_MIN)
+    ((usize::try_from(context).unwrap_or(usize::MAX) - answer) * TOKEN_BYTES)
+        .saturating_sub(prompt)
+        .max(ROOM_MIN)
 }
 
 /// Returns the tokens of a window that are reserved for the answer.
@@ -146,7 +158,11 @@ pub(super) fn answer_tokens(context: u32) -> usize {
 }
 
 impl PartWriter<'_> {
-    async fn write_from_lines(&self, lines: &[String], room: usize) -> Result<ModelOutput, QuestionError> {
+    async fn write_from_lines(
+        &self,
+        lines: &[String],
+        room: usize,
+    ) -> Result<ModelOutput, QuestionError> {
         let parts = cut::pack_parts(lines, "\n", room);
         if let [whole] = parts.as_slice() {
             return self.ask(&self.prompts.whole_prompt(whole)).await;
@@ -171,7 +187,10 @@ impl PartWriter<'_> {
         loop {
             let groups = cut::pack_parts(&notes, "\n\n", room);
             if let [all] = groups.as_slice() {
-                let text = collect_remarks(self.ask(&self.prompts.merging_prompt(all)).await?, &mut remarks);
+                let text = collect_remarks(
+                    self.ask(&self.prompts.merging_prompt(all)).await?,
+                    &mut remarks,
+                );
                 return Ok(ModelOutput { text, remarks, ..ModelOutput::default() });
             }
             if groups.len() >= notes.len() {
@@ -179,11 +198,18 @@ impl PartWriter<'_> {
                 let remark = "the notes of the parts of this long recording do not fit the model's window together, \
                               and stand one after another";
                 remarks.push(remark.to_owned());
-                return Ok(ModelOutput { text: notes.join("\n\n"), remarks, ..ModelOutput::default() });
+                return Ok(ModelOutput {
+                    text: notes.join("\n\n"),
+                    remarks,
+                    ..ModelOutput::default()
+                });
             }
             let mut fewer = Vec::with_capacity(groups.len());
             for group in &groups {
-                fewer.push(collect_remarks(self.ask(&self.prompts.shortening_prompt(group)).await?, &mut remarks));
+                fewer.push(collect_remarks(
+                    self.ask(&self.prompts.shortening_prompt(group)).await?,
+                    &mut remarks,
+                ));
                 check_size(fewer.iter().map(String::len).sum())?;
             }
             notes = fewer;
@@ -191,7 +217,8 @@ impl PartWriter<'_> {
     }
 
     async fn ask(&self, prompt: &Prompt) -> Result<ModelOutput, QuestionError> {
-        let question = Question { model: self.model, prompt, schema: None, limit: self.answer_tokens };
+        let question =
+            Question { model: self.model, prompt, schema: None, limit: self.answer_tokens };
         self.chat.ask_model(&question, self.cache).await
     }
 }

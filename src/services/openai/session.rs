@@ -14,7 +14,11 @@ impl OpenAiServer {
 
     /// Returns the answer when it is 2xx, else the error that its status stands for. `settings` are
     /// the keys of the config that lead to this call.
-    pub(super) async fn check_answer(&self, answer: Answer, settings: &str) -> Result<Answer, CallError> {
+    pub(super) async fn check_answer(
+        &self,
+        answer: Answer,
+        settings: &str,
+    ) -> Result<Answer, CallError> {
         if let Some(item) = wire::refused_item(&answer) {
             let status = answer.status;
             let message = answers::error_message(&answer);
@@ -73,7 +77,8 @@ impl OpenAiServer {
     /// the key, and a server checks the key first.
     async fn prove_key(&self) -> Result<(), CallError> {
         let empty = serde_json::json!({});
-        let answer = self.call(Request::post(&["v1", "audio", "transcriptions"]).json(&empty)).await?;
+        let answer =
+            self.call(Request::post(&["v1", "audio", "transcriptions"]).json(&empty)).await?;
         if matches!(answer.status, 401 | 403) {
             return Err(self.refused_key(answer.status, &answers::error_message(&answer)).await);
         }

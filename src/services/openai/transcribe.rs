@@ -46,7 +46,10 @@ impl KnownForm {
             None if has_words => vec![true, false],
             None => vec![false],
         };
-        prompts.into_iter().flat_map(|prompt| shapes.iter().map(move |shape| (*shape, prompt))).collect()
+        prompts
+            .into_iter()
+            .flat_map(|prompt| shapes.iter().map(move |shape| (*shape, prompt)))
+            .collect()
     }
 }
 
@@ -72,7 +75,10 @@ impl From<CallError> for Untranscribed {
 impl OpenAiTranscriber {
     /// Has a recording transcribed. A server that refuses the format with times is asked for the
     /// plain one, from then on at once.
-    pub(super) async fn send_recording(&self, upload: &Upload) -> Result<ServerTranscript, Untranscribed> {
+    pub(super) async fn send_recording(
+        &self,
+        upload: &Upload,
+    ) -> Result<ServerTranscript, Untranscribed> {
         self.transcribe_as(upload, self.known_form()).await
     }
 
@@ -85,7 +91,8 @@ impl OpenAiTranscriber {
     ) -> Result<ServerTranscript, Untranscribed> {
         let has_words = !upload.expected_words.is_empty();
         let mut forms = known.forms(has_words).into_iter();
-        let (mut shape, mut has_prompt) = forms.next().unwrap_or((TranscriptionShape::Verbose, false));
+        let (mut shape, mut has_prompt) =
+            forms.next().unwrap_or((TranscriptionShape::Verbose, false));
         let mut answer = self.send_upload(upload, shape, has_prompt).await?;
         for form in forms {
             if !matches!(answer.status, 400 | 422) {
@@ -98,7 +105,8 @@ impl OpenAiTranscriber {
             // The refusal may concern the key, or come from a proxy that rejects this file.
             return Err(CallError::Forbidden { message: answers::error_message(&answer) }.into());
         }
-        let answer = self.server.check_answer(answer, "base_url and model, then api_key_file").await?;
+        let answer =
+            self.server.check_answer(answer, "base_url and model, then api_key_file").await?;
         let reading = answers::read_long(move || {
             response_parsing::parse_transcript(&answers::read_transcription(answer)?)?
                 .ok_or_else(|| answers::unexpected_answer("no transcription"))
@@ -123,7 +131,10 @@ impl OpenAiTranscriber {
         let mut fields = vec![("model", self.server.settings.model.as_str())];
         match shape {
             TranscriptionShape::Verbose => {
-                fields.extend([("response_format", "verbose_json"), ("timestamp_granularities[]", "segment")]);
+                fields.extend([
+                    ("response_format", "verbose_json"),
+                    ("timestamp_granularities[]", "segment"),
+                ]);
             }
             TranscriptionShape::Plain => fields.push(("response_format", "json")),
         }
@@ -135,11 +146,16 @@ impl OpenAiTranscriber {
         let body = upload.form_body(&upload.name, &fields).map_err(CallError::from)?;
         let key = self.server.http.current_key().await?;
         self.server.http.wait_for_slot().await;
-        let request = Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);
+        let request =
+            Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);
         let request = request.within(self.server.patience);
         let begun = Instant::now();
         self.server.http.upload_now(request, body, &key).await.map_err(|error| Untranscribed {
-            error: explain_cut_off(mark_not_executed(error.into()), begun.elapsed(), self.server.patience),
+            error: explain_cut_off(
+                mark_not_executed(error.into()),
+                begun.elapsed(),
+                self.server.patience,
+            ),
             is_lost: true,
         })
     }
@@ -166,11 +182,17 @@ const PROXY_LIMIT_MIN: Duration = Duration::from_secs(25);
 /// proxies.
 pub(super) fn explain_cut_off(error: CallError, after: Duration, patience: Duration) -> CallError {
     match error {
-        CallError::Unavailable { message, after: None, uncertain, suspect: suspect @ Suspect::Either }
-            if (PROXY_LIMIT_MIN..patience).contains(&after) =>
-        {
+        CallError::Unavailable {
+            message,
+            after: None,
+            uncertain,
+            suspect: suspect @ Suspect::Either,
+        } if (PROXY_LIMIT_MIN..patience).contains(&after) => {
             let limit = answers::TIME_LIMIT;
-            let message = format!("{message}; the connection ended after {}: {limit}", text::format_duration(after));
+            let message = format!(
+                "{message}; the connection ended after {}: {limit}",
+                text::format_duration(after)
+            );
             CallError::Unavailable { message, after: None, uncertain, suspect }
         }
         other @ (CallError::Unavailable { .. }
@@ -191,26 +213,45 @@ mod tests {
         assert_eq!(unknown.forms(false).len(), 2);
         let plain = TranscriptionShape::Plain;
         let verbose = TranscriptionShape::Verbose;
-        assert_eq!(unknown.forms(true), [(verbose, true), (plain, true), (verbose, false), (plain, false)]);
+        assert_eq!(
+            unknown.forms(true),
+            [(verbose, true), (plain, true), (verbose, false), (plain, false)]
+        );
         let known = KnownForm { shape: Some(verbose), takes_prompt: None };
-        assert_eq!(known.forms(true), [(verbose, true), (verbose, false)], "words were not sent before");
+        assert_eq!(
+            known.forms(true),
+            [(verbose, true), (verbose, false)],
+            "words were not sent before"
+        );
         let known = KnownForm { shape: Some(plain), takes_prompt: Some(false) };
-        assert_eq!((known.forms(true), known.forms(false)), (vec![(plain, false)], vec![(plain, false)]));
+        assert_eq!(
+            (known.forms(true), known.forms(false)),
+            (vec![(plain, false)], vec![(plain, false)])
+        );
     }
 
     #[test]
     fn a_prompt_has_as_many_words_as_it_may() {
         let words: Vec<String> = (0..200).map(|number| format!("Name{number}")).collect();
         let prompt = transcription_prompt(&words);
-        assert!(prompt.starts_with("Name0, Name1, ") && prompt.len() <= PROMPT_BYTES_MAX, "{prompt}");
+        assert!(
+            prompt.starts_with("Name0, Name1, ") && prompt.len() <= PROMPT_BYTES_MAX,
+            "{prompt}"
+        );
         assert!(prompt.len() > PROMPT_BYTES_MAX - 10 && transcription_prompt(&[]).is_empty());
     }
 
     #[test]
     fn a_connection_that_ends_when_proxies_lose_patience_names_their_limit() {
         let told = |seconds, suspect| {
-            let error = CallError::Unavailable { message: "reset".into(), after: None, uncertain: false, suspect };
-            explain_cut_off(error, Duration::from_secs(seconds), Duration::from_secs(86_400)).to_string()
+            let error = CallError::Unavailable {
+                message: "reset".into(),
+                after: None,
+                uncertain: false,
+                suspect,
+            };
+            explain_cut_off(error, Duration::from_secs(seconds), Duration::from_secs(86_400))
+                .to_string()
         };
         for seconds in [30, 60, 100, 300] {
             let told = told(seconds, Suspect::Either);

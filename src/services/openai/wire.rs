@@ -51,8 +51,14 @@ const CODES: [(&str, RefusedItem); 10] = [
 ];
 
 /// Places of an error's code.
-const CODE_PLACES: [&str; 6] =
-    ["/error/code", "/error/type", "/code", "/type", "/error/details/0/reason", "/0/error/details/0/reason"];
+const CODE_PLACES: [&str; 6] = [
+    "/error/code",
+    "/error/type",
+    "/code",
+    "/type",
+    "/error/details/0/reason",
+    "/0/error/details/0/reason",
+];
 
 /// Returns the part of the request that an answer refuses by its code; `None` without a known code.
 pub(super) fn refused_item(answer: &Answer) -> Option<RefusedItem> {
@@ -70,14 +76,19 @@ pub(super) fn refused_item(answer: &Answer) -> Option<RefusedItem> {
 /// Returns the ids of a list of models.
 pub(super) fn model_ids(answer: &Value) -> Vec<String> {
     let list = answer.get("data").or_else(|| answer.get("models")).unwrap_or(answer).as_array();
-    let ids = list.into_iter().flatten().filter_map(|model| model.get("id").or_else(|| model.get("name"))?.as_str());
+    let ids = list
+        .into_iter()
+        .flatten()
+        .filter_map(|model| model.get("id").or_else(|| model.get("name"))?.as_str());
     ids.take(MODELS_MAX).map(|id| one_line(id, MODEL_CHARS_MAX)).collect()
 }
 
 /// Returns whether a listed model is the wanted one. Ollama adds a tag that is usually omitted;
 /// gateways list patterns, in which `*` stands for any text.
 pub(super) fn is_model(listed: &str, meant: &str) -> bool {
-    listed == meant || listed.strip_suffix(":latest") == Some(meant) || matches_pattern(listed, meant)
+    listed == meant
+        || listed.strip_suffix(":latest") == Some(meant)
+        || matches_pattern(listed, meant)
 }
 
 /// Returns whether a text matches a pattern with at least one `*`.
@@ -120,7 +131,10 @@ pub(super) fn parse_completion(answer: &Value) -> Option<Completion> {
         text: response_parsing::strip_markup(text).to_owned(),
         is_cut: reason == "length",
         is_filtered: reason == "content_filter",
-        read: answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64).filter(|tokens| *tokens > 0),
+        read: answer
+            .pointer("/usage/prompt_tokens")
+            .and_then(Value::as_u64)
+            .filter(|tokens| *tokens > 0),
     })
 }
 
@@ -130,7 +144,8 @@ pub(super) fn is_too_long(answer: &Answer) -> bool {
         return false;
     }
     let error: Value = answers::parse_json(&answer.body).unwrap_or_default();
-    let code = ["/error/code", "/error/type"].map(|place| error.pointer(place).and_then(Value::as_str).unwrap_or(""));
+    let code = ["/error/code", "/error/type"]
+        .map(|place| error.pointer(place).and_then(Value::as_str).unwrap_or(""));
     let text = format!("{} {} {}", code[0], code[1], answers::error_message(answer)).to_lowercase();
     TOO_LONG.iter().any(|words| text.contains(words))
 }
@@ -176,8 +191,9 @@ mod tests {
 
     #[test]
     fn a_model_is_known_with_and_without_the_tag_that_is_left_out() {
-        let listed =
-            model_ids(&json!({"object": "list", "data": [{"id": "qwen3:latest"}, {"id": 7}, {"name": "x\n"}]}));
+        let listed = model_ids(
+            &json!({"object": "list", "data": [{"id": "qwen3:latest"}, {"id": 7}, {"name": "x\n"}]}),
+        );
         assert_eq!(listed, ["qwen3:latest", "x"]);
         assert!(is_model("qwen3:latest", "qwen3") && is_model("x", "x") && !is_model("xx", "x"));
         for (pattern, meant, is_meant) in [
@@ -204,9 +220,21 @@ mod tests {
             body: Bytes::from(body.to_string()),
         };
         for (status, body, refused) in [
-            (401, json!({"error": {"code": "invalid_api_key", "message": "no"}}), Some(RefusedItem::Key)),
-            (400, json!({"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}), Some(RefusedItem::Key)),
-            (400, json!([{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}]), Some(RefusedItem::Key)),
+            (
+                401,
+                json!({"error": {"code": "invalid_api_key", "message": "no"}}),
+                Some(RefusedItem::Key),
+            ),
+            (
+                400,
+                json!({"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}),
+                Some(RefusedItem::Key),
+            ),
+            (
+                400,
+                json!([{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}]),
+                Some(RefusedItem::Key),
+            ),
             (404, json!({"error": {"code": "model_not_found"}}), Some(RefusedItem::Model)),
             (
                 400,

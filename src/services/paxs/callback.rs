@@ -96,7 +96,9 @@ impl CallbackLogin {
         let visit = self.read_visit(&target);
         let (status, message) = match &visit {
             CallbackVisit::Code(_) => ("200 OK", "You are signed in. You can close this page."),
-            CallbackVisit::Error(_) => ("200 OK", "The sign-in was refused. The terminal says why."),
+            CallbackVisit::Error(_) => {
+                ("200 OK", "The sign-in was refused. The terminal says why.")
+            }
             CallbackVisit::Other(status) => (*status, "There is nothing here."),
         };
         // The person is signed in whether or not the page arrives.
@@ -115,7 +117,8 @@ impl CallbackLogin {
             return CallbackVisit::Other("404 Not Found");
         }
         let state = query_value(&url, "state");
-        if !state.as_deref().is_some_and(|state| is_same_secret(state, self.state.expose_secret())) {
+        if !state.as_deref().is_some_and(|state| is_same_secret(state, self.state.expose_secret()))
+        {
             return CallbackVisit::Other("400 Bad Request");
         }
         if let Some(error) = query_value(&url, "error") {
@@ -155,7 +158,8 @@ async fn read_target(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn answer_page(status: &str, message: &str) -> String {
-    let body = format!("<!doctype html><meta charset=utf-8><title>minuted</title><p>{message}</p>\n");
+    let body =
+        format!("<!doctype html><meta charset=utf-8><title>minuted</title><p>{message}</p>\n");
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\
          Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nContent-Security-Policy: default-src 'none'\r\n\r\n\

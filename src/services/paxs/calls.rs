@@ -11,14 +11,16 @@ use crate::{
     job::{Key, Report},
     media_types,
     services::{
-        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, USUAL_INSTRUCTION, Upload, answers,
-        pacer::Priority,
+        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, USUAL_INSTRUCTION,
+        Upload, answers, pacer::Priority,
     },
 };
 
 /// Extensions that PAXS accepts.
-const ACCEPTS: [&str; 14] =
-    ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp"];
+const ACCEPTS: [&str; 14] = [
+    "mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv",
+    "3gp",
+];
 
 #[async_trait]
 impl NotesService for PaxsService {
@@ -36,16 +38,24 @@ impl NotesService for PaxsService {
     }
 
     async fn read_profile(&self) -> Result<Value, CallError> {
-        answers::read_json(self.session.call(&Request::get(&session::PROFILE), Priority::High).await?)
+        answers::read_json(
+            self.session.call(&Request::get(&session::PROFILE), Priority::High).await?,
+        )
     }
 
     async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
         let request = Request::post(&walk::SESSIONS).json(&creation_body(meeting));
         let answer = answers::read_json(self.session.call(&request, Priority::High).await?)?;
-        wire::meeting_id(&answer).ok_or_else(|| answers::unexpected_answer("a new meeting without an id"))
+        wire::meeting_id(&answer)
+            .ok_or_else(|| answers::unexpected_answer("a new meeting without an id"))
     }
 
-    async fn find_meeting(&self, key: &Key, title: &str, since: Timestamp) -> Result<Option<String>, CallError> {
+    async fn find_meeting(
+        &self,
+        key: &Key,
+        title: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, CallError> {
         walk::find_meeting(&self.session, &self.walks, key, title, since).await
     }
 
@@ -76,10 +86,13 @@ impl NotesService for PaxsService {
 
         // Parsing a long transcription would hold up the threads of the runtime.
         let reading = tokio::task::spawn_blocking(move || {
-            reports::parse_reports(answers::read_json(answer)?, &meeting)
-                .ok_or_else(|| answers::unexpected_answer("analyses that are no list of reports of this meeting"))
+            reports::parse_reports(answers::read_json(answer)?, &meeting).ok_or_else(|| {
+                answers::unexpected_answer("analyses that are no list of reports of this meeting")
+            })
         });
-        reading.await.unwrap_or_else(|_| Err(answers::unexpected_answer("analyses that could not be read")))
+        reading
+            .await
+            .unwrap_or_else(|_| Err(answers::unexpected_answer("analyses that could not be read")))
     }
 
     async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
@@ -154,9 +167,22 @@ mod tests {
 
     fn meeting(description: &str) -> NewMeeting {
         let ann = Attendee { name: "Ann".into(), email: "ann@example.com".into(), role: None };
-        let bo = Attendee { name: "Bo".into(), email: "bo@example.com".into(), role: Some("organizer".into()) };
-        let key = Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 };
-        NewMeeting { title: "Talk".into(), description: description.into(), key, attendees: vec![ann, bo] }
+        let bo = Attendee {
+            name: "Bo".into(),
+            email: "bo@example.com".into(),
+            role: Some("organizer".into()),
+        };
+        let key = Key {
+            content: Content::from_hash(&blake3::hash(b"talk")),
+            folder: "sales".into(),
+            generation: 1,
+        };
+        NewMeeting {
+            title: "Talk".into(),
+            description: description.into(),
+            key,
+            attendees: vec![ann, bo],
+        }
     }
 
     #[test]
@@ -196,8 +222,12 @@ mod tests {
             attendees: &[],
         };
         insta::assert_snapshot!(analyses_body(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
-        assert_eq!(analyses_body(&AnalysisRequest { instruction: None, ..asked })["instruction"], USUAL_INSTRUCTION);
-        let points = AnalysisRequest { instruction: None, analyses: &[Analysis::KeyPoints], ..asked };
+        assert_eq!(
+            analyses_body(&AnalysisRequest { instruction: None, ..asked })["instruction"],
+            USUAL_INSTRUCTION
+        );
+        let points =
+            AnalysisRequest { instruction: None, analyses: &[Analysis::KeyPoints], ..asked };
         assert_eq!(analyses_body(&points).get("instruction"), None);
     }
 }

@@ -60,9 +60,9 @@ impl From<CallError> for RefreshFailure {
         match error {
             CallError::SignedOut { reason } => Self::SignedOut(reason),
             CallError::Unavailable { message, after, .. } => Self::Unavailable { message, after },
-            refused @ (CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
-                Self::SignedOut(refused.to_string())
-            }
+            refused @ (CallError::Forbidden { .. }
+            | CallError::Refused { .. }
+            | CallError::File(_)) => Self::SignedOut(refused.to_string()),
         }
     }
 }
@@ -70,10 +70,12 @@ impl From<CallError> for RefreshFailure {
 impl From<TokenError> for RefreshFailure {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Exposed { .. } | TokenError::OpenDirectory { .. } | TokenError::Broken { .. } => {
-                Self::SignedOut(error.to_string())
+            TokenError::Exposed { .. }
+            | TokenError::OpenDirectory { .. }
+            | TokenError::Broken { .. } => Self::SignedOut(error.to_string()),
+            TokenError::Io { .. } | TokenError::Busy | TokenError::Interrupted => {
+                Self::from_message(error.to_string())
             }
-            TokenError::Io { .. } | TokenError::Busy | TokenError::Interrupted => Self::from_message(error.to_string()),
         }
     }
 }
@@ -86,7 +88,8 @@ pub(super) fn read_grant(
     before: Option<&TokenPair>,
     secrets: &[&str],
 ) -> Result<TokenPair, RefreshFailure> {
-    let answer = answers::read_json(answer).map_err(|error| redact_secrets(error.into(), secrets))?;
+    let answer =
+        answers::read_json(answer).map_err(|error| redact_secrets(error.into(), secrets))?;
     parse_pair(&answer, now, before)
         .ok_or_else(|| answers::unexpected_answer("a sign-in without an access token").into())
 }
@@ -113,7 +116,8 @@ fn redact_secrets(failure: RefreshFailure, secrets: &[&str]) -> RefreshFailure {
 }
 
 fn parse_pair(answer: &Value, now: Timestamp, before: Option<&TokenPair>) -> Option<TokenPair> {
-    let fields = answer.get("data").filter(|_| answer.get("access_token").is_none()).unwrap_or(answer);
+    let fields =
+        answer.get("data").filter(|_| answer.get("access_token").is_none()).unwrap_or(answer);
     let secret = |name: &str| {
         let text = fields.get(name)?.as_str().filter(|text| !text.is_empty())?;
         Some(SecretString::from(text.to_owned()))
@@ -159,11 +163,18 @@ mod tests {
     #[test]
     fn a_life_that_makes_no_sense_is_an_hour() {
         for expires_in in [json!(0), json!(-1), json!("soon"), json!(null)] {
-            let pair =
-                parse_pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": expires_in}), now(), None);
+            let pair = parse_pair(
+                &json!({"access_token": "a", "refresh_token": "r", "expires_in": expires_in}),
+                now(),
+                None,
+            );
             assert_eq!(pair.map(|pair| pair.expires.as_second()), Some(1_800_003_600));
         }
-        let pair = parse_pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": 1e300}), now(), None);
+        let pair = parse_pair(
+            &json!({"access_token": "a", "refresh_token": "r", "expires_in": 1e300}),
+            now(),
+            None,
+        );
         assert!(pair.is_some());
     }
 
@@ -171,7 +182,9 @@ mod tests {
     fn a_refusal_shows_what_the_service_said_but_no_secret() {
         let secret = "rt-0123456789abcdef-and-more";
         let body = format!(r#"{{"detail":"token {secret} is\u001b dead"}}"#);
-        let Err(RefreshFailure::SignedOut(reason)) = read_grant(answer(400, &body), now(), None, &[secret]) else {
+        let Err(RefreshFailure::SignedOut(reason)) =
+            read_grant(answer(400, &body), now(), None, &[secret])
+        else {
             panic!("not refused");
         };
         insta::assert_snapshot!(reason, @"the service refused it (400): token […]");
@@ -181,11 +194,16 @@ mod tests {
     fn only_a_refusal_ends_a_sign_in() {
         for status in [400, 401, 403, 404, 422] {
             assert!(
-                matches!(read_grant(answer(status, "{}"), now(), None, &[]), Err(RefreshFailure::SignedOut(_))),
+                matches!(
+                    read_grant(answer(status, "{}"), now(), None, &[]),
+                    Err(RefreshFailure::SignedOut(_))
+                ),
                 "{status}"
             );
         }
-        for (status, body) in [(200, "<html>"), (200, "{}"), (302, ""), (408, ""), (425, ""), (429, ""), (500, "")] {
+        for (status, body) in
+            [(200, "<html>"), (200, "{}"), (302, ""), (408, ""), (425, ""), (429, ""), (500, "")]
+        {
             let result = read_grant(answer(status, body), now(), None, &[]);
             assert!(matches!(result, Err(RefreshFailure::Unavailable { .. })), "{status}");
         }

@@ -101,9 +101,11 @@ pub(crate) struct AgentLogin {
 impl AgentLogin {
     pub(super) fn new(session: PaxsSession) -> Result<Self, LoginError> {
         let state = random_state()?;
-        let query = [("response_type", "code"), ("state", state.expose_secret()), ("flow", "agent")];
+        let query =
+            [("response_type", "code"), ("state", state.expose_secret()), ("flow", "agent")];
         let link = session.http_client().url(&AUTHORIZE, &query).map_err(CallError::from)?;
-        let redirect_uri = session.http_client().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
+        let redirect_uri =
+            session.http_client().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
         Ok(Self { session, state, link, redirect_uri, every: POLL_EVERY })
     }
 
@@ -130,7 +132,9 @@ impl AgentLogin {
         let mut is_told = false;
         loop {
             let last = match self.poll().await {
-                Ok(Some(code)) => return Ok(Grant { code, redirect_uri: self.redirect_uri.clone() }),
+                Ok(Some(code)) => {
+                    return Ok(Grant { code, redirect_uri: self.redirect_uri.clone() });
+                }
                 Ok(None) => None,
                 Err(LoginError::Unavailable { message }) => {
                     if !std::mem::replace(&mut is_told, true) {
@@ -168,7 +172,9 @@ fn read_poll(answer: &Value) -> Result<Option<SecretString>, LoginError> {
         (Some("complete" | "completed"), Some(code)) => Ok(Some(code.to_owned().into())),
         (Some("pending"), _) => Ok(None),
         (Some(word), _) => {
-            let message = answers::find_message(answer, 0).map(|message| format!(": {message}")).unwrap_or_default();
+            let message = answers::find_message(answer, 0)
+                .map(|message| format!(": {message}"))
+                .unwrap_or_default();
             Err(LoginError::Refused { message: text::one_line(&format!("{word}{message}"), 200) })
         }
         (None, _) => Err(answers::unexpected_answer("a poll without a status").into()),
@@ -180,9 +186,9 @@ impl From<CallError> for LoginError {
         match error {
             CallError::Unavailable { message, .. } => Self::Unavailable { message },
             CallError::SignedOut { reason } => Self::Refused { message: reason },
-            refused @ (CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
-                Self::Refused { message: refused.to_string() }
-            }
+            refused @ (CallError::Forbidden { .. }
+            | CallError::Refused { .. }
+            | CallError::File(_)) => Self::Refused { message: refused.to_string() },
         }
     }
 }
@@ -193,17 +199,22 @@ pub(super) fn callback_link(
     state: &SecretString,
     redirect_uri: &str,
 ) -> Result<Url, LoginError> {
-    let query = [("response_type", "code"), ("state", state.expose_secret()), ("redirect_uri", redirect_uri)];
+    let query = [
+        ("response_type", "code"),
+        ("state", state.expose_secret()),
+        ("redirect_uri", redirect_uri),
+    ];
     Ok(session.http_client().url(&AUTHORIZE, &query).map_err(CallError::from)?)
 }
 
 /// Returns 256 random bits in hex.
 pub(super) fn random_state() -> Result<SecretString, LoginError> {
     let mut bits = [0_u8; 32];
-    getrandom::fill(&mut bits)
-        .map_err(|error| LoginError::Unavailable { message: format!("the system has no random numbers: {error}") })?;
-    let [high, low] =
-        [&bits[..16], &bits[16..]].map(|half| half.iter().fold(0_u128, |all, byte| all << 8 | u128::from(*byte)));
+    getrandom::fill(&mut bits).map_err(|error| LoginError::Unavailable {
+        message: format!("the system has no random numbers: {error}"),
+    })?;
+    let [high, low] = [&bits[..16], &bits[16..]]
+        .map(|half| half.iter().fold(0_u128, |all, byte| all << 8 | u128::from(*byte)));
     Ok(format!("{high:032x}{low:032x}").into())
 }
 
@@ -216,9 +227,11 @@ mod tests {
     #[test]
     fn a_poll_is_pending_complete_or_refused() {
         assert!(matches!(read_poll(&json!({"status": "pending"})), Ok(None)));
-        let code = read_poll(&json!({"status": "complete", "code": "c"})).expect("read").expect("there");
+        let code =
+            read_poll(&json!({"status": "complete", "code": "c"})).expect("read").expect("there");
         assert_eq!(code.expose_secret(), "c");
-        let error = read_poll(&json!({"status": "denied", "detail": "by\nAnn"})).expect_err("refused");
+        let error =
+            read_poll(&json!({"status": "denied", "detail": "by\nAnn"})).expect_err("refused");
         insta::assert_snapshot!(error, @"the sign-in was refused: denied: by Ann");
         assert!(matches!(read_poll(&json!({"code": "c"})), Err(LoginError::Unavailable { .. })));
         assert!(matches!(read_poll(&json!([])), Err(LoginError::Unavailable { .. })));

@@ -55,7 +55,14 @@ impl PaxsService {
         pacer: Arc<Pacer>,
         tasks: TaskTracker,
     ) -> Result<Self, BuildError> {
-        Self::with_limits(settings, paxs, state_dir, pacer, tasks, CallLimits::new(settings.request_timeout))
+        Self::with_limits(
+            settings,
+            paxs,
+            state_dir,
+            pacer,
+            tasks,
+            CallLimits::new(settings.request_timeout),
+        )
     }
 
     fn with_limits(

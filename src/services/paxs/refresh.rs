@@ -89,7 +89,11 @@ impl SessionInner {
     }
 
     /// Lets one caller refresh; the callers that waited get its result.
-    pub(super) async fn refresh_pair(&self, seen: &TokenPair, tries: u64) -> Result<Arc<TokenPair>, RefreshFailure> {
+    pub(super) async fn refresh_pair(
+        &self,
+        seen: &TokenPair,
+        tries: u64,
+    ) -> Result<Arc<TokenPair>, RefreshFailure> {
         let mut last = self.gate.lock().await;
         let (sign, unsaved) = {
             let held = self.lock_state();
@@ -116,7 +120,9 @@ impl SessionInner {
     async fn refresh_alone(&self, seen: &TokenPair) -> Result<Arc<TokenPair>, RefreshFailure> {
         let _lock = self.lock_store().await?;
         let store = self.store.clone();
-        match run_blocking(move || store.rehearse_save().and_then(|()| store.load_sign_in())).await? {
+        match run_blocking(move || store.rehearse_save().and_then(|()| store.load_sign_in()))
+            .await?
+        {
             SavedSignIn::Pair(pair) if pair.is_same(seen) => {}
             SavedSignIn::Pair(pair) => return Ok(self.adopt_pair(pair, false)),
             SavedSignIn::SignedOut(reason) => {
@@ -138,7 +144,8 @@ impl SessionInner {
     /// Exchanges the refresh token for the next pair. A lost answer leaves everything as it is: the
     /// next try shows whether the service has used the token up.
     async fn exchange_refresh_token(&self, seen: &TokenPair) -> Result<TokenPair, RefreshFailure> {
-        let body = json!({"grant_type": "refresh_token", "refresh_token": seen.refresh.expose_secret()});
+        let body =
+            json!({"grant_type": "refresh_token", "refresh_token": seen.refresh.expose_secret()});
         let answer = self.ask_for_tokens(&body).await?;
         let secrets = [seen.refresh.expose_secret(), seen.access.expose_secret()];
         grant::read_grant(answer, clock::now(), Some(seen), &secrets)
@@ -151,7 +158,11 @@ impl SessionInner {
         Ok(Effect::CallTokens.during_async(self.http.send(&request)).await?)
     }
 
-    async fn strike_out(&self, seen: &TokenPair, reason: String) -> Result<Arc<TokenPair>, RefreshFailure> {
+    async fn strike_out(
+        &self,
+        seen: &TokenPair,
+        reason: String,
+    ) -> Result<Arc<TokenPair>, RefreshFailure> {
         {
             let mut held = self.lock_state();
             held.sign = KnownSignIn::Out(reason.clone());
@@ -175,7 +186,10 @@ impl SessionInner {
         pair
     }
 
-    pub(super) async fn save_pair(&self, pair: Arc<TokenPair>) -> Result<Arc<TokenPair>, RefreshFailure> {
+    pub(super) async fn save_pair(
+        &self,
+        pair: Arc<TokenPair>,
+    ) -> Result<Arc<TokenPair>, RefreshFailure> {
         let store = self.store.clone();
         let saving = Arc::clone(&pair);
         run_blocking(move || store.save_pair(&saving))
@@ -203,7 +217,9 @@ impl SessionInner {
         let refused = {
             let held = self.lock_state();
             match (&held.sign, &held.struck) {
-                (KnownSignIn::Out(reason), Some(struck)) if struck.is_same(&pair) => Some(reason.clone()),
+                (KnownSignIn::Out(reason), Some(struck)) if struck.is_same(&pair) => {
+                    Some(reason.clone())
+                }
                 (KnownSignIn::Out(_) | KnownSignIn::In(_), _) => None,
             }
         };

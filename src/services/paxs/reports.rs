@@ -14,11 +14,14 @@ use crate::{
 };
 
 /// Fields that may hold the reports, where they are not the answer itself.
-const LIST_FIELDS: [&str; 7] = ["analyses", "analysis", "reports", "items", "data", "results", "report"];
-const TYPE_FIELDS: [&str; 5] = ["analysis_type", "type", "report_type", "analysisType", "reportType"];
+const LIST_FIELDS: [&str; 7] =
+    ["analyses", "analysis", "reports", "items", "data", "results", "report"];
+const TYPE_FIELDS: [&str; 5] =
+    ["analysis_type", "type", "report_type", "analysisType", "reportType"];
 const CONTENT_FIELDS: [&str; 4] = ["report_content", "reportContent", "content", "result"];
 const ERROR_FIELDS: [&str; 5] = ["error", "error_message", "errorMessage", "message", "detail"];
-const MARKDOWN_FIELDS: [&str; 6] = ["markdown", "markdown_content", "meeting_note", "note", "text", "content"];
+const MARKDOWN_FIELDS: [&str; 6] =
+    ["markdown", "markdown_content", "meeting_note", "note", "text", "content"];
 
 /// Characters that are kept of a failure's message.
 const ERROR_CHARS_MAX: usize = 500;
@@ -34,7 +37,8 @@ pub(super) fn parse_reports(answer: Value, meeting: &str) -> Option<Vec<Report>>
     }
     let items = split_reports(answer)?;
     let is_foreign = items.iter().any(|(_, item)| wire::is_of_another(item, meeting));
-    (!is_foreign).then(|| items.iter().filter_map(|(kind, item)| parse_report(*kind, item)).collect())
+    (!is_foreign)
+        .then(|| items.iter().filter_map(|(kind, item)| parse_report(*kind, item)).collect())
 }
 
 /// Returns the reports, each with the analysis that its field names, where it does.
@@ -49,14 +53,18 @@ fn split_reports(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
             if let Some(items) = wire::list_under(Value::Object(fields.clone()), &LIST_FIELDS, 0) {
                 return Some(items.into_iter().map(|item| (None, item)).collect());
             }
-            let inner = LIST_FIELDS.iter().find_map(|name| fields.get(*name)?.as_object()).unwrap_or(&fields);
+            let inner = LIST_FIELDS
+                .iter()
+                .find_map(|name| fields.get(*name)?.as_object())
+                .unwrap_or(&fields);
             if is_report(inner) {
                 return Some(vec![(None, Value::Object(inner.clone()))]);
             }
             if is_not_yet(inner) {
                 return Some(vec![]);
             }
-            let named: Vec<_> = inner.iter().filter_map(|(name, item)| named_report(name, item)).collect();
+            let named: Vec<_> =
+                inner.iter().filter_map(|(name, item)| named_report(name, item)).collect();
             (!named.is_empty() || inner.is_empty()).then_some(named)
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
@@ -71,7 +79,9 @@ fn named_report(name: &str, item: &Value) -> Option<(Option<Analysis>, Value)> {
 
 fn is_report(fields: &Map<String, Value>) -> bool {
     wire::first_text(fields, &TYPE_FIELDS).is_some()
-        && ["status", "report_content", "reportContent"].iter().any(|name| fields.contains_key(*name))
+        && ["status", "report_content", "reportContent"]
+            .iter()
+            .any(|name| fields.contains_key(*name))
 }
 
 /// Returns whether the answer is `{"status": "processing"}` in place of a list: there are no
@@ -89,7 +99,9 @@ fn parse_report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
     let content = wire::first_field(fields, &CONTENT_FIELDS);
     let status = parse_status(fields, content.is_some());
     let findings = match status {
-        Status::Completed => content.map(|content| parse_findings(analysis, content)).unwrap_or_default(),
+        Status::Completed => {
+            content.map(|content| parse_findings(analysis, content)).unwrap_or_default()
+        }
         Status::Pending | Status::Processing | Status::Failed => Findings::default(),
     };
     Some(Report {
@@ -98,7 +110,11 @@ fn parse_report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
         id: wire::first_field(fields, &["id", "report_id", "_id", "uuid"]).and_then(wire::parse_id),
         findings,
         error: (status == Status::Failed).then(|| error_text(fields)).flatten(),
-        raw: if status == Status::Failed && content.is_none() { failure_text(fields) } else { raw_text(content, item) },
+        raw: if status == Status::Failed && content.is_none() {
+            failure_text(fields)
+        } else {
+            raw_text(content, item)
+        },
     })
 }
 
@@ -120,7 +136,10 @@ const FAILURE_FIELDS: [&str; 12] = [
 ];
 
 fn failure_text(fields: &Map<String, Value>) -> String {
-    let parts = FAILURE_FIELDS.iter().chain(&ERROR_FIELDS).filter_map(|name| Some((*name, fields.get(*name)?)));
+    let parts = FAILURE_FIELDS
+        .iter()
+        .chain(&ERROR_FIELDS)
+        .filter_map(|name| Some((*name, fields.get(*name)?)));
     parts.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
@@ -140,7 +159,9 @@ fn parse_status(fields: &Map<String, Value>, has_content: bool) -> Status {
         return if has_content { Status::Completed } else { Status::Processing };
     };
     match word.trim().to_ascii_lowercase().as_str() {
-        "completed" | "complete" | "done" | "success" | "succeeded" | "finished" => Status::Completed,
+        "completed" | "complete" | "done" | "success" | "succeeded" | "finished" => {
+            Status::Completed
+        }
         "failed" | "failure" | "error" | "cancelled" | "canceled" => Status::Failed,
         "pending" | "queued" => Status::Pending,
         _ => Status::Processing,
@@ -148,7 +169,8 @@ fn parse_status(fields: &Map<String, Value>, has_content: bool) -> Status {
 }
 
 fn error_text(fields: &Map<String, Value>) -> Option<String> {
-    let message = ERROR_FIELDS.iter().find_map(|name| answers::find_message(fields.get(*name)?, 0))?;
+    let message =
+        ERROR_FIELDS.iter().find_map(|name| answers::find_message(fields.get(*name)?, 0))?;
     Some(text::one_line(&message, ERROR_CHARS_MAX))
 }
 
@@ -156,7 +178,9 @@ fn parse_findings(analysis: Analysis, content: &Value) -> Findings {
     let content = unwrap_json(content);
     let found = match analysis {
         Analysis::Transcription => transcript::parse_transcript(&content),
-        Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => parse_prose(analysis, &content),
+        Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => {
+            parse_prose(analysis, &content)
+        }
     };
     if found.markdown.is_none() && found.summary.is_none() && found.segments.is_empty() {
         return Findings { markdown: show_as_json(&content), ..found };
@@ -196,8 +220,9 @@ fn parse_prose(analysis: Analysis, content: &Value) -> Findings {
         Value::Array(items) => findings.markdown = bullet_list(items),
         Value::Object(fields) => {
             let inner = result_object(analysis, fields);
-            findings.markdown =
-                wire::first_text(inner, &MARKDOWN_FIELDS).map(str::to_owned).or_else(|| listed_points(inner));
+            findings.markdown = wire::first_text(inner, &MARKDOWN_FIELDS)
+                .map(str::to_owned)
+                .or_else(|| listed_points(inner));
             findings.summary = wire::first_text(inner, &["summary", "overview"]).map(str::to_owned);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -215,7 +240,9 @@ fn result_object(analysis: Analysis, fields: &Map<String, Value>) -> &Map<String
 
 /// Returns key points that come as a list.
 fn listed_points(fields: &Map<String, Value>) -> Option<String> {
-    ["key_points", "points", "items", "results"].iter().find_map(|name| bullet_list(fields.get(*name)?.as_array()?))
+    ["key_points", "points", "items", "results"]
+        .iter()
+        .find_map(|name| bullet_list(fields.get(*name)?.as_array()?))
 }
 
 fn bullet_list(items: &[Value]) -> Option<String> {
@@ -223,7 +250,9 @@ fn bullet_list(items: &[Value]) -> Option<String> {
         .iter()
         .filter_map(|item| match item {
             Value::String(text) => Some(text.as_str()),
-            Value::Object(fields) => wire::first_text(fields, &["text", "point", "content", "title", "summary"]),
+            Value::Object(fields) => {
+                wire::first_text(fields, &["text", "point", "content", "title", "summary"])
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
         })
         .map(|text| format!("- {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
@@ -278,7 +307,9 @@ mod tests {
             json!("{\"content\":{\"meeting_note\":{\"markdown\":\"# Notes\"}}}"),
             json!("\"{\\\"markdown\\\":\\\"# Notes\\\"}\""),
         ] {
-            let report = one(json!([{"type": "meeting note", "status": "completed", "report_content": content}]));
+            let report = one(
+                json!([{"type": "meeting note", "status": "completed", "report_content": content}]),
+            );
             assert_eq!(report.findings.markdown.as_deref(), Some("# Notes"), "{content}");
         }
     }
@@ -289,7 +320,10 @@ mod tests {
             json!([{"report_type": "meeting_note", "status": "completed", "report_content": "{\"markdown\":[7]}"}]),
         );
         assert_eq!((report.status, report.raw.as_str()), (Status::Completed, "{\"markdown\":[7]}"));
-        assert_eq!(report.findings.markdown.as_deref(), Some("```json\n{\n  \"markdown\": [\n    7\n  ]\n}\n```"));
+        assert_eq!(
+            report.findings.markdown.as_deref(),
+            Some("```json\n{\n  \"markdown\": [\n    7\n  ]\n}\n```")
+        );
     }
 
     #[test]
@@ -324,14 +358,21 @@ mod tests {
             json!({"analysis": {"transcription": {"status": "pending"}}}),
         ] {
             let report = one(answer.clone());
-            assert_eq!((report.analysis, report.status), (Analysis::Transcription, Status::Pending), "{answer}");
+            assert_eq!(
+                (report.analysis, report.status),
+                (Analysis::Transcription, Status::Pending),
+                "{answer}"
+            );
         }
         assert_eq!(all(json!([])), Some(vec![]));
         assert_eq!(all(json!({"items": []})), Some(vec![]));
         assert_eq!(all(json!({})), Some(vec![]));
         assert_eq!(all(json!({"status": "processing", "message": "patience"})), Some(vec![]));
         assert_eq!(all(json!({"message": "hello"})), None);
-        assert_eq!(all(json!([{"analysis_type": "horoscope", "status": "completed"}])), Some(vec![]));
+        assert_eq!(
+            all(json!([{"analysis_type": "horoscope", "status": "completed"}])),
+            Some(vec![])
+        );
     }
 
     #[test]
@@ -340,7 +381,9 @@ mod tests {
         assert!(all(json!([report(json!("m"))])).is_some());
         assert!(all(json!([report(json!("m")), report(json!("other"))])).is_none());
         assert!(all(json!({"session_id": 7, "reports": [report(json!(null))]})).is_none());
-        assert!(all(json!({"transcription": {"status": "pending", "sessionId": "other"}})).is_none());
+        assert!(
+            all(json!({"transcription": {"status": "pending", "sessionId": "other"}})).is_none()
+        );
     }
 
     #[test]

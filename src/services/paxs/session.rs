@@ -47,14 +47,27 @@ pub(super) struct PaxsSession(Arc<SessionInner>);
 impl PaxsSession {
     /// Returns a session with the stored sign-in. An unusable token file counts as no sign-in, and
     /// is read again at each call.
-    pub(super) fn new(http: Client, pacer: Arc<Pacer>, store: TokenStore, tasks: TaskTracker) -> Self {
+    pub(super) fn new(
+        http: Client,
+        pacer: Arc<Pacer>,
+        store: TokenStore,
+        tasks: TaskTracker,
+    ) -> Self {
         let sign = match store.load_sign_in() {
             Ok(saved) => KnownSignIn::from(saved),
             Err(error) => KnownSignIn::Out(error.to_string()),
         };
         let held = Mutex::new(SignInState::new(sign));
         let gate = tokio::sync::Mutex::new(None);
-        Self(Arc::new(SessionInner { http, pacer, store, tasks, held, gate, tries: AtomicU64::new(0) }))
+        Self(Arc::new(SessionInner {
+            http,
+            pacer,
+            store,
+            tasks,
+            held,
+            gate,
+            tries: AtomicU64::new(0),
+        }))
     }
 
     pub(super) fn http_client(&self) -> &Client {
@@ -77,7 +90,11 @@ impl PaxsSession {
     }
 
     /// Makes a call with a token. After a 401 it refreshes once and repeats the call once.
-    pub(super) async fn call(&self, request: &Request<'_>, priority: Priority) -> Result<Answer, CallError> {
+    pub(super) async fn call(
+        &self,
+        request: &Request<'_>,
+        priority: Priority,
+    ) -> Result<Answer, CallError> {
         let pair = self.usable_pair(Duration::ZERO).await?;
         let answer = self.call_once(request, &pair, priority).await?;
         if answer.status != 401 {
@@ -101,13 +118,18 @@ impl PaxsSession {
 
     /// Returns whether the service refuses this token; false where that is unknown.
     pub(super) async fn is_refused(&self, pair: &TokenPair) -> bool {
-        self.call_once(&Request::get(&PROFILE), pair, Priority::High).await.is_ok_and(|answer| answer.status == 401)
+        self.call_once(&Request::get(&PROFILE), pair, Priority::High)
+            .await
+            .is_ok_and(|answer| answer.status == 401)
     }
 
     /// Checks the answer to a call with a token that was just refreshed.
     pub(super) fn check_fresh_token(&self, answer: Answer) -> Result<Answer, CallError> {
         if answer.status == 401 {
-            let reason = format!("the service answered 401 to a fresh token: {}", answers::error_message(&answer));
+            let reason = format!(
+                "the service answered 401 to a fresh token: {}",
+                answers::error_message(&answer)
+            );
             self.0.lock_state().doubt = Some(reason.clone());
             return Err(CallError::SignedOut { reason });
         }
@@ -140,7 +162,10 @@ impl PaxsSession {
     }
 
     /// Returns the pair that follows the one that got a 401.
-    pub(super) async fn pair_after_refusal(&self, refused: &Arc<TokenPair>) -> Result<Arc<TokenPair>, CallError> {
+    pub(super) async fn pair_after_refusal(
+        &self,
+        refused: &Arc<TokenPair>,
+    ) -> Result<Arc<TokenPair>, CallError> {
         self.refresh_pair(refused).await.map_err(CallError::from)
     }
 
@@ -159,13 +184,17 @@ impl PaxsSession {
     }
 
     /// Gets the pair that follows `seen`, on a task that continues when the caller is dropped.
-    pub(super) async fn refresh_pair(&self, seen: &Arc<TokenPair>) -> Result<Arc<TokenPair>, RefreshFailure> {
+    pub(super) async fn refresh_pair(
+        &self,
+        seen: &Arc<TokenPair>,
+    ) -> Result<Arc<TokenPair>, RefreshFailure> {
         let inner = Arc::clone(&self.0);
         let seen = Arc::clone(seen);
         let tries = inner.tries.load(Ordering::Acquire);
         let task = self.0.tasks.spawn(async move { inner.refresh_pair(&seen, tries).await });
-        task.await
-            .unwrap_or_else(|_| Err(RefreshFailure::from_message("the refresh of the sign-in ended early".into())))
+        task.await.unwrap_or_else(|_| {
+            Err(RefreshFailure::from_message("the refresh of the sign-in ended early".into()))
+        })
     }
 
     /// Saves the pair of a new sign-in, and uses it from now on.

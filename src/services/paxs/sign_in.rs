@@ -136,7 +136,8 @@ impl PaxsService {
             "redirect_uri": grant.redirect_uri,
         });
         let answer = self.session.ask_for_tokens(&body).await?;
-        let pair = grant::read_grant(answer, clock::now(), None, &[code]).map_err(CallError::from)?;
+        let pair =
+            grant::read_grant(answer, clock::now(), None, &[code]).map_err(CallError::from)?;
         Ok(self.session.sign_in(pair).await?)
     }
 

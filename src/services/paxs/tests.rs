@@ -50,7 +50,11 @@ struct Desk {
 
 impl Desk {
     fn new(server: &Server) -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory"), base: server.base.clone(), tasks: TaskTracker::new() }
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+            base: server.base.clone(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     fn store(&self) -> TokenStore {
@@ -61,7 +65,13 @@ impl Desk {
     fn signed_in(self, age_s: i64) -> Self {
         let obtained = clock::now() - SignedDuration::from_secs(age_s);
         let expires = obtained + SignedDuration::from_hours(1);
-        let pair = TokenPair { access: "a1".into(), refresh: "r1".into(), since: obtained, obtained, expires };
+        let pair = TokenPair {
+            access: "a1".into(),
+            refresh: "r1".into(),
+            since: obtained,
+            obtained,
+            expires,
+        };
         self.store().save_pair(&pair).expect("saved");
         self
     }
@@ -83,13 +93,22 @@ impl Desk {
             request_timeout: limits.request,
         };
         let pacer = Arc::new(Pacer::new(NonZeroU32::new(1000).expect("not zero")));
-        PaxsService::with_limits(&settings, &paxs, self.dir.path(), pacer, self.tasks.clone(), limits)
-            .expect("a service")
+        PaxsService::with_limits(
+            &settings,
+            &paxs,
+            self.dir.path(),
+            pacer,
+            self.tasks.clone(),
+            limits,
+        )
+        .expect("a service")
     }
 
     fn saved_access(&self) -> Option<String> {
         match self.store().load_sign_in().expect("loaded") {
-            SavedSignIn::Pair(pair) => Some(secrecy::ExposeSecret::expose_secret(&pair.access).to_owned()),
+            SavedSignIn::Pair(pair) => {
+                Some(secrecy::ExposeSecret::expose_secret(&pair.access).to_owned())
+            }
             SavedSignIn::SignedOut(_) => None,
         }
     }
@@ -108,7 +127,9 @@ fn next_pair(seen: &SeenRequest, given: &AtomicUsize) -> LoopbackReply {
 }
 
 fn pair(n: usize) -> LoopbackReply {
-    LoopbackReply::json(&json!({"access_token": format!("a{n}"), "refresh_token": format!("r{n}"), "expires_in": 3600}))
+    LoopbackReply::json(
+        &json!({"access_token": format!("a{n}"), "refresh_token": format!("r{n}"), "expires_in": 3600}),
+    )
 }
 
 /// A server whose tokens rotate; `valid` says from which access token on it takes them.
@@ -154,7 +175,10 @@ async fn two_processes_make_one_refresh() {
     let one = desk.paxs();
     let other = desk.paxs();
     let (one, other) = tokio::join!(one.read_profile(), other.read_profile());
-    assert_eq!((one.expect("a profile"), other.expect("a profile")), (json!({"n": 2}), json!({"n": 2})));
+    assert_eq!(
+        (one.expect("a profile"), other.expect("a profile")),
+        (json!({"n": 2}), json!({"n": 2}))
+    );
     assert_eq!(server.count(TOKEN), 1);
 }
 
@@ -197,7 +221,9 @@ async fn the_new_pair_is_on_disk_before_it_is_used() {
         async move {
             match seen.line() {
                 TOKEN => pair(2),
-                _ => LoopbackReply::json(&json!({"saved": saved.contains("\"a2\"") && saved.contains("\"r2\"")})),
+                _ => LoopbackReply::json(
+                    &json!({"saved": saved.contains("\"a2\"") && saved.contains("\"r2\"")}),
+                ),
             }
         }
     })
@@ -284,7 +310,9 @@ async fn a_token_endpoint_that_is_down_stops_nobody_while_the_token_serves() {
 
 #[tokio::test]
 async fn a_refused_refresh_token_is_never_tried_again() {
-    let server = Server::start(async |_| LoopbackReply::Body(400, r#"{"detail":"revoked r1"}"#.into())).await;
+    let server =
+        Server::start(async |_| LoopbackReply::Body(400, r#"{"detail":"revoked r1"}"#.into()))
+            .await;
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
     for _ in 0..3 {
@@ -317,7 +345,11 @@ async fn a_pair_that_could_not_be_saved_is_kept_and_used_only_once_it_is() {
             // Between the rehearsal and the saving.
             set_mode(&place, 0o777);
         }
-        let reply = if seen.line() == TOKEN { pair(2) } else { LoopbackReply::json(&json!({"token": seen.bearer()})) };
+        let reply = if seen.line() == TOKEN {
+            pair(2)
+        } else {
+            LoopbackReply::json(&json!({"token": seen.bearer()}))
+        };
         async { reply }
     })
     .await;
@@ -358,7 +390,11 @@ async fn an_idle_daemon_stays_signed_in() {
     assert_eq!(paxs.keep_fresh(now).await, Freshness::Fine { days_left: 29 });
     assert_eq!(server.count(TOKEN), 0);
     let later = now + SignedDuration::from_hours(8 * 24);
-    assert_eq!(paxs.keep_fresh(later).await, Freshness::Fine { days_left: 22 }, "days of the new pair");
+    assert_eq!(
+        paxs.keep_fresh(later).await,
+        Freshness::Fine { days_left: 22 },
+        "days of the new pair"
+    );
     assert_eq!(server.count(TOKEN), 1);
     let down = Server::start(async |_| LoopbackReply::Body(500, "oh".into())).await;
     let desk = Desk::new(&down).signed_in(9 * 24 * 3600);
@@ -419,16 +455,25 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
 
 #[tokio::test]
 async fn a_refused_poll_ends_the_agent_flow_with_what_was_said() {
-    let server = Server::start(async |_| LoopbackReply::Body(410, r#"{"detail":"state expired"}"#.into())).await;
-    let error =
-        Desk::new(&server).paxs().agent_login().expect("begun").wait_for_grant(|_| {}).await.expect_err("refused");
+    let server =
+        Server::start(async |_| LoopbackReply::Body(410, r#"{"detail":"state expired"}"#.into()))
+            .await;
+    let error = Desk::new(&server)
+        .paxs()
+        .agent_login()
+        .expect("begun")
+        .wait_for_grant(|_| {})
+        .await
+        .expect_err("refused");
     insta::assert_snapshot!(error, @"the sign-in was refused: the service refused it (410): state expired");
 }
 
 #[tokio::test]
 async fn a_code_that_is_refused_is_not_shown() {
-    let server =
-        Server::start(async |seen| LoopbackReply::Body(400, format!("bad code {}", seen.json()["code"]))).await;
+    let server = Server::start(async |seen| {
+        LoopbackReply::Body(400, format!("bad code {}", seen.json()["code"]))
+    })
+    .await;
     let desk = Desk::new(&server);
     let paxs = desk.paxs();
     let grant = super::Grant::new("the-secret-code".into(), "x".into());
@@ -463,7 +508,11 @@ async fn the_callback_flow_takes_only_the_redirect_with_its_state() {
         assert!(visit(port, "/favicon.ico").await.starts_with("HTTP/1.1 404"));
         assert!(visit(port, "/callback?code=evil&state=guess").await.starts_with("HTTP/1.1 400"));
         assert!(visit(port, "/callback?error=evil").await.starts_with("HTTP/1.1 400"));
-        assert!(visit(port, &format!("/callback?code=good&state={state}")).await.contains("You are signed in"));
+        assert!(
+            visit(port, &format!("/callback?code=good&state={state}"))
+                .await
+                .contains("You are signed in")
+        );
     };
     let (grant, ()) = tokio::join!(login.wait_for_grant(), browse);
     let grant = grant.expect("granted");
@@ -479,7 +528,10 @@ async fn an_error_in_the_redirect_is_told() {
     let login = paxs.callback_login(0).await.expect("listening");
     let query: BTreeMap<_, _> = login.link().query_pairs().into_owned().collect();
     let port = query["redirect_uri"].parse::<url::Url>().expect("a URL").port().expect("a port");
-    let target = format!("/callback?error=access_denied&error_description=by%0AAnn&state={}", query["state"]);
+    let target = format!(
+        "/callback?error=access_denied&error_description=by%0AAnn&state={}",
+        query["state"]
+    );
     let (result, _) = tokio::join!(login.wait_for_grant(), visit(port, &target));
     insta::assert_snapshot!(result.expect_err("refused"), @"the sign-in was refused: access_denied: by Ann");
     let taken = paxs.callback_login(port).await;
@@ -523,7 +575,9 @@ async fn a_recording_goes_with_its_meeting_in_the_query_and_in_the_form() {
     let body = String::from_utf8_lossy(&seen.body);
     assert!(body.contains("name=\"session_id\"\r\n\r\ns 1\r\n"), "{body}");
     assert!(
-        body.contains("name=\"file\"; filename=\"talk.wav\"\r\nContent-Type: audio/wav\r\n\r\n\0\0\0\r\n"),
+        body.contains(
+            "name=\"file\"; filename=\"talk.wav\"\r\nContent-Type: audio/wav\r\n\r\n\0\0\0\r\n"
+        ),
         "{body}"
     );
 }
@@ -572,7 +626,10 @@ async fn a_401_that_shows_only_as_a_reset_is_found_by_a_cheap_read() {
                 _ => (401, json!({})),
             };
             let body = body.to_string();
-            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
             stream.write_all((head + &body).as_bytes()).await.ok();
         }
     })
@@ -592,7 +649,12 @@ async fn a_reset_under_a_good_token_is_not_sent_again() {
         async move {
             let Some((head, _)) = read_head(&mut stream).await else { return };
             if head.starts_with(ME) {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").await.ok();
+                stream
+                    .write_all(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+                    )
+                    .await
+                    .ok();
             } else {
                 uploads.fetch_add(1, Ordering::SeqCst);
             }
@@ -612,7 +674,8 @@ async fn an_early_413_and_a_close_is_a_refusal_or_a_failure_that_was_certainly_n
         let Some((head, _)) = read_head(&mut stream).await else { return };
         // The cheap read afterwards succeeds.
         let status = if head.starts_with("GET") { "200 OK" } else { "413 Too Large" };
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}");
+        let answer =
+            format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}");
         stream.write_all(answer.as_bytes()).await.ok();
     })
     .await;
@@ -621,8 +684,11 @@ async fn an_early_413_and_a_close_is_a_refusal_or_a_failure_that_was_certainly_n
     for _ in 0..10 {
         let (_file, upload) = recording(16 * 1024 * 1024);
         let error = paxs.upload_recording("s", upload).await.expect_err("refused");
-        let is_expected =
-            matches!(error, CallError::Refused { status: 413, .. } | CallError::Unavailable { uncertain: false, .. });
+        let is_expected = matches!(
+            error,
+            CallError::Refused { status: 413, .. }
+                | CallError::Unavailable { uncertain: false, .. }
+        );
         assert!(is_expected, "{error:?}");
     }
 }
@@ -633,7 +699,10 @@ async fn a_recording_that_changed_is_the_files_fault() {
     let desk = Desk::new(&server).signed_in(0);
     let (file, upload) = recording(1000);
     file.as_file().set_len(1001).expect("grown");
-    assert!(matches!(desk.paxs().upload_recording("s", upload).await, Err(CallError::File(FileFault::Changed))));
+    assert!(matches!(
+        desk.paxs().upload_recording("s", upload).await,
+        Err(CallError::File(FileFault::Changed))
+    ));
     assert_eq!(server.seen().len(), 0);
 }
 
@@ -645,7 +714,10 @@ async fn a_token_that_would_end_during_the_upload_is_refreshed_before() {
     let paxs = desk.paxs();
     // ModelOutput to be 4 GiB; that it is not is found right after.
     upload.stamp.size = 4 * 1024 * 1024 * 1024;
-    assert!(matches!(paxs.upload_recording("s", upload).await, Err(CallError::File(FileFault::Changed))));
+    assert!(matches!(
+        paxs.upload_recording("s", upload).await,
+        Err(CallError::File(FileFault::Changed))
+    ));
     assert_eq!(server.count(TOKEN), 1);
 }
 
@@ -663,7 +735,8 @@ async fn answering(reply: LoopbackReply) -> (Server, Desk) {
 
 #[tokio::test]
 async fn what_was_not_promised_is_unavailable() {
-    let redirect = "HTTP/1.1 302 X\r\nLocation: https://evil.example/?x\r\nContent-Length: 0\r\n\r\n";
+    let redirect =
+        "HTTP/1.1 302 X\r\nLocation: https://evil.example/?x\r\nContent-Length: 0\r\n\r\n";
     for reply in [
         LoopbackReply::Body(200, "<html>Sign in to the hotel's network</html>".into()),
         LoopbackReply::Body(200, "[".repeat(1_000_000)),
@@ -683,14 +756,18 @@ async fn what_was_not_promised_is_unavailable() {
             paxs.list_meetings(1).await.expect_err("broken"),
             paxs.list_attachments("s").await.expect_err("broken"),
         ] {
-            assert!(matches!(error, CallError::Unavailable { uncertain: true, .. }), "{reply:?}: {error}");
+            assert!(
+                matches!(error, CallError::Unavailable { uncertain: true, .. }),
+                "{reply:?}: {error}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn a_redirect_says_what_to_check() {
-    let redirect = "HTTP/1.1 302 X\r\nLocation: https://evil.example/a?token=1\r\nContent-Length: 0\r\n\r\n";
+    let redirect =
+        "HTTP/1.1 302 X\r\nLocation: https://evil.example/a?token=1\r\nContent-Length: 0\r\n\r\n";
     let (_server, desk) = answering(LoopbackReply::Raw(redirect.into())).await;
     let error = desk.paxs().read_profile().await.expect_err("redirected");
     insta::assert_snapshot!(error, @"redirect to `https://evil.example/a` is not followed; check base_url");
@@ -707,11 +784,16 @@ async fn retry_after_reaches_the_caller() {
 
 #[tokio::test]
 async fn results_are_read_as_they_come() {
-    let content = json!({"content": {"transcription": {"segments": [{"start": 0, "text": "Hello"}]}}}).to_string();
+    let content =
+        json!({"content": {"transcription": {"segments": [{"start": 0, "text": "Hello"}]}}})
+            .to_string();
     let answer = json!([{"id": 5, "analysis_type": "transcription", "status": "completed", "report_content": content}]);
     let (server, desk) = answering(LoopbackReply::json(&answer)).await;
     let reports = desk.paxs().read_reports("s", "r/1").await.expect("reports");
-    assert_eq!((reports[0].status, reports[0].findings.segments[0].text.as_str()), (Status::Completed, "Hello"));
+    assert_eq!(
+        (reports[0].status, reports[0].findings.segments[0].text.as_str()),
+        (Status::Completed, "Hello")
+    );
     assert_eq!(reports[0].raw, content);
     assert_eq!(server.seen()[0].line(), "GET /api/recordings/r%2F1/analysis?session_id=s");
     let (_server, desk) = answering(LoopbackReply::Body(200, "[]".into())).await;
@@ -721,7 +803,11 @@ async fn results_are_read_as_they_come() {
 // --- walks ---
 
 fn key(folder: &str) -> Key {
-    Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: folder.into(), generation: 1 }
+    Key {
+        content: Content::from_hash(&blake3::hash(b"talk")),
+        folder: folder.into(),
+        generation: 1,
+    }
 }
 
 fn meeting() -> crate::services::NewMeeting {
@@ -734,8 +820,10 @@ fn meeting() -> crate::services::NewMeeting {
 }
 
 fn page_of(seen: &SeenRequest) -> usize {
-    let url = url::Url::parse("http://x").expect("a URL").join(&seen.line()[4..]).expect("a target");
-    let page = url.query_pairs().find(|(name, _)| name == "page").map(|(_, page)| page.into_owned());
+    let url =
+        url::Url::parse("http://x").expect("a URL").join(&seen.line()[4..]).expect("a target");
+    let page =
+        url.query_pairs().find(|(name, _)| name == "page").map(|(_, page)| page.into_owned());
     page.and_then(|page| page.parse().ok()).unwrap_or(1)
 }
 
@@ -762,7 +850,8 @@ async fn listing(meetings: Vec<Value>, page_size: usize) -> (Server, Desk) {
 }
 
 fn at(hour: i64) -> String {
-    (Timestamp::from_second(1_800_000_000).expect("in range") - SignedDuration::from_hours(hour)).to_string()
+    (Timestamp::from_second(1_800_000_000).expect("in range") - SignedDuration::from_hours(hour))
+        .to_string()
 }
 
 fn ours(id: &str, hour: i64) -> Value {
@@ -781,7 +870,10 @@ async fn a_short_page_is_not_the_end_of_the_list() {
     meetings.push(ours("mine", 12));
     let (_server, desk) = listing(meetings, 5).await;
     let since = Timestamp::from_second(1_800_000_000).expect("in range");
-    assert_eq!(desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
+    assert_eq!(
+        desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(),
+        Some("mine")
+    );
     assert_eq!(desk.paxs().find_meeting(&key("other"), "Talk", since).await.expect("walked"), None);
 }
 
@@ -799,14 +891,19 @@ async fn an_oldest_first_list_is_walked_to_its_end() {
     meetings.push(ours("mine", 0));
     let (_server, desk) = listing(meetings, 20).await;
     let since = Timestamp::from_second(1_800_000_000).expect("in range");
-    assert_eq!(desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
+    assert_eq!(
+        desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(),
+        Some("mine")
+    );
 }
 
 /// A server that knows of no pages: the newest meetings each time, `page_size` of them up to `cap`.
 async fn without_pages(meetings: Vec<Value>, cap: usize, total: bool) -> (Server, Desk) {
     let server = Server::start(move |seen| {
-        let asked =
-            seen.line().split_once("page_size=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        let asked = seen
+            .line()
+            .split_once("page_size=")
+            .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
         let items: Vec<_> = meetings.iter().take(cap.min(asked.unwrap_or(cap))).collect();
         let mut answer = json!({"items": items});
         if total {
@@ -835,11 +932,16 @@ async fn a_server_that_ignores_the_page_is_asked_for_all_at_once() {
 
 #[tokio::test]
 async fn a_server_that_ignores_the_page_and_may_hold_more_back_proves_nothing() {
-    for (meetings, cap, total) in [(300, 20, false), (300, 50, false), (300, 100, false), (45, 20, true)] {
+    for (meetings, cap, total) in
+        [(300, 20, false), (300, 50, false), (300, 100, false), (45, 20, true)]
+    {
         let mut list = others((0..meetings - 1).rev());
         list.push(ours("mine", 0));
         let (_server, desk) = without_pages(list, cap, total).await;
-        assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })), "{meetings} {cap}");
+        assert!(
+            matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })),
+            "{meetings} {cap}"
+        );
         let found = desk.paxs().find_meeting(&key("sales"), "Talk", clock::now()).await;
         assert!(found.is_err(), "a second meeting would be made: {found:?}");
     }
@@ -867,7 +969,10 @@ async fn descriptions_that_the_list_leaves_out_are_fetched_where_the_title_match
     ];
     let (server, desk) = listing(meetings, 20).await;
     let paxs = desk.paxs();
-    assert_eq!(paxs.find_meeting(&key("sales"), "Talk", clock::now()).await.expect("walked").as_deref(), Some("c"));
+    assert_eq!(
+        paxs.find_meeting(&key("sales"), "Talk", clock::now()).await.expect("walked").as_deref(),
+        Some("c")
+    );
     assert_eq!(server.count("GET /api/sessions/"), 2);
     let markers = paxs.list_markers().await.expect("walked");
     assert_eq!(markers, [(key("sales"), "a".to_owned()), (key("sales"), "c".to_owned())]);
@@ -881,9 +986,15 @@ async fn a_404_behind_the_first_page_is_the_end_and_for_the_first_it_is_an_error
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
-    assert_eq!(desk.paxs().list_markers().await.expect("walked"), [(key("sales"), "mine".to_owned())]);
+    assert_eq!(
+        desk.paxs().list_markers().await.expect("walked"),
+        [(key("sales"), "mine".to_owned())]
+    );
     let (_server, desk) = answering(LoopbackReply::Body(404, String::new())).await;
-    assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Refused { status: 404, .. })));
+    assert!(matches!(
+        desk.paxs().list_markers().await,
+        Err(CallError::Refused { status: 404, .. })
+    ));
 }
 
 /// A list of meetings of minuted, newest first, in pages of five; what happens to it before each request of a page, by
@@ -901,8 +1012,13 @@ async fn unsteady(
         let fails = change(asked.fetch_add(1, Ordering::SeqCst) + 1, &mut meetings);
         let page = meetings.iter().skip((page_of(&seen) - 1) * 5).take(5);
         let description = key("sales").marker_line();
-        let items: Vec<_> = page.map(|id| json!({"id": id, "title": "Talk", "description": description})).collect();
-        let reply = if fails { LoopbackReply::Body(502, String::new()) } else { LoopbackReply::json(&json!(items)) };
+        let items: Vec<_> =
+            page.map(|id| json!({"id": id, "title": "Talk", "description": description})).collect();
+        let reply = if fails {
+            LoopbackReply::Body(502, String::new())
+        } else {
+            LoopbackReply::json(&json!(items))
+        };
         async { reply }
     })
     .await;
@@ -935,7 +1051,11 @@ async fn a_walk_that_errors_interrupt_goes_on_where_it_was_while_meetings_are_ma
     let mut all = meetings.lock().expect("held for a moment").clone();
     all.sort();
     assert_eq!(found, all, "each of them once");
-    assert!(tries > 3 && server.seen().len() < 80, "{tries} tries, {} requests", server.seen().len());
+    assert!(
+        tries > 3 && server.seen().len() < 80,
+        "{tries} tries, {} requests",
+        server.seen().len()
+    );
 }
 
 #[tokio::test]
@@ -965,10 +1085,16 @@ async fn a_search_that_errors_interrupt_comes_to_its_end() {
         tries += 1;
         assert!(tries < 50, "the walk came to no end");
     }
-    assert!(tries > 2 && server.seen().len() < 60, "{tries} tries, {} requests", server.seen().len());
+    assert!(
+        tries > 2 && server.seen().len() < 60,
+        "{tries} tries, {} requests",
+        server.seen().len()
+    );
     let ours = key("sales");
-    let found =
-        [paxs.find_meeting(&ours, "Talk", clock::now()).await, paxs.find_meeting(&ours, "Talk", clock::now()).await];
+    let found = [
+        paxs.find_meeting(&ours, "Talk", clock::now()).await,
+        paxs.find_meeting(&ours, "Talk", clock::now()).await,
+    ];
     assert!(found.into_iter().flatten().flatten().any(|id| id == "m0"));
 }
 
@@ -983,6 +1109,7 @@ async fn an_incomplete_walk_proves_nothing() {
     assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })));
     let found = desk.paxs().find_meeting(&key("sales"), "Talk", clock::now()).await;
     assert!(matches!(found, Err(CallError::Unavailable { .. })));
-    let (_server, desk) = answering(LoopbackReply::Body(200, r#"[{"title":"no id"}]"#.into())).await;
+    let (_server, desk) =
+        answering(LoopbackReply::Body(200, r#"[{"title":"no id"}]"#.into())).await;
     assert!(desk.paxs().list_markers().await.is_err());
 }

@@ -175,15 +175,21 @@ impl TokenStore {
         }
         // A file of another user would send recordings to that user's account.
         if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(TokenError::Broken { path: self.file.clone(), reason: "it belongs to another user".into() });
+            return Err(TokenError::Broken {
+                path: self.file.clone(),
+                reason: "it belongs to another user".into(),
+            });
         }
         let mut json = Vec::new();
-        file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|source| self.io_error("read", source))?;
+        file.take(FILE_BYTES_MAX)
+            .read_to_end(&mut json)
+            .map_err(|source| self.io_error("read", source))?;
         // serde's own message would quote the file, which is a secret.
-        let record: TokenRecord = serde_json::from_slice(&json).map_err(|error| TokenError::Broken {
-            path: self.file.clone(),
-            reason: format!("line {}, column {}", error.line(), error.column()),
-        })?;
+        let record: TokenRecord =
+            serde_json::from_slice(&json).map_err(|error| TokenError::Broken {
+                path: self.file.clone(),
+                reason: format!("line {}, column {}", error.line(), error.column()),
+            })?;
         Ok(self.read_record(record))
     }
 
@@ -203,7 +209,9 @@ impl TokenStore {
                 obtained: pair.obtained,
                 expires: pair.expires,
             }),
-            (_, Some(failure_reason)) => SavedSignIn::SignedOut(text::one_line(&failure_reason, 300)),
+            (_, Some(failure_reason)) => {
+                SavedSignIn::SignedOut(text::one_line(&failure_reason, 300))
+            }
             (None, None) => SavedSignIn::SignedOut("nobody has signed in".into()),
         }
     }
@@ -217,15 +225,19 @@ impl TokenStore {
             obtained: pair.obtained,
             expires: pair.expires,
         };
-        let draft =
-            self.draft_record(&TokenRecord { origin: self.origin.clone(), pair: Some(recorded), refused: None })?;
+        let draft = self.draft_record(&TokenRecord {
+            origin: self.origin.clone(),
+            pair: Some(recorded),
+            refused: None,
+        })?;
         self.put_in_place(Effect::SaveTokens, draft)
     }
 
     /// Strikes the sign-in out, with the reason.
     pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
         let refused = Some(reason.to_owned());
-        let draft = self.draft_record(&TokenRecord { origin: self.origin.clone(), pair: None, refused })?;
+        let draft =
+            self.draft_record(&TokenRecord { origin: self.origin.clone(), pair: None, refused })?;
         self.put_in_place(Effect::StrikeOut, draft)
     }
 
@@ -249,7 +261,12 @@ impl TokenStore {
     /// Takes the lock between processes, if it is free. It is held until the file is dropped.
     pub(super) fn try_lock(&self) -> Result<Option<File>, TokenError> {
         let io = |source| TokenError::Io { act: "lock", path: self.lock.clone(), source };
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).map_err(io)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.lock)
+            .map_err(io)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(lock)),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -264,7 +281,11 @@ impl TokenStore {
     }
 
     /// Puts a draft in the file's place, durably.
-    fn put_in_place(&self, effect: Effect, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
+    fn put_in_place(
+        &self,
+        effect: Effect,
+        draft: tempfile::NamedTempFile,
+    ) -> Result<(), TokenError> {
         effect.during(|| {
             draft.persist(&self.file).map_err(|error| self.io_error("replace", error.error))?;
             self.sync_dir()
@@ -294,8 +315,9 @@ impl TokenStore {
     fn remove_drafts(&self) {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
         for path in entries.filter(|entry| is_draft(&entry.file_name())).map(|entry| entry.path()) {
-            let abandoned = File::open(&path)
-                .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok());
+            let abandoned = File::open(&path).is_ok_and(|file| {
+                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            });
             if abandoned && let Err(error) = fs::remove_file(&path) {
                 tracing::debug!(%error, "failed to remove a draft of tokens that a crash has left");
             }
@@ -303,12 +325,21 @@ impl TokenStore {
     }
 
     fn check_dir(&self) -> Result<(), TokenError> {
-        let mode = fs::metadata(&self.dir).map_err(|source| self.io_error("look beside", source))?.permissions().mode();
-        if mode & 0o002 == 0 { Ok(()) } else { Err(TokenError::OpenDirectory { path: self.dir.clone() }) }
+        let mode = fs::metadata(&self.dir)
+            .map_err(|source| self.io_error("look beside", source))?
+            .permissions()
+            .mode();
+        if mode & 0o002 == 0 {
+            Ok(())
+        } else {
+            Err(TokenError::OpenDirectory { path: self.dir.clone() })
+        }
     }
 
     fn sync_dir(&self) -> Result<(), TokenError> {
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|source| self.io_error("sync beside", source))
+        File::open(&self.dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|source| self.io_error("sync beside", source))
     }
 
     fn io_error(&self, act: &'static str, source: io::Error) -> TokenError {
@@ -317,7 +348,9 @@ impl TokenStore {
 }
 
 fn is_draft(name: &std::ffi::OsStr) -> bool {
-    name.to_str().and_then(|name| name.strip_prefix(DRAFT)).is_some_and(|random| random.len() == DRAFT_RANDOM)
+    name.to_str()
+        .and_then(|name| name.strip_prefix(DRAFT))
+        .is_some_and(|random| random.len() == DRAFT_RANDOM)
 }
 
 #[cfg(test)]
@@ -332,14 +365,22 @@ mod tests {
 
     fn pair() -> TokenPair {
         let now = crate::clock::now();
-        TokenPair { access: "a-secret".into(), refresh: "r-secret".into(), since: now, obtained: now, expires: now }
+        TokenPair {
+            access: "a-secret".into(),
+            refresh: "r-secret".into(),
+            since: now,
+            obtained: now,
+            expires: now,
+        }
     }
 
     #[test]
     fn a_pair_reads_back_and_only_its_owner_can_read_it() {
         let (dir, store) = store();
         store.save_pair(&pair()).expect("saved");
-        assert!(matches!(store.load_sign_in(), Ok(SavedSignIn::Pair(saved)) if saved.is_same(&pair())));
+        assert!(
+            matches!(store.load_sign_in(), Ok(SavedSignIn::Pair(saved)) if saved.is_same(&pair()))
+        );
         let file = dir.path().join("tokens-paxs.json");
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no draft is left behind");
@@ -403,7 +444,9 @@ mod tests {
         let (dir, store) = store();
         store.save_pair(&pair()).expect("saved");
         store.strike_out("the service said no").expect("written");
-        assert!(matches!(store.load_sign_in(), Ok(SavedSignIn::SignedOut(reason)) if reason == "the service said no"));
+        assert!(
+            matches!(store.load_sign_in(), Ok(SavedSignIn::SignedOut(reason)) if reason == "the service said no")
+        );
         let json = fs::read_to_string(dir.path().join("tokens-paxs.json")).expect("read");
         assert!(!json.contains("secret"), "{json}");
     }
@@ -411,8 +454,10 @@ mod tests {
     #[test]
     fn no_error_and_no_debug_text_shows_a_token() {
         let (dir, store) = store();
-        fs::write(dir.path().join("tokens-paxs.json"), r#"{"origin":"x","pair":"a-secret"}"#).expect("written");
-        fs::set_permissions(dir.path().join("tokens-paxs.json"), Permissions::from_mode(0o600)).expect("set");
+        fs::write(dir.path().join("tokens-paxs.json"), r#"{"origin":"x","pair":"a-secret"}"#)
+            .expect("written");
+        fs::set_permissions(dir.path().join("tokens-paxs.json"), Permissions::from_mode(0o600))
+            .expect("set");
         let error = store.load_sign_in().expect_err("broken");
         assert!(!format!("{error} {error:?}").contains("a-secret"));
         assert!(!format!("{:?}", pair()).contains("secret\""));
@@ -423,7 +468,8 @@ mod tests {
         let (dir, store) = store();
         store.save_pair(&pair()).expect("saved");
         fs::rename(dir.path().join("tokens-paxs.json"), dir.path().join("other")).expect("renamed");
-        std::os::unix::fs::symlink(dir.path().join("other"), dir.path().join("tokens-paxs.json")).expect("linked");
+        std::os::unix::fs::symlink(dir.path().join("other"), dir.path().join("tokens-paxs.json"))
+            .expect("linked");
         assert!(matches!(store.load_sign_in(), Err(TokenError::Io { .. })));
     }
 

@@ -27,11 +27,14 @@ pub(super) fn parse_transcript(content: &Value) -> Findings {
     }
     let Some(fields) = content.as_object() else { return Findings::default() };
     let content = object_field(fields, "content").unwrap_or(fields);
-    let inner =
-        object_field(content, "transcription").or_else(|| object_field(fields, "transcription")).unwrap_or(content);
+    let inner = object_field(content, "transcription")
+        .or_else(|| object_field(fields, "transcription"))
+        .unwrap_or(content);
     let segments = SEGMENTS_FIELDS
         .iter()
-        .find_map(|name| [inner, content, fields].iter().find_map(|place| place.get(*name)?.as_array()))
+        .find_map(|name| {
+            [inner, content, fields].iter().find_map(|place| place.get(*name)?.as_array())
+        })
         .map(|items| parse_segments(items))
         .unwrap_or_default();
     let segments = if segments.is_empty() {
@@ -43,7 +46,10 @@ pub(super) fn parse_transcript(content: &Value) -> Findings {
     };
     Findings {
         markdown: wire::first_text(inner, &["markdown"]).map(str::to_owned),
-        summary: [inner, content].iter().find_map(|place| wire::first_text(place, &["summary"])).map(str::to_owned),
+        summary: [inner, content]
+            .iter()
+            .find_map(|place| wire::first_text(place, &["summary"]))
+            .map(str::to_owned),
         speakers: inner.get("speakers").map(parse_speakers).unwrap_or_default(),
         segments,
         ..Findings::default()
@@ -78,14 +84,22 @@ fn parse_segment(item: &Value) -> Option<Segment> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     Some(Segment {
-        start: parse_moment(fields, &["start", "start_time", "startTime", "from"], &["start_ms", "startMs"]),
+        start: parse_moment(
+            fields,
+            &["start", "start_time", "startTime", "from"],
+            &["start_ms", "startMs"],
+        ),
         end: parse_moment(fields, &["end", "end_time", "endTime", "to"], &["end_ms", "endMs"]),
         speaker: wire::first_field(fields, &SPEAKER_FIELDS).and_then(speaker_name),
         text: wire::first_text(fields, &TEXT_FIELDS)?.to_owned(),
     })
 }
 
-fn parse_moment(fields: &Map<String, Value>, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
+fn parse_moment(
+    fields: &Map<String, Value>,
+    seconds: &[&str],
+    milliseconds: &[&str],
+) -> Option<f64> {
     let found = wire::first_field(fields, seconds).and_then(as_seconds);
     found
         .or_else(|| Some(as_seconds(wire::first_field(fields, milliseconds)?)? / 1000.0))
@@ -102,8 +116,10 @@ fn as_seconds(value: &Value) -> Option<f64> {
 }
 
 fn clock_time(text: &str) -> Option<f64> {
-    let parts: Vec<f64> =
-        text.split(':').map(|part| part.trim().replace(',', ".").parse().ok()).collect::<Option<_>>()?;
+    let parts: Vec<f64> = text
+        .split(':')
+        .map(|part| part.trim().replace(',', ".").parse().ok())
+        .collect::<Option<_>>()?;
     (parts.len() <= 3).then(|| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
 }
 
@@ -128,10 +144,11 @@ fn speaker_name(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.trim().to_owned()).filter(|name| !name.is_empty()),
         Value::Number(number) => Some(format!("Speaker {number}")),
-        Value::Object(fields) => {
-            wire::first_text(fields, &["name", "display_name", "displayName", "speaker_name", "label", "speaker", "id"])
-                .map(|name| name.trim().to_owned())
-        }
+        Value::Object(fields) => wire::first_text(
+            fields,
+            &["name", "display_name", "displayName", "speaker_name", "label", "speaker", "id"],
+        )
+        .map(|name| name.trim().to_owned()),
         Value::Null | Value::Bool(_) | Value::Array(_) => None,
     }
 }
@@ -171,15 +188,20 @@ mod tests {
             let findings = parse_transcript(&content);
             assert_eq!(findings.summary.as_deref(), Some("Short."), "{content}");
             assert_eq!(findings.speakers, ["Ann", "Bo"]);
-            let segment =
-                Segment { start: Some(1.5), end: Some(2.0), speaker: Some("Ann".into()), text: "Hello".into() };
+            let segment = Segment {
+                start: Some(1.5),
+                end: Some(2.0),
+                speaker: Some("Ann".into()),
+                text: "Hello".into(),
+            };
             assert_eq!(findings.segments, [segment]);
         }
     }
 
     #[test]
     fn times_are_read_as_seconds_clock_times_and_milliseconds() {
-        let start = |segment: Value| parse_transcript(&json!({"segments": [segment]})).segments[0].start;
+        let start =
+            |segment: Value| parse_transcript(&json!({"segments": [segment]})).segments[0].start;
         assert_eq!(start(json!({"text": "x", "start": 61.5})), Some(61.5));
         assert_eq!(start(json!({"text": "x", "start": "01:01:01.5"})), Some(3661.5));
         assert_eq!(start(json!({"text": "x", "start_time": "01:01"})), Some(61.0));
@@ -196,7 +218,10 @@ mod tests {
             parse_transcript(&json!({"content": {"transcription": {"text": "Hello"}}})).segments,
             [untimed_segment("Hello")]
         );
-        assert_eq!(parse_transcript(&json!({"transcription": "Hello"})).segments, [untimed_segment("Hello")]);
+        assert_eq!(
+            parse_transcript(&json!({"transcription": "Hello"})).segments,
+            [untimed_segment("Hello")]
+        );
         assert_eq!(parse_transcript(&json!({"segments": [{"start": 1}, 7, null]})).segments, []);
     }
 

@@ -15,8 +15,13 @@ const SLOW_LINE: u64 = 1024 * 1024;
 impl PaxsService {
     /// Sends a recording. After a refused token, even if the refusal shows only as a reset in the
     /// middle, it refreshes once and sends the file once more from its start.
-    pub(super) async fn send_recording(&self, meeting: &str, upload: &Upload) -> Result<String, CallError> {
-        let pair = self.session.usable_pair(Duration::from_secs(upload.stamp.size / SLOW_LINE)).await?;
+    pub(super) async fn send_recording(
+        &self,
+        meeting: &str,
+        upload: &Upload,
+    ) -> Result<String, CallError> {
+        let pair =
+            self.session.usable_pair(Duration::from_secs(upload.stamp.size / SLOW_LINE)).await?;
         let answer = match self.send_once(meeting, upload, &pair).await {
             Ok(answer) if answer.status != 401 => {
                 self.session.clear_doubt();
@@ -35,22 +40,34 @@ impl PaxsService {
         if wire::is_of_another(&answer, meeting) {
             return Err(answers::unexpected_answer("an uploaded recording of another meeting"));
         }
-        wire::recording_id(&answer).ok_or_else(|| answers::unexpected_answer("an uploaded recording without an id"))
+        wire::recording_id(&answer)
+            .ok_or_else(|| answers::unexpected_answer("an uploaded recording without an id"))
     }
 
-    async fn send_again(&self, meeting: &str, upload: &Upload, refused: &Arc<TokenPair>) -> Result<Answer, CallError> {
+    async fn send_again(
+        &self,
+        meeting: &str,
+        upload: &Upload,
+        refused: &Arc<TokenPair>,
+    ) -> Result<Answer, CallError> {
         let pair = self.session.pair_after_refusal(refused).await?;
         let answer = self.send_once(meeting, upload, &pair).await?;
         self.session.check_fresh_token(answer)
     }
 
-    async fn send_once(&self, meeting: &str, upload: &Upload, pair: &TokenPair) -> Result<Answer, UploadError> {
+    async fn send_once(
+        &self,
+        meeting: &str,
+        upload: &Upload,
+        pair: &TokenPair,
+    ) -> Result<Answer, UploadError> {
         let fields = [("session_id", meeting)];
         let body = upload.form_body(&upload.name, &fields)?;
         self.session.wait_for_slot(Priority::High).await;
         // The documents show the meeting in the query and require it as a form field: both are
         // sent.
-        let request = Request::post(&["api", "recordings"]).query("session_id", meeting).bearer(&pair.access);
+        let request =
+            Request::post(&["api", "recordings"]).query("session_id", meeting).bearer(&pair.access);
         self.session.http_client().upload(&request, body).await
     }
 

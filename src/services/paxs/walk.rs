@@ -57,11 +57,13 @@ async fn read_page(session: &PaxsSession, page: u32, size: &str) -> Result<Answe
 }
 
 fn page_items(answer: Value) -> Result<Vec<Value>, CallError> {
-    wire::list_items(answer).ok_or_else(|| answers::unexpected_answer("a list of meetings without a list"))
+    wire::list_items(answer)
+        .ok_or_else(|| answers::unexpected_answer("a list of meetings without a list"))
 }
 
 fn page_meetings(answer: Value) -> Result<Vec<ListedMeeting>, CallError> {
-    let listed = page_items(answer)?.iter().map(ListedMeeting::from_item).collect::<Option<Vec<_>>>();
+    let listed =
+        page_items(answer)?.iter().map(ListedMeeting::from_item).collect::<Option<Vec<_>>>();
     listed.ok_or_else(|| answers::unexpected_answer("a meeting without an id in the list"))
 }
 
@@ -106,7 +108,10 @@ impl MeetingWalks {
 
 /// A walk in progress.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a list of which nothing is known")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about a list of which nothing is known"
+)]
 pub(super) struct MeetingWalk {
     /// The last page that was read.
     page: u32,
@@ -135,7 +140,10 @@ pub(super) struct MeetingWalk {
 
 impl MeetingWalk {
     /// Returns the meetings of the next page that were not read before; `None` at the end.
-    async fn next_page(&mut self, session: &PaxsSession) -> Result<Option<Vec<ListedMeeting>>, CallError> {
+    async fn next_page(
+        &mut self,
+        session: &PaxsSession,
+    ) -> Result<Option<Vec<ListedMeeting>>, CallError> {
         loop {
             if self.ended {
                 return Ok(None);
@@ -150,7 +158,8 @@ impl MeetingWalk {
                 Err(CallError::Refused { status: 404, .. }) if page > 1 => None,
                 answer => Some(answer?),
             };
-            let (listed, total) = answer.map_or(Ok((vec![], None)), |answer| self.read_listed(answer))?;
+            let (listed, total) =
+                answer.map_or(Ok((vec![], None)), |answer| self.read_listed(answer))?;
             let again_after_error = self.broken;
             if again_after_error && !self.is_joined(&listed) {
                 continue;
@@ -173,7 +182,10 @@ impl MeetingWalk {
         }
     }
 
-    fn read_listed(&mut self, answer: Answer) -> Result<(Vec<ListedMeeting>, Option<u64>), CallError> {
+    fn read_listed(
+        &mut self,
+        answer: Answer,
+    ) -> Result<(Vec<ListedMeeting>, Option<u64>), CallError> {
         let behind = answer.date.map(|date| elapsed(date, clock::now())).unwrap_or_default();
         self.behind = self.behind.max(behind);
         let answer = answers::read_json(answer)?;
@@ -220,7 +232,9 @@ impl MeetingWalk {
 
     fn keep_unseen(&self, mut listed: Vec<ListedMeeting>) -> Vec<ListedMeeting> {
         let mut here = HashSet::new();
-        listed.retain(|item| !self.seen.contains(&id_hash(&item.id)) && here.insert(id_hash(&item.id)));
+        listed.retain(|item| {
+            !self.seen.contains(&id_hash(&item.id)) && here.insert(id_hash(&item.id))
+        });
         listed
     }
 
@@ -239,7 +253,10 @@ impl MeetingWalk {
     /// Reads the list in one page, as large as servers allow, where `page` has no effect. Servers
     /// cap a page at a round number: any other count is that of the whole list, and a round one
     /// proves nothing.
-    async fn read_all_at_once(&mut self, session: &PaxsSession) -> Result<Vec<ListedMeeting>, CallError> {
+    async fn read_all_at_once(
+        &mut self,
+        session: &PaxsSession,
+    ) -> Result<Vec<ListedMeeting>, CallError> {
         let answer = answers::read_json(read_page(session, 1, PAGE_SIZE_MAX).await?)?;
         let total = wire::total_items(&answer);
         let all = page_meetings(answer)?;
@@ -330,7 +347,10 @@ async fn look_for(
 }
 
 /// Returns every marker in the list with its meeting.
-pub(super) async fn find_markers(session: &PaxsSession, walks: &MeetingWalks) -> Result<Vec<(Key, String)>, CallError> {
+pub(super) async fn find_markers(
+    session: &PaxsSession,
+    walks: &MeetingWalks,
+) -> Result<Vec<(Key, String)>, CallError> {
     let mut walk = walks.take_walk(ALL);
     match collect_markers(session, &mut walk).await {
         Ok(()) => Ok(walk.found),
@@ -371,9 +391,8 @@ async fn read_marker(
         return Ok(None);
     }
     match read_details(session, &item.id).await {
-        Ok(details) => {
-            Ok(ListedMeeting::from_item(&details).and_then(|item| Key::from_description(item.description.as_deref()?)))
-        }
+        Ok(details) => Ok(ListedMeeting::from_item(&details)
+            .and_then(|item| Key::from_description(item.description.as_deref()?))),
         // Deleted meanwhile, or somebody else's: not ours.
         Err(CallError::Refused { status: 404 | 410, .. } | CallError::Forbidden { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -389,7 +408,8 @@ fn is_same_title(found: &str, title: &str) -> bool {
     let found = collapse_spaces(found);
     let title = collapse_spaces(title);
     let cut = found.strip_suffix('…').or_else(|| found.strip_suffix("..."));
-    found == title || cut.is_some_and(|begin| !begin.trim().is_empty() && title.starts_with(begin.trim_end()))
+    found == title
+        || cut.is_some_and(|begin| !begin.trim().is_empty() && title.starts_with(begin.trim_end()))
 }
 
 #[cfg(test)]

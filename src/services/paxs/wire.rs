@@ -16,16 +16,21 @@ const ID_BYTES_MAX: usize = 1024;
 const LIST_FIELDS: [&str; 4] = ["items", "data", "sessions", "results"];
 
 /// Fields that may wrap an answer about one thing.
-const WRAPPERS: [&str; 7] = ["data", "session", "meeting", "recording", "attachment", "result", "item"];
+const WRAPPERS: [&str; 7] =
+    ["data", "session", "meeting", "recording", "attachment", "result", "item"];
 
 const ID_FIELDS: [&str; 4] = ["id", "_id", "uuid", "session_id"];
 const MEETING_FIELDS: [&str; 4] = ["session_id", "sessionId", "meeting_id", "meetingId"];
-const RECORDING_ID_FIELDS: [&str; 6] = ["id", "attachment_id", "recording_id", "attachmentId", "recordingId", "_id"];
-const RECORDINGS_FIELDS: [&str; 6] = ["recordings", "attachments", "recording", "attachment", "files", "media"];
+const RECORDING_ID_FIELDS: [&str; 6] =
+    ["id", "attachment_id", "recording_id", "attachmentId", "recordingId", "_id"];
+const RECORDINGS_FIELDS: [&str; 6] =
+    ["recordings", "attachments", "recording", "attachment", "files", "media"];
 const NAME_FIELDS: [&str; 7] =
     ["file_name", "filename", "fileName", "original_filename", "original_name", "name", "title"];
-const SIZE_FIELDS: [&str; 7] = ["size", "file_size", "fileSize", "size_bytes", "filesize", "content_length", "bytes"];
-const CREATED_FIELDS: [&str; 5] = ["created_at", "createdAt", "created", "creation_time", "inserted_at"];
+const SIZE_FIELDS: [&str; 7] =
+    ["size", "file_size", "fileSize", "size_bytes", "filesize", "content_length", "bytes"];
+const CREATED_FIELDS: [&str; 5] =
+    ["created_at", "createdAt", "created", "creation_time", "inserted_at"];
 
 /// Returns the items of a list: the answer itself, or the contents of an envelope. `null` in an
 /// envelope is empty.
@@ -37,9 +42,11 @@ pub(super) fn list_items(answer: Value) -> Option<Vec<Value>> {
 /// the page.
 pub(super) fn total_items(answer: &Value) -> Option<u64> {
     let fields = answer.as_object()?;
-    let nested = ["meta", "pagination", "data"].iter().filter_map(|name| fields.get(*name)?.as_object());
+    let nested =
+        ["meta", "pagination", "data"].iter().filter_map(|name| fields.get(*name)?.as_object());
     std::iter::once(fields).chain(nested).find_map(|fields| {
-        first_field(fields, &["total", "total_count", "totalCount", "total_items"]).and_then(Value::as_u64)
+        first_field(fields, &["total", "total_count", "totalCount", "total_items"])
+            .and_then(Value::as_u64)
     })
 }
 
@@ -62,7 +69,9 @@ pub(super) fn list_under(answer: Value, names: &[&str], depth: u8) -> Option<Vec
             }
             None
         }
-        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            None
+        }
     }
 }
 
@@ -83,14 +92,19 @@ fn id_under(answer: &Value, names: &[&str]) -> Option<String> {
     let fields = answer.as_object()?;
     let own = first_field(fields, names).and_then(parse_id);
     own.or_else(|| {
-        WRAPPERS.iter().find_map(|name| first_field(fields.get(*name)?.as_object()?, names).and_then(parse_id))
+        WRAPPERS
+            .iter()
+            .find_map(|name| first_field(fields.get(*name)?.as_object()?, names).and_then(parse_id))
     })
 }
 
 /// Returns whether an answer, or a part of one, names another meeting than `meeting`: a cache or
 /// proxy that mixes up answers must not mix up the minutes.
 pub(super) fn is_of_another(answer: &Value, meeting: &str) -> bool {
-    let named = answer.as_object().and_then(|fields| first_field(fields, &MEETING_FIELDS)).and_then(parse_id);
+    let named = answer
+        .as_object()
+        .and_then(|fields| first_field(fields, &MEETING_FIELDS))
+        .and_then(parse_id);
     named.is_some_and(|named| named != meeting)
 }
 
@@ -119,7 +133,10 @@ pub(super) fn first_text<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> 
 /// Returns the details of a meeting without their envelope.
 fn meeting_details(answer: &Value) -> Option<&Map<String, Value>> {
     let fields = answer.as_object()?;
-    if ["description", "title", "recordings", "attachments"].iter().any(|name| fields.contains_key(*name)) {
+    if ["description", "title", "recordings", "attachments"]
+        .iter()
+        .any(|name| fields.contains_key(*name))
+    {
         return Some(fields);
     }
     let mut wrappers = ["data", "session", "meeting", "result"].iter();
@@ -149,7 +166,9 @@ pub(super) fn parse_attachments(answer: &Value) -> Option<Vec<Attachment>> {
 fn parse_attachment(item: &Value) -> Option<Attachment> {
     let fields = match item {
         Value::Object(fields) => fields,
-        Value::String(_) | Value::Number(_) => return Some(Attachment { id: parse_id(item)?, name: None, size: None }),
+        Value::String(_) | Value::Number(_) => {
+            return Some(Attachment { id: parse_id(item)?, name: None, size: None });
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) => return None,
     };
     Some(Attachment {
@@ -218,7 +237,9 @@ pub(super) fn parse_time(value: &Value) -> Option<Timestamp> {
         Value::Number(number) => {
             let number = number.as_f64()?;
             let seconds = if number.abs() < SECONDS_MAX { number } else { number / 1000.0 };
-            Timestamp::UNIX_EPOCH.checked_add(jiff::SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
+            Timestamp::UNIX_EPOCH
+                .checked_add(jiff::SignedDuration::try_from_secs_f64(seconds).ok()?)
+                .ok()
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -369,7 +390,8 @@ pub(super) mod tests {
     #[test]
     fn a_description_that_was_cut_short_is_not_whole() {
         let listed = |description: Value| {
-            ListedMeeting::from_item(&json!({"id": 1, "description": description})).expect("an item")
+            ListedMeeting::from_item(&json!({"id": 1, "description": description}))
+                .expect("an item")
         };
         assert!(listed(json!("all of it")).is_whole());
         assert!(!listed(json!("some of it… ")).is_whole());

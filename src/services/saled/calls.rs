@@ -14,7 +14,11 @@ const HEALTH_CHARS_MAX: usize = 100;
 
 impl SaledTranscriber {
     /// Makes a call without a file and returns its answer, of any status.
-    pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
+    pub(super) async fn call(
+        &self,
+        request: Request<'_>,
+        priority: Priority,
+    ) -> Result<Answer, CallError> {
         self.http.call(request, priority).await.map_err(answers::mark_not_executed)
     }
 
@@ -22,13 +26,20 @@ impl SaledTranscriber {
     /// and no values of it.
     pub(super) async fn read_health(&self) -> Result<String, CallError> {
         let answer = self.call(Request::get(&["health"]), Priority::High).await?;
-        let health = answers::read_json(check_answer(answer)?).map_err(answers::mark_not_executed)?;
-        Ok(one_line(health.get("status").and_then(Value::as_str).unwrap_or("unknown"), HEALTH_CHARS_MAX))
+        let health =
+            answers::read_json(check_answer(answer)?).map_err(answers::mark_not_executed)?;
+        Ok(one_line(
+            health.get("status").and_then(Value::as_str).unwrap_or("unknown"),
+            HEALTH_CHARS_MAX,
+        ))
     }
 
     /// Returns the models of a list; `None` where there is no list, or an unreadable one: the
     /// server may work without it.
-    pub(super) async fn list_models(&self, path: &[&str]) -> Result<Option<Vec<wire::SaledModel>>, CallError> {
+    pub(super) async fn list_models(
+        &self,
+        path: &[&str],
+    ) -> Result<Option<Vec<wire::SaledModel>>, CallError> {
         let answer = self.call(Request::get(path), Priority::High).await?;
         Ok(answers::read_json(answer).ok().and_then(|answer| wire::parse_models(&answer)))
     }

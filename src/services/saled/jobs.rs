@@ -71,7 +71,11 @@ pub(super) enum SaledJobEnd {
 
 impl SaledTranscriber {
     /// Returns the stored jobs of a kind of work.
-    pub(super) async fn read_jobs(&self, cache: &JobCache, work: SaledWork) -> Result<SaledJobs, CallError> {
+    pub(super) async fn read_jobs(
+        &self,
+        cache: &JobCache,
+        work: SaledWork,
+    ) -> Result<SaledJobs, CallError> {
         Ok(cache.read_file(work.file_name()).await?.unwrap_or_default())
     }
 
@@ -90,7 +94,12 @@ impl SaledTranscriber {
     }
 
     /// Drops the present job: the next attempt submits another one.
-    pub(super) async fn drop_job(&self, cache: &JobCache, work: SaledWork, how: &SaledJobEnd) -> Result<(), CallError> {
+    pub(super) async fn drop_job(
+        &self,
+        cache: &JobCache,
+        work: SaledWork,
+        how: &SaledJobEnd,
+    ) -> Result<(), CallError> {
         let mut jobs = self.read_jobs(cache, work).await?;
         let dropped = jobs.now.take().map(|job| job.id);
         if matches!(how, SaledJobEnd::Failed(_)) {
@@ -136,7 +145,11 @@ impl SaledTranscriber {
         }
     }
 
-    async fn read_status(&self, work: SaledWork, id: &str) -> Result<wire::SaledJobStatus, CallError> {
+    async fn read_status(
+        &self,
+        work: SaledWork,
+        id: &str,
+    ) -> Result<wire::SaledJobStatus, CallError> {
         let path = ["api", work.as_str(), "status", id];
         let answer = self.call(Request::get(&path), Priority::Low).await?;
         // By the documents an unknown job is 404 here and 200 there; a refused id counts as
@@ -144,15 +157,21 @@ impl SaledTranscriber {
         if matches!(answer.status, 400 | 404 | 410 | 422) {
             return Ok(wire::SaledJobStatus::Unknown);
         }
-        let answer = answers::read_json(check_answer(answer)?).map_err(answers::mark_not_executed)?;
-        wire::parse_status(&answer)
-            .ok_or_else(|| answers::mark_not_executed(answers::unexpected_answer("no status of a job")))
+        let answer =
+            answers::read_json(check_answer(answer)?).map_err(answers::mark_not_executed)?;
+        wire::parse_status(&answer).ok_or_else(|| {
+            answers::mark_not_executed(answers::unexpected_answer("no status of a job"))
+        })
     }
 
     /// Looks for a transcription that carries `mark`, where an answer was lost or this machine lost
     /// the id. An unreadable list counts as empty: sending again costs the server's time and
     /// nothing else.
-    pub(super) async fn find_transcription(&self, mark: &str, not: &[String]) -> Result<Option<String>, CallError> {
+    pub(super) async fn find_transcription(
+        &self,
+        mark: &str,
+        not: &[String],
+    ) -> Result<Option<String>, CallError> {
         let request = Request::get(&["api", "transcribe", "jobs"]).bytes_max(ANALYSES_BYTES_MAX);
         let answer = self.call(request, Priority::High).await?;
         Ok(answers::read_json(answer).ok().and_then(|list| wire::find_job(&list, mark, not)))
@@ -162,5 +181,10 @@ impl SaledTranscriber {
 /// Returns the error of a server that lost a job twice in a row.
 pub(super) fn forgotten_twice() -> CallError {
     let message = "the server lost its jobs twice in a row: it restarts, perhaps because it runs out of memory";
-    CallError::Unavailable { message: message.to_owned(), after: None, uncertain: false, suspect: Suspect::Either }
+    CallError::Unavailable {
+        message: message.to_owned(),
+        after: None,
+        uncertain: false,
+        suspect: Suspect::Either,
+    }
 }

@@ -40,8 +40,8 @@ use crate::{
 /// Extensions that it accepts: sound, then video. Its documents only say "audio", so this is what
 /// whisper's own loader (ffmpeg) reads. A server that accepts less refuses the recording by name.
 const ACCEPTS: [&str; 19] = [
-    "aac", "aif", "aiff", "flac", "m4a", "m4b", "mka", "mp3", "mpa", "mpga", "oga", "ogg", "opus", "wav", "wma", "mkv",
-    "mov", "mp4", "webm",
+    "aac", "aif", "aiff", "flac", "m4a", "m4b", "mka", "mp3", "mpa", "mpga", "oga", "ogg", "opus",
+    "wav", "wma", "mkv", "mov", "mp4", "webm",
 ];
 
 /// Number of sound formats among them; the others are sent where the config says `video = true`.
@@ -93,7 +93,11 @@ impl Transcriber for SaledTranscriber {
         self.read_health_and_models().await
     }
 
-    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+    async fn transcribe(
+        &self,
+        recording: Upload,
+        cache: &JobCache,
+    ) -> Result<CachedTranscript, CallError> {
         let transcript = self.send_and_follow(&recording, cache).await?;
         Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
     }
@@ -115,9 +119,12 @@ impl SaledTranscriber {
         let mut missing: Vec<&str> = Vec::new();
         let summary = self.settings.summary.as_ref().map(|summary| summary.model.as_str());
         let written = summary.into_iter().chain(self.settings.chat_model.as_deref());
-        let wanted = [(transcribing, vec![self.settings.model.as_str()]), (chat, written.collect())];
+        let wanted =
+            [(transcribing, vec![self.settings.model.as_str()]), (chat, written.collect())];
         let is_listed = wanted.iter().any(|(listed, _)| listed.is_some());
-        for (listed, wanted) in wanted.iter().filter_map(|(listed, wanted)| Some((listed.as_ref()?, wanted))) {
+        for (listed, wanted) in
+            wanted.iter().filter_map(|(listed, wanted)| Some((listed.as_ref()?, wanted)))
+        {
             models.extend(listed.iter().map(|model| model.name.clone()));
             for name in wanted {
                 match listed.iter().find(|model| model.matches_name(name)) {
@@ -128,7 +135,9 @@ impl SaledTranscriber {
             }
         }
         let models = is_listed.then_some(models);
-        Ok(json!({ "health": health, "models": models, "unlisted": unlisted, "not_downloaded": missing }))
+        Ok(
+            json!({ "health": health, "models": models, "unlisted": unlisted, "not_downloaded": missing }),
+        )
     }
 }
 

@@ -61,8 +61,9 @@ impl NotesWriter for SaledTranscriber {
         }
         let bytes: usize = segments.iter().map(|segment| segment.text.len()).sum();
         if bytes > TEXT_BYTES_MAX {
-            let message =
-                format!("got no notes: the transcript has {bytes} bytes, and at most {TEXT_BYTES_MAX} are sent");
+            let message = format!(
+                "got no notes: the transcript has {bytes} bytes, and at most {TEXT_BYTES_MAX} are sent"
+            );
             return Err(CallError::File(FileFault::Unfit(message)));
         }
         match (&self.settings.summary, request.instruction) {
@@ -90,7 +91,11 @@ impl SaledTranscriber {
         // A job that is lost once means that the server restarted, which counts against no
         // recording.
         for _ in 0..2 {
-            let kept = self.read_jobs(cache, SaledWork::Summary).await?.now.filter(|job| job.asked == asked);
+            let kept = self
+                .read_jobs(cache, SaledWork::Summary)
+                .await?
+                .now
+                .filter(|job| job.asked == asked);
             let job = if let Some(job) = kept {
                 job
             } else {
@@ -118,9 +123,12 @@ impl SaledTranscriber {
     /// is lost is made again, which costs the server's time and nothing else.
     async fn submit_summary(&self, body: &Value) -> Result<String, CallError> {
         let request = Request::post(&["api", "summary"]).slash().json(body);
-        let answer = check_notes_answer(self.call(request, Priority::High).await?, "summary_model")?;
+        let answer =
+            check_notes_answer(self.call(request, Priority::High).await?, "summary_model")?;
         let answer = answers::read_json(answer).map_err(mark_not_executed)?;
-        wire::job_id(&answer).ok_or_else(|| mark_not_executed(answers::unexpected_answer("a summary without a job_id")))
+        wire::job_id(&answer).ok_or_else(|| {
+            mark_not_executed(answers::unexpected_answer("a summary without a job_id"))
+        })
     }
 
     /// Returns the summary of a completed job, or its true end.
@@ -142,7 +150,11 @@ impl SaledTranscriber {
     }
 
     /// Asks the chat, which answers once it has written the notes.
-    async fn ask_chat(&self, request: &AnalysisRequest<'_>, segments: &[Segment]) -> Result<ModelOutput, CallError> {
+    async fn ask_chat(
+        &self,
+        request: &AnalysisRequest<'_>,
+        segments: &[Segment],
+    ) -> Result<ModelOutput, CallError> {
         let body = json!({
             "transcript": transcript_json(segments),
             "full_text": full_text(segments),
@@ -154,10 +166,13 @@ impl SaledTranscriber {
         let call = Request::post(&["api", "chat"]).slash().json(&body).within(self.patience);
         let answer = check_notes_answer(self.call(call, Priority::High).await?, "chat_model")?;
         let answer = answers::read_json(answer).map_err(mark_not_executed)?;
-        let chatted = wire::parse_chat_answer(&answer)
-            .ok_or_else(|| mark_not_executed(answers::unexpected_answer("no message of the chat")))?;
+        let chatted = wire::parse_chat_answer(&answer).ok_or_else(|| {
+            mark_not_executed(answers::unexpected_answer("no message of the chat"))
+        })?;
         let is_cut = chatted.written.is_some_and(|tokens| tokens >= ANSWER_TOKENS_MAX);
-        let cut = "the model's answer was cut off at its limit: the end of these notes may be missing".to_owned();
+        let cut =
+            "the model's answer was cut off at its limit: the end of these notes may be missing"
+                .to_owned();
         if chatted.text.is_empty() {
             let message = "got no notes: the service's model answered nothing".to_owned();
             return Err(CallError::File(FileFault::Failed(message)));
@@ -174,10 +189,14 @@ impl SaledTranscriber {
         }
         let listed = self.list_models(&["api", "chat", "models"]).await?.unwrap_or_default();
         let first = listed.into_iter().find(|model| model.is_downloaded).map(|model| model.name);
-        first.or_else(|| self.settings.summary.as_ref().map(|summary| summary.model.clone())).ok_or_else(|| {
-            let message = "got no notes: the server lists no model for its chat; set chat_model".to_owned();
-            CallError::File(FileFault::Failed(message))
-        })
+        first
+            .or_else(|| self.settings.summary.as_ref().map(|summary| summary.model.clone()))
+            .ok_or_else(|| {
+                let message =
+                    "got no notes: the server lists no model for its chat; set chat_model"
+                        .to_owned();
+                CallError::File(FileFault::Failed(message))
+            })
     }
 }
 
@@ -210,10 +229,12 @@ fn full_text(segments: &[Segment]) -> String {
 /// Returns the question for the chat. It contains no mail addresses.
 fn chat_question(request: &AnalysisRequest<'_>) -> String {
     let instruction = request.instruction.unwrap_or(USUAL_INSTRUCTION);
-    let date = request.recorded.to_zoned(TimeZone::system()).strftime("%A, %Y-%m-%d %H:%M").to_string();
+    let date =
+        request.recorded.to_zoned(TimeZone::system()).strftime("%A, %Y-%m-%d %H:%M").to_string();
     let mut head = format!("Title: {}\nDate: {date}", one_line(request.title, usize::MAX));
     if !request.attendees.is_empty() {
-        let names: Vec<String> = request.attendees.iter().map(|person| one_line(&person.name, usize::MAX)).collect();
+        let names: Vec<String> =
+            request.attendees.iter().map(|person| one_line(&person.name, usize::MAX)).collect();
         head = format!("{head}\nAttendees: {}", names.join(", "));
     }
     format!("{FORM}\n\n{head}\n\n{instruction}")
@@ -240,7 +261,11 @@ mod tests {
             attendees: &[ann],
         };
         let asked = chat_question(&request);
-        assert!(asked.starts_with(FORM) && asked.ends_with("\nAttendees: Ann Lee\n\nList the decisions."), "{asked}");
+        assert!(
+            asked.starts_with(FORM)
+                && asked.ends_with("\nAttendees: Ann Lee\n\nList the decisions."),
+            "{asked}"
+        );
         assert!(!asked.contains('@'));
         let usual = chat_question(&AnalysisRequest { instruction: None, ..request });
         assert!(usual.ends_with(USUAL_INSTRUCTION));
@@ -254,8 +279,10 @@ mod tests {
             speaker: speaker.map(Into::into),
             text: text.into(),
         };
-        let segments =
-            [said(Some(0.5), Some(2.0), Some("SPEAKER_00"), "Good\nmorning."), said(None, None, None, "Yes.")];
+        let segments = [
+            said(Some(0.5), Some(2.0), Some("SPEAKER_00"), "Good\nmorning."),
+            said(None, None, None, "Yes."),
+        ];
         assert_eq!(
             transcript_json(&segments),
             json!([{"start": 0.5, "end": 2.0, "text": "Good\nmorning."}, {"start": 2.0, "end": 2.0, "text": "Yes."}])

@@ -35,7 +35,10 @@ impl SaledTranscriber {
         // recording.
         for _ in 0..2 {
             let job = self.find_or_submit(upload, cache).await?;
-            let ended = match self.poll_job(SaledWork::Transcription, &job, Some(&upload.progress)).await? {
+            let ended = match self
+                .poll_job(SaledWork::Transcription, &job, Some(&upload.progress))
+                .await?
+            {
                 SaledJobEnd::Completed => match self.fetch_transcript(&job.id).await? {
                     Ok(transcript) => return Ok(transcript),
                     Err(ended) => ended,
@@ -56,7 +59,11 @@ impl SaledTranscriber {
 
     /// Returns the job that transcribes the recording: the stored one, else one that the server
     /// lists, else a new one.
-    async fn find_or_submit(&self, upload: &Upload, cache: &JobCache) -> Result<SubmittedJob, CallError> {
+    async fn find_or_submit(
+        &self,
+        upload: &Upload,
+        cache: &JobCache,
+    ) -> Result<SubmittedJob, CallError> {
         let jobs = self.read_jobs(cache, SaledWork::Transcription).await?;
         if let Some(job) = jobs.now {
             return Ok(job);
@@ -83,7 +90,10 @@ impl SaledTranscriber {
             None if listed.is_empty() => return None,
             None => "does not list",
         };
-        Some(CallError::service_alone(format!("the server {why} `{model}`; check model of [services.{}]", self.name)))
+        Some(CallError::service_alone(format!(
+            "the server {why} `{model}`; check model of [services.{}]",
+            self.name
+        )))
     }
 
     async fn send_recording(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
@@ -91,7 +101,8 @@ impl SaledTranscriber {
         let diarize = if diarizes { "true" } else { "false" };
         let mut fields = vec![("model_name", self.settings.model.as_str()), ("diarize", diarize)];
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
-        let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
+        let extension =
+            Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
         let name = format!("{mark}.{}", extension.unwrap_or_default());
         let body = upload.form_body(&name, &fields)?;
         // Without the slash the server answers 307, and a stream cannot be sent twice.
@@ -99,25 +110,35 @@ impl SaledTranscriber {
         let answer = self.http.upload_file(request, body).await.map_err(mark_not_executed)?;
         let answer = match check_answer(answer) {
             Err(error @ CallError::Refused { .. }) => {
-                return Err(self.missing_model_error().await.unwrap_or_else(|| answers::blame_recording(error)));
+                return Err(self
+                    .missing_model_error()
+                    .await
+                    .unwrap_or_else(|| answers::blame_recording(error)));
             }
             accepted => accepted?,
         };
         let answer = answers::read_json(answer).map_err(mark_not_executed)?;
-        wire::job_id(&answer)
-            .ok_or_else(|| mark_not_executed(answers::unexpected_answer("a transcription without a job_id")))
+        wire::job_id(&answer).ok_or_else(|| {
+            mark_not_executed(answers::unexpected_answer("a transcription without a job_id"))
+        })
     }
 
     /// Returns the transcript of a completed job, or its true end.
-    async fn fetch_transcript(&self, id: &str) -> Result<Result<ServerTranscript, SaledJobEnd>, CallError> {
+    async fn fetch_transcript(
+        &self,
+        id: &str,
+    ) -> Result<Result<ServerTranscript, SaledJobEnd>, CallError> {
         let path = ["api", "transcribe", "result", id];
-        let answer = self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
+        let answer =
+            self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
         if matches!(answer.status, 404 | 410) {
             return Ok(Err(SaledJobEnd::Forgotten));
         }
         let answer = match check_answer(answer) {
             Err(CallError::Refused { status, message }) => {
-                return Ok(Err(SaledJobEnd::Failed(format!("its result was refused ({status}): {message}"))));
+                return Ok(Err(SaledJobEnd::Failed(format!(
+                    "its result was refused ({status}): {message}"
+                ))));
             }
             accepted => accepted?,
         };
@@ -153,6 +174,9 @@ mod tests {
     fn a_recording_is_called_by_its_key_in_letters_that_every_server_reads() {
         assert_eq!(file_mark("b3-00.sales.1"), "b3-00.sales.1");
         let foreign = file_mark("b3-00.zürich.1");
-        assert!(foreign.is_ascii() && foreign.len() == 40 && foreign != file_mark("b3-00.zürich.2"), "{foreign}");
+        assert!(
+            foreign.is_ascii() && foreign.len() == 40 && foreign != file_mark("b3-00.zürich.2"),
+            "{foreign}"
+        );
     }
 }

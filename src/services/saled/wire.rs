@@ -32,7 +32,9 @@ pub(super) fn job_id(answer: &Value) -> Option<String> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     });
     id.filter(|id| {
-        !matches!(id.as_str(), "" | "." | "..") && !id.contains(char::is_control) && id.chars().count() <= ID_CHARS_MAX
+        !matches!(id.as_str(), "" | "." | "..")
+            && !id.contains(char::is_control)
+            && id.chars().count() <= ID_CHARS_MAX
     })
 }
 
@@ -53,22 +55,29 @@ pub(super) enum SaledJobStatus {
 pub(super) fn parse_status(answer: &Value) -> Option<SaledJobStatus> {
     Some(match answer.get("status")?.as_str()?.to_lowercase().as_str() {
         "completed" | "complete" | "done" | "finished" | "success" => SaledJobStatus::Completed,
-        "failed" | "failure" | "error" | "cancelled" | "canceled" => SaledJobStatus::Failed(failure_reason(answer)),
+        "failed" | "failure" | "error" | "cancelled" | "canceled" => {
+            SaledJobStatus::Failed(failure_reason(answer))
+        }
         "not_found" | "not found" | "unknown" => SaledJobStatus::Unknown,
         _other => SaledJobStatus::Working(progress_percent(answer)),
     })
 }
 
 fn failure_reason(answer: &Value) -> String {
-    let message = ["error", "message"].iter().find_map(|name| answers::find_message(answer.get(*name)?, 0));
     let message =
-        message.or_else(|| answers::find_message(answer, 0)).unwrap_or_else(|| "it gave no reason".to_owned());
+        ["error", "message"].iter().find_map(|name| answers::find_message(answer.get(*name)?, 0));
+    let message = message
+        .or_else(|| answers::find_message(answer, 0))
+        .unwrap_or_else(|| "it gave no reason".to_owned());
     one_line(&message, MESSAGE_CHARS_MAX)
 }
 
 fn progress_percent(answer: &Value) -> u64 {
-    let progress =
-        answer.get("progress").and_then(Value::as_f64).filter(|progress| progress.is_finite()).unwrap_or(0.0);
+    let progress = answer
+        .get("progress")
+        .and_then(Value::as_f64)
+        .filter(|progress| progress.is_finite())
+        .unwrap_or(0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
     let percent = progress.clamp(0.0, 100.0) as u64;
     percent
@@ -93,7 +102,9 @@ pub(super) fn find_job(answer: &Value, mark: &str, not: &[String]) -> Option<Str
 fn is_usable(job: &Value, mark: &str) -> bool {
     match parse_status(job) {
         Some(SaledJobStatus::Failed(_) | SaledJobStatus::Unknown) => false,
-        Some(SaledJobStatus::Working(_) | SaledJobStatus::Completed) | None => carries_mark(job, mark, 0),
+        Some(SaledJobStatus::Working(_) | SaledJobStatus::Completed) | None => {
+            carries_mark(job, mark, 0)
+        }
     }
 }
 
@@ -102,9 +113,15 @@ fn carries_mark(value: &Value, mark: &str, depth: u8) -> bool {
     const DEPTH_MAX: u8 = 4;
     match value {
         Value::String(text) => is_marked(text, mark),
-        Value::Array(items) if depth < DEPTH_MAX => items.iter().any(|item| carries_mark(item, mark, depth + 1)),
-        Value::Object(fields) if depth < DEPTH_MAX => fields.values().any(|field| carries_mark(field, mark, depth + 1)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+        Value::Array(items) if depth < DEPTH_MAX => {
+            items.iter().any(|item| carries_mark(item, mark, depth + 1))
+        }
+        Value::Object(fields) if depth < DEPTH_MAX => {
+            fields.values().any(|field| carries_mark(field, mark, depth + 1))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            false
+        }
     }
 }
 
@@ -118,7 +135,8 @@ fn is_marked(text: &str, mark: &str) -> bool {
             // extension.
             rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("3gp")
         });
-        extension || !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        extension
+            || !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
     })
 }
 
@@ -166,8 +184,16 @@ pub(super) fn summary_markdown(answer: &Value) -> Option<String> {
         Value::Array(points) => markdown_list(points),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
-    let topics = answer.get("topics").and_then(Value::as_array).map(|topics| markdown_list(topics)).unwrap_or_default();
-    Some(if summary.is_empty() || topics.is_empty() { summary } else { format!("{summary}\n\n## Topics\n\n{topics}") })
+    let topics = answer
+        .get("topics")
+        .and_then(Value::as_array)
+        .map(|topics| markdown_list(topics))
+        .unwrap_or_default();
+    Some(if summary.is_empty() || topics.is_empty() {
+        summary
+    } else {
+        format!("{summary}\n\n## Topics\n\n{topics}")
+    })
 }
 
 /// Returns a Markdown list of texts, or of objects that hold one in a usual field.
@@ -209,16 +235,40 @@ mod tests {
     #[test]
     fn a_job_stands_as_its_word_says_and_a_word_that_is_not_known_means_not_yet() {
         let stands = |answer: Value| parse_status(&answer);
-        assert_eq!(stands(json!({"status": "processing", "progress": 42})), Some(SaledJobStatus::Working(42)));
-        assert_eq!(stands(json!({"status": "queued", "progress": "x"})), Some(SaledJobStatus::Working(0)));
-        assert_eq!(stands(json!({"status": "diarizing", "progress": 1e300})), Some(SaledJobStatus::Working(100)));
-        assert_eq!(stands(json!({"status": "processing", "progress": -3.5})), Some(SaledJobStatus::Working(0)));
+        assert_eq!(
+            stands(json!({"status": "processing", "progress": 42})),
+            Some(SaledJobStatus::Working(42))
+        );
+        assert_eq!(
+            stands(json!({"status": "queued", "progress": "x"})),
+            Some(SaledJobStatus::Working(0))
+        );
+        assert_eq!(
+            stands(json!({"status": "diarizing", "progress": 1e300})),
+            Some(SaledJobStatus::Working(100))
+        );
+        assert_eq!(
+            stands(json!({"status": "processing", "progress": -3.5})),
+            Some(SaledJobStatus::Working(0))
+        );
         assert_eq!(stands(json!({"status": "COMPLETED"})), Some(SaledJobStatus::Completed));
-        assert_eq!(stands(json!({"status": "not_found", "message": "x"})), Some(SaledJobStatus::Unknown));
+        assert_eq!(
+            stands(json!({"status": "not_found", "message": "x"})),
+            Some(SaledJobStatus::Unknown)
+        );
         let failed = json!({"job_id": "j", "status": "failed", "message": "no\u{1b}[31m\nspeech"});
         assert_eq!(stands(failed), Some(SaledJobStatus::Failed("no\\u{1b}[31m speech".into())));
-        assert_eq!(stands(json!({"status": "error"})), Some(SaledJobStatus::Failed("it gave no reason".into())));
-        for answer in [json!({}), json!([]), json!("completed"), json!({"status": 7}), json!({"status": null})] {
+        assert_eq!(
+            stands(json!({"status": "error"})),
+            Some(SaledJobStatus::Failed("it gave no reason".into()))
+        );
+        for answer in [
+            json!({}),
+            json!([]),
+            json!("completed"),
+            json!({"status": 7}),
+            json!({"status": null}),
+        ] {
             assert_eq!(stands(answer.clone()), None, "{answer}");
         }
     }
@@ -242,18 +292,29 @@ mod tests {
 
     #[test]
     fn our_job_is_found_whatever_its_entry_calls_the_name_of_its_file() {
-        let found = |jobs: Value| find_job(&json!({"jobs": jobs, "count": 1}), MARK, &["old".into()]);
+        let found =
+            |jobs: Value| find_job(&json!({"jobs": jobs, "count": 1}), MARK, &["old".into()]);
         let deep = json!([{"id": 3, "request": {"file": {"name": "/tmp/upload_b3-00.sales.1"}}}]);
         assert_eq!(found(deep).as_deref(), Some("3"));
-        assert_eq!(found(json!([{"job_id": "a", "filename": "b3-00.sales.1.wav"}])).as_deref(), Some("a"));
+        assert_eq!(
+            found(json!([{"job_id": "a", "filename": "b3-00.sales.1.wav"}])).as_deref(),
+            Some("a")
+        );
         assert_eq!(found(json!({"a": {"filename": "b3-00.sales.1.3gp"}})).as_deref(), Some("a"));
         let failed = json!([{"job_id": "a", "status": "failed", "file": "b3-00.sales.1.wav"}]);
         assert_eq!(found(failed), None);
         assert_eq!(found(json!([{"job_id": "old", "file": "b3-00.sales.1.wav"}])), None);
-        for other in ["b3-00.sales.12.wav", "b3-00.sales.1.7.wav", "b3-00.sales.1-x.wav", "talk.wav"] {
+        for other in
+            ["b3-00.sales.12.wav", "b3-00.sales.1.7.wav", "b3-00.sales.1-x.wav", "talk.wav"]
+        {
             assert_eq!(found(json!([{"job_id": "a", "file": other}])), None, "{other}");
         }
-        for answer in [json!({"jobs": 7}), json!([1, null, "b3-00.sales.1"]), json!("x"), json!({"detail": "no"})] {
+        for answer in [
+            json!({"jobs": 7}),
+            json!([1, null, "b3-00.sales.1"]),
+            json!("x"),
+            json!({"detail": "no"}),
+        ] {
             assert_eq!(find_job(&answer, MARK, &[]), None, "{answer}");
         }
     }
@@ -264,7 +325,8 @@ mod tests {
             {"name": "tiny.en", "full_name": "openai/whisper-tiny.en", "is_downloaded": false}, "base\n", {"id": "x"}, 7,
         ]});
         let listed = parse_models(&answer).expect("a list");
-        let told: Vec<_> = listed.iter().map(|model| (model.name.as_str(), model.is_downloaded)).collect();
+        let told: Vec<_> =
+            listed.iter().map(|model| (model.name.as_str(), model.is_downloaded)).collect();
         assert_eq!(told, [("tiny.en", false), ("base", true), ("x", true)]);
         assert!(
             listed[0].matches_name("tiny.en")
@@ -285,7 +347,10 @@ mod tests {
         - Shipping # x
         - Money
         ");
-        assert_eq!(summary_markdown(&json!({"summary": ["• one", "- two"]})).as_deref(), Some("- one\n- two"));
+        assert_eq!(
+            summary_markdown(&json!({"summary": ["• one", "- two"]})).as_deref(),
+            Some("- one\n- two")
+        );
         assert_eq!(summary_markdown(&json!({"summary": "", "topics": ["a"]})).as_deref(), Some(""));
         for answer in [json!({}), json!([]), json!({"summary": null}), json!({"topics": ["a"]})] {
             assert_eq!(summary_markdown(&answer), None, "{answer}");
@@ -295,7 +360,10 @@ mod tests {
     #[test]
     fn what_the_chat_says_is_its_message() {
         let answer = json!({"message": {"role": "assistant", "content": "<think>x</think> - one"}, "usage": {"completion_tokens": 3}});
-        assert_eq!(parse_chat_answer(&answer), Some(ChatAnswer { text: "- one".into(), written: Some(3) }));
+        assert_eq!(
+            parse_chat_answer(&answer),
+            Some(ChatAnswer { text: "- one".into(), written: Some(3) })
+        );
         assert_eq!(
             parse_chat_answer(&json!({"message": "x", "usage": null})),
             Some(ChatAnswer { text: "x".into(), written: None })

@@ -29,7 +29,8 @@ impl MeetingBaas {
         value: &Value,
         fields: &[(&str, &'static str)],
     ) -> Result<Vec<RemoteFile>, CallError> {
-        let fields = fields.iter().filter_map(|(name, usual)| Some((wire::text(value, &[name])?, *usual)));
+        let fields =
+            fields.iter().filter_map(|(name, usual)| Some((wire::text(value, &[name])?, *usual)));
         fields
             .map(|(text, usual)| {
                 let url = self.elsewhere.address(text).ok_or_else(unusable_address)?;
@@ -68,10 +69,15 @@ pub(super) fn availability_of(
 ///
 /// A bot's own name is a title only where a person chose it, and its `extra` may hold a better one. People who joined
 /// are known by name alone, and without an address nobody is an attendee.
-pub(super) fn meeting_details(bot: &Value, joined: Option<Timestamp>, event: Option<&Value>) -> Details {
+pub(super) fn meeting_details(
+    bot: &Value,
+    joined: Option<Timestamp>,
+    event: Option<&Value>,
+) -> Details {
     let of_event = event.and_then(|event| wire::line(event, &["title", "name"]));
     let of_extra = || wire::line(bot.get("extra")?, &["title", "meeting_title", "name"]);
-    let of_bot = || wire::line(bot, &["bot_name"]).filter(|name| !name.eq_ignore_ascii_case(BOT_NAME));
+    let of_bot =
+        || wire::line(bot, &["bot_name"]).filter(|name| !name.eq_ignore_ascii_case(BOT_NAME));
     let starts = || wire::time(event?, &["start_time"]);
     Details {
         title: of_event.or_else(of_extra).or_else(of_bot),
@@ -95,7 +101,8 @@ mod tests {
 
     #[test]
     fn files_that_are_not_there_may_come_for_an_hour_and_a_reason_ends_the_wait() {
-        let (ended, soon, late) = (at("2026-11-22T09:00:00Z"), at("2026-11-22T09:59:00Z"), at("2026-11-22T10:00:00Z"));
+        let (ended, soon, late) =
+            (at("2026-11-22T09:00:00Z"), at("2026-11-22T09:59:00Z"), at("2026-11-22T10:00:00Z"));
         assert_eq!(availability_of(vec![], None, Some(ended), soon), Availability::NotYet);
         assert!(matches!(availability_of(vec![], None, Some(ended), late), Availability::Lost(_)));
         assert_eq!(
@@ -103,8 +110,12 @@ mod tests {
             Availability::Lost("deleted".into())
         );
         assert_eq!(availability_of(vec![], None, None, late), Availability::NotYet);
-        let file = RemoteFile { url: "https://store.example/a".parse().expect("a URL"), extension: "flac" };
-        let ready = availability_of(vec![file.clone()], Some("failed later".into()), Some(ended), late);
+        let file = RemoteFile {
+            url: "https://store.example/a".parse().expect("a URL"),
+            extension: "flac",
+        };
+        let ready =
+            availability_of(vec![file.clone()], Some("failed later".into()), Some(ended), late);
         assert_eq!(ready, Availability::Ready(vec![file]), "what is there is taken");
     }
 
@@ -115,11 +126,17 @@ mod tests {
         let title = |bot: &Value, event| meeting_details(bot, None, event).title;
         assert_eq!(title(&bot, Some(&event)).as_deref(), Some("Weekly sales"));
         assert_eq!(title(&bot, None).as_deref(), Some("Deal\\u{1b}[31m"));
-        assert_eq!(title(&json!({"bot_name": "Sales notes", "extra": null}), None).as_deref(), Some("Sales notes"));
+        assert_eq!(
+            title(&json!({"bot_name": "Sales notes", "extra": null}), None).as_deref(),
+            Some("Sales notes")
+        );
         assert_eq!(title(&json!({"bot_name": "Minuted"}), None), None, "a name that says nothing");
         let joined = Some(at("2026-11-22T09:03:00Z"));
         assert_eq!(meeting_details(&bot, joined, Some(&event)).date, joined);
-        assert_eq!(meeting_details(&bot, None, Some(&event)).date, Some(at("2026-11-22T09:00:00Z")));
+        assert_eq!(
+            meeting_details(&bot, None, Some(&event)).date,
+            Some(at("2026-11-22T09:00:00Z"))
+        );
         assert_eq!(meeting_details(&bot, None, Some(&event)).attendees, None, "the folder's stand");
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Bot, BotJoin, BotSchedule, Calendar, CalendarEvent, MeetingBaas, session::protocol_error, v1, wire};
+use super::{
+    Bot, BotJoin, BotSchedule, Calendar, CalendarEvent, MeetingBaas, session::protocol_error, v1,
+    wire,
+};
 use crate::{
     http::Request,
     services::{CallError, answers::unexpected_answer},
@@ -42,8 +45,8 @@ impl MeetingBaas {
 
     pub(super) async fn list_calendars_v1(&self) -> Result<Vec<Calendar>, CallError> {
         let answer = self.get_json(Request::get(&["calendars"]).slash()).await?;
-        let items =
-            wire::list(&answer, &["data", "calendars"]).ok_or_else(|| protocol_error("no list of calendars"))?;
+        let items = wire::list(&answer, &["data", "calendars"])
+            .ok_or_else(|| protocol_error("no list of calendars"))?;
         let calendar = |item: &Value| {
             Some(Calendar {
                 id: wire::id(item, &["uuid", "id"])?,
@@ -55,7 +58,10 @@ impl MeetingBaas {
         Ok(items.iter().filter_map(calendar).collect())
     }
 
-    pub(super) async fn list_events_v1(&self, calendar: &str) -> Result<Vec<CalendarEvent>, CallError> {
+    pub(super) async fn list_events_v1(
+        &self,
+        calendar: &str,
+    ) -> Result<Vec<CalendarEvent>, CallError> {
         let mut events = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -66,7 +72,8 @@ impl MeetingBaas {
                 None => request,
             };
             let answer = self.get_json(request).await?;
-            let items = wire::list(&answer, &["data"]).ok_or_else(|| protocol_error("no list of events"))?;
+            let items = wire::list(&answer, &["data"])
+                .ok_or_else(|| protocol_error("no list of events"))?;
             events.extend(items.iter().filter_map(|item| read_event(item, calendar)));
             cursor = wire::next_cursor(&answer);
             if cursor.is_none() {
@@ -76,16 +83,26 @@ impl MeetingBaas {
         Ok(events)
     }
 
-    pub(super) async fn schedule_bot_v1(&self, event: &str, plan: &BotSchedule<'_>) -> Result<(), CallError> {
+    pub(super) async fn schedule_bot_v1(
+        &self,
+        event: &str,
+        plan: &BotSchedule<'_>,
+    ) -> Result<(), CallError> {
         let mut body = json!({ "bot_name": plan.name });
         if plan.transcribe {
             body["speech_to_text"] = json!({ "provider": "Default" });
         }
         let request = Request::post(&["calendar_events", event, "bot"]);
-        self.post_once(request.query("all_occurrences", flag_text(plan.whole_series)).json(&body)).await.map(|_| ())
+        self.post_once(request.query("all_occurrences", flag_text(plan.whole_series)).json(&body))
+            .await
+            .map(|_| ())
     }
 
-    pub(super) async fn unschedule_bot_v1(&self, event: &str, whole_series: bool) -> Result<(), CallError> {
+    pub(super) async fn unschedule_bot_v1(
+        &self,
+        event: &str,
+        whole_series: bool,
+    ) -> Result<(), CallError> {
         let request = Request::delete(&["calendar_events", event, "bot"]);
         self.post_once(request.query("all_occurrences", flag_text(whole_series))).await.map(|_| ())
     }

@@ -45,12 +45,17 @@ impl MeetingBaas {
 
     /// Returns the newest bots; before them those that are planned and have not joined yet, which are a list of their own.
     pub(super) async fn list_bots_v2(&self) -> Result<Vec<Bot>, CallError> {
-        let planned =
-            Request::get(&["v2", "bots", "scheduled"]).query("limit", BOTS_PAGE_SIZE).query("status", "scheduled");
-        let mut bots: Vec<Bot> = page_items(&self.get_list(planned).await?)?.iter().filter_map(read_bot).collect();
-        let sent = self.get_list(Request::get(&["v2", "bots"]).query("limit", BOTS_PAGE_SIZE)).await?;
+        let planned = Request::get(&["v2", "bots", "scheduled"])
+            .query("limit", BOTS_PAGE_SIZE)
+            .query("status", "scheduled");
+        let mut bots: Vec<Bot> =
+            page_items(&self.get_list(planned).await?)?.iter().filter_map(read_bot).collect();
+        let sent =
+            self.get_list(Request::get(&["v2", "bots"]).query("limit", BOTS_PAGE_SIZE)).await?;
         let known: Vec<String> = bots.iter().map(|bot| bot.id.clone()).collect();
-        bots.extend(page_items(&sent)?.iter().filter_map(read_bot).filter(|bot| !known.contains(&bot.id)));
+        bots.extend(
+            page_items(&sent)?.iter().filter_map(read_bot).filter(|bot| !known.contains(&bot.id)),
+        );
         Ok(bots)
     }
 
@@ -67,11 +72,20 @@ impl MeetingBaas {
         Ok(self.read_all_pages(request).await?.iter().filter_map(calendar).collect())
     }
 
-    pub(super) async fn list_events_v2(&self, calendar: &str) -> Result<Vec<CalendarEvent>, CallError> {
+    pub(super) async fn list_events_v2(
+        &self,
+        calendar: &str,
+    ) -> Result<Vec<CalendarEvent>, CallError> {
         let now = clock::now().to_string();
-        let request = Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
+        let request =
+            Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
         let request = request.query("start_date", &now).query("show_cancelled", "false");
-        Ok(self.read_all_pages(request).await?.iter().filter_map(|item| read_event(item, calendar)).collect())
+        Ok(self
+            .read_all_pages(request)
+            .await?
+            .iter()
+            .filter_map(|item| read_event(item, calendar))
+            .collect())
     }
 
     /// Returns the items of all pages of a list.
@@ -96,7 +110,8 @@ impl MeetingBaas {
     pub(super) async fn locate_event_v2(&self, event: &str) -> Result<EventLocation, CallError> {
         for calendar in self.list_calendars_v2().await? {
             let Some(found) = self.get_event(&calendar.id, event).await? else { continue };
-            let series = wire::id(&found, &["series_id"]).ok_or_else(|| protocol_error("an event without a series"))?;
+            let series = wire::id(&found, &["series_id"])
+                .ok_or_else(|| protocol_error("an event without a series"))?;
             return Ok(EventLocation { calendar: calendar.id, series });
         }
         let message = format!("no calendar has an event `{}`", one_line(event, 80));
@@ -115,7 +130,8 @@ impl MeetingBaas {
         if !plan.whole_series {
             body["event_id"] = json!(event);
             // What a bot records does not say which event it was sent to, but for this.
-            body["extra"] = json!({ EXTRA_KEY: { "calendar_id": place.calendar, "event_id": event } });
+            body["extra"] =
+                json!({ EXTRA_KEY: { "calendar_id": place.calendar, "event_id": event } });
         }
         let request = Request::post(&["v2", "calendars", &place.calendar, "bots"]).json(&body);
         check_scheduled(&self.post_once(request).await?, event)
@@ -147,11 +163,13 @@ fn bot_body(name: &str, transcribe: bool) -> Value {
 /// Reads an answer that may say of some events that they failed. What it says of the one that was meant counts; of a
 /// series, whether any was done.
 fn check_scheduled(answer: &Value, event: &str) -> Result<(), CallError> {
-    let errors = answer.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let errors =
+        answer.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let done = answer.get("data").and_then(Value::as_array).is_some_and(|done| !done.is_empty());
     let own = errors.iter().find(|error| wire::text(error, &["event_id"]) == Some(event));
     let Some(error) = own.or_else(|| errors.first().filter(|_| !done)) else { return Ok(()) };
-    let why = wire::line(error, &["message", "code"]).unwrap_or_else(|| "no reason given".to_owned());
+    let why =
+        wire::line(error, &["message", "code"]).unwrap_or_else(|| "no reason given".to_owned());
     Err(CallError::Refused { status: 200, message: why })
 }
 
@@ -190,8 +208,16 @@ mod tests {
     fn what_is_said_of_the_event_that_was_meant_counts() {
         let failed = json!({"event_id": "1", "code": "NO_URL", "message": "it has no address", "details": null});
         let said = |answer: Value| check_scheduled(&answer, "1").map_err(|error| error.to_string());
-        assert_eq!(said(json!({"success": true, "data": [{"event_id": "1"}], "errors": []})), Ok(()));
-        assert_eq!(said(json!({"success": true, "data": [{"event_id": "2"}], "errors": [{"event_id": "3"}]})), Ok(()));
+        assert_eq!(
+            said(json!({"success": true, "data": [{"event_id": "1"}], "errors": []})),
+            Ok(())
+        );
+        assert_eq!(
+            said(
+                json!({"success": true, "data": [{"event_id": "2"}], "errors": [{"event_id": "3"}]})
+            ),
+            Ok(())
+        );
         let refused = Err("the service refused it (200): it has no address".to_owned());
         assert_eq!(said(json!({"data": [{"event_id": "2"}], "errors": [failed]})), refused);
         let another = json!({"event_id": "7", "code": "GONE", "message": null});

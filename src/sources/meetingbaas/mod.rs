@@ -78,7 +78,11 @@ impl MeetingBaas {
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new(source: &config::Source, request_timeout: Duration, pacer: Arc<Pacer>) -> Result<Self, BuildError> {
+    pub fn new(
+        source: &config::Source,
+        request_timeout: Duration,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, BuildError> {
         let limits = CallLimits::new(request_timeout);
         let place = ApiKey::File(source.api_key_file.clone());
         let credentials = Credentials { place, header: KeyHeader::Named(session::KEY_HEADER) };
@@ -144,7 +148,10 @@ impl MeetingBaas {
     }
 
     /// Returns what is to come in a calendar; without its id, in all of them.
-    pub async fn list_events(&self, calendar: Option<&str>) -> Result<Vec<CalendarEvent>, CallError> {
+    pub async fn list_events(
+        &self,
+        calendar: Option<&str>,
+    ) -> Result<Vec<CalendarEvent>, CallError> {
         let all = match calendar {
             Some(id) => vec![id.to_owned()],
             None => self.list_calendars().await?.into_iter().map(|calendar| calendar.id).collect(),
@@ -200,7 +207,12 @@ impl MeetingBaas {
         if let Some(first) = deletes.front().filter(|_| deletes.len() >= DELETES_MAX) {
             let after = Some(DELETES_WINDOW.saturating_sub(now.duration_since(*first)));
             let message = format!("Meeting BaaS allows {DELETES_MAX} deletions a minute");
-            return Err(CallError::Unavailable { message, after, uncertain: false, suspect: Suspect::Service });
+            return Err(CallError::Unavailable {
+                message,
+                after,
+                uncertain: false,
+                suspect: Suspect::Service,
+            });
         }
         deletes.push_back(now);
         Ok(())
@@ -221,7 +233,11 @@ impl Source for MeetingBaas {
         read.map(|()| serde_json::json!({ "base_url": self.base_url.as_str(), "api": self.api.as_str() }))
     }
 
-    async fn list_ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<RecordingPage, CallError> {
+    async fn list_ended(
+        &self,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<RecordingPage, CallError> {
         match self.api {
             SourceApi::V1 => self.list_ended_v1(since, cursor).await,
             SourceApi::V2 => self.list_ended_v2(since, cursor).await,
@@ -254,10 +270,12 @@ pub(crate) fn suggest_cure(source: &config::Source, error: &CallError) -> Option
              restart",
             source.api.as_str()
         )),
-        CallError::Forbidden { .. } => {
-            Some(format!("make a key with full access in the account's settings, and put it into `{file}`"))
+        CallError::Forbidden { .. } => Some(format!(
+            "make a key with full access in the account's settings, and put it into `{file}`"
+        )),
+        CallError::Unavailable { .. } => {
+            Some("check base_url, the network and the vendor".to_owned())
         }
-        CallError::Unavailable { .. } => Some("check base_url, the network and the vendor".to_owned()),
         CallError::Refused { .. } | CallError::File(_) => None,
     }
 }
@@ -291,7 +309,8 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         let refused = baas.count_deletion();
-        let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = refused else {
+        let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = refused
+        else {
             panic!("{refused:?}")
         };
         assert_eq!(after, Duration::from_secs(56));

@@ -20,15 +20,20 @@ const RETRY_AFTER_MAX: u64 = 3_600;
 impl MeetingBaas {
     /// Makes a call that changes nothing and returns the JSON of its answer. Whatever goes wrong, it may be made again.
     pub(super) async fn get_json(&self, request: Request<'_>) -> Result<Value, CallError> {
-        self.send(request).await.and_then(|answer| self.read_payload(answer)).map_err(|error| match error {
-            CallError::Unavailable { message, after, suspect, .. } => {
-                CallError::Unavailable { message, after, uncertain: false, suspect }
+        self.send(request).await.and_then(|answer| self.read_payload(answer)).map_err(|error| {
+            match error {
+                CallError::Unavailable { message, after, suspect, .. } => {
+                    CallError::Unavailable { message, after, uncertain: false, suspect }
+                }
+                CallError::Forbidden { message } => {
+                    let message =
+                        format!("{message}; a key of the kind \"Sending Access\" cannot read");
+                    CallError::Forbidden { message }
+                }
+                CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_) => {
+                    error
+                }
             }
-            CallError::Forbidden { message } => {
-                let message = format!("{message}; a key of the kind \"Sending Access\" cannot read");
-                CallError::Forbidden { message }
-            }
-            CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_) => error,
         })
     }
 
@@ -66,7 +71,11 @@ impl MeetingBaas {
             Err(CallError::Unavailable { message, after, suspect, .. }) => {
                 Err(CallError::Unavailable { message, after, uncertain: false, suspect })
             }
-            Err(CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. }) => Ok(None),
+            Err(
+                CallError::SignedOut { .. }
+                | CallError::Forbidden { .. }
+                | CallError::Refused { .. },
+            ) => Ok(None),
             Err(error @ CallError::File(_)) => Err(error),
         }
     }
@@ -80,7 +89,8 @@ impl MeetingBaas {
         let value = answers::read_json(answer)?;
         let failed = value.get("success").and_then(Value::as_bool) == Some(false);
         if self.api == SourceApi::V2 && failed {
-            let said = answers::find_message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
+            let said =
+                answers::find_message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
             return Err(answers::unexpected_answer(&format!("success is false: {said}")));
         }
         Ok(value)
@@ -106,7 +116,10 @@ fn with_retry_after_of_body(answer: Answer) -> Answer {
     }
     let body: Option<Value> = answers::parse_json(&answer.body).ok();
     let seconds = body.as_ref().and_then(|body| body.get("retryAfter")?.as_u64());
-    Answer { retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))), ..answer }
+    Answer {
+        retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))),
+        ..answer
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +142,9 @@ mod tests {
     #[test]
     fn a_wait_is_read_from_the_header_else_from_the_body_and_is_no_longer_than_an_hour() {
         let wait = |body: &str, header| {
-            with_retry_after_of_body(answer(429, body, header)).retry_after.map(|wait| wait.as_secs())
+            with_retry_after_of_body(answer(429, body, header))
+                .retry_after
+                .map(|wait| wait.as_secs())
         };
         assert_eq!(wait(r#"{"retryAfter": 7}"#, None), Some(7));
         assert_eq!(wait(r#"{"retryAfter": 7}"#, Some(3)), Some(3));
@@ -137,6 +152,9 @@ mod tests {
         for body in ["", "<html>", r#"{"retryAfter": "soon"}"#, r#"{"retryAfter": -1}"#] {
             assert_eq!(wait(body, None), None, "{body}");
         }
-        assert_eq!(with_retry_after_of_body(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after, None);
+        assert_eq!(
+            with_retry_after_of_body(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after,
+            None
+        );
     }
 }

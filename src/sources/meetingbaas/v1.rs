@@ -35,8 +35,9 @@ impl MeetingBaas {
         cursor: Option<&str>,
     ) -> Result<RecordingPage, CallError> {
         let since_text = since.strftime(TIME).to_string();
-        let request =
-            Request::get(&["bots", "bots_with_metadata"]).query("limit", PAGE_SIZE).query("ended_after", &since_text);
+        let request = Request::get(&["bots", "bots_with_metadata"])
+            .query("limit", PAGE_SIZE)
+            .query("ended_after", &since_text);
         let request = match cursor {
             Some(cursor) => request.query("cursor", cursor),
             None => request,
@@ -52,7 +53,9 @@ impl MeetingBaas {
     }
 
     pub(super) async fn get_recording_v1(&self, id: &str) -> Result<Recording, CallError> {
-        let request = Request::get(&["bots", "meeting_data"]).query("bot_id", id).query("include_transcripts", "true");
+        let request = Request::get(&["bots", "meeting_data"])
+            .query("bot_id", id)
+            .query("include_transcripts", "true");
         let request = request.bytes_max(ANALYSES_BYTES_MAX).within(self.http.limits().answer);
         let answer = self.get_json(request).await?;
         let data = answer.get("bot_data").filter(|data| data.is_object());
@@ -60,7 +63,8 @@ impl MeetingBaas {
         let bot = data.get("bot").unwrap_or(&Value::Null);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["bot_exited_at"]));
         let files = self.remote_files(&answer, &[("audio", "wav"), ("mp4", "mp4")])?;
-        let reason = wire::text(bot, &["errors"]).map(|errors| format!("the bot failed: {}", one_line(errors, 300)));
+        let reason = wire::text(bot, &["errors"])
+            .map(|errors| format!("the bot failed: {}", one_line(errors, 300)));
         let availability = match wire::text(bot, &["ended_at"]) {
             // Assumed: a bot whose list says that it ended says so here. When it does not, nothing is ever ready.
             None => Availability::NotYet,
@@ -71,12 +75,20 @@ impl MeetingBaas {
             Some(event) if is_ready => self.find_event_v1(&event).await?,
             Some(_) | None => None,
         };
-        let transcripts = data.get("transcripts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let transcripts = data
+            .get("transcripts")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         Ok(Recording {
             id: id.to_owned(),
             availability,
             ended,
-            details: availability::meeting_details(bot, wire::time(bot, &["bot_joined_at"]), event.as_ref()),
+            details: availability::meeting_details(
+                bot,
+                wire::time(bot, &["bot_joined_at"]),
+                event.as_ref(),
+            ),
             transcript: wire::read_transcript(transcripts),
         })
     }
@@ -99,7 +111,9 @@ impl MeetingBaas {
             Some("partiallyDeleted") => Err(partly_deleted()),
             // Another word: what `ok` says counts.
             Some(_) | None if is_ok == Some(true) => Ok(()),
-            Some(_) | None => Err(unexpected_answer("a deletion of which it does not say that it was done")),
+            Some(_) | None => {
+                Err(unexpected_answer("a deletion of which it does not say that it was done"))
+            }
         }
     }
 }
@@ -112,5 +126,6 @@ fn partly_deleted() -> CallError {
 
 /// Returns the bots of a page.
 pub(super) fn page_bots(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| protocol_error("a list of bots without `bots`"))
+    wire::list(answer, &["bots", "recent_bots"])
+        .ok_or_else(|| protocol_error("a list of bots without `bots`"))
 }

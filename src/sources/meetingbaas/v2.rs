@@ -41,7 +41,8 @@ pub(super) const EXTRA_KEY: &str = "minuted";
 
 impl MeetingBaas {
     pub(super) async fn check_access_v2(&self) -> Result<(), CallError> {
-        page_items(&self.get_list(Request::get(&["v2", "bots"]).query("limit", "1")).await?).map(|_| ())
+        page_items(&self.get_list(Request::get(&["v2", "bots"]).query("limit", "1")).await?)
+            .map(|_| ())
     }
 
     pub(super) async fn list_ended_v2(
@@ -50,7 +51,8 @@ impl MeetingBaas {
         cursor: Option<&str>,
     ) -> Result<RecordingPage, CallError> {
         let since = since.max(clock::now() - LISTED_FOR).to_string();
-        let request = Request::get(&["v2", "bots"]).query("limit", PAGE_SIZE).query("status", FINAL_STATES);
+        let request =
+            Request::get(&["v2", "bots"]).query("limit", PAGE_SIZE).query("status", FINAL_STATES);
         let request = request.query("ended_after", &since);
         let request = match cursor {
             Some(cursor) => request.query("cursor", cursor),
@@ -59,7 +61,8 @@ impl MeetingBaas {
         let answer = self.get_list(request).await?;
         let found = page_items(&answer)?.iter().filter_map(|bot| {
             // Assumed: one that failed before it joined has one of these, too; if not, it is never told of.
-            let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["exited_at", "created_at"]))?;
+            let ended = wire::time(bot, &["ended_at"])
+                .or_else(|| wire::time(bot, &["exited_at", "created_at"]))?;
             Some(ListedRecording { id: wire::id(bot, &["bot_id", "id", "uuid"])?, ended })
         });
         Ok(RecordingPage { found: found.collect(), next: wire::next_cursor(&answer) })
@@ -77,12 +80,20 @@ impl MeetingBaas {
             Some("completed") => {
                 let reason = is_deleted.then(|| "Meeting BaaS has deleted its files".to_owned());
                 // It is over, so that a bot without a time of its end ended long ago.
-                availability::availability_of(files, reason, ended.or(Some(Timestamp::UNIX_EPOCH)), clock::now())
+                availability::availability_of(
+                    files,
+                    reason,
+                    ended.or(Some(Timestamp::UNIX_EPOCH)),
+                    clock::now(),
+                )
             }
             // What it recorded before it failed is there all the same.
-            Some("failed") => {
-                availability::availability_of(files, Some(failure_reason(bot, is_deleted)), ended, clock::now())
-            }
+            Some("failed") => availability::availability_of(
+                files,
+                Some(failure_reason(bot, is_deleted)),
+                ended,
+                clock::now(),
+            ),
             _ if is_deleted => Availability::Lost("Meeting BaaS has deleted its files".to_owned()),
             // A word of today's document, or one that it has not yet: it goes on.
             _ => Availability::NotYet,
@@ -91,7 +102,9 @@ impl MeetingBaas {
         let event = if is_ready { self.find_event_v2(bot, joined).await? } else { None };
         let address = wire::text(bot, &["transcription", "raw_transcription"]).filter(|_| is_ready);
         let transcript = match address {
-            Some(address) => self.fetch_transcript(address).await?.as_ref().and_then(read_utterances),
+            Some(address) => {
+                self.fetch_transcript(address).await?.as_ref().and_then(read_utterances)
+            }
             None => None,
         };
         let details = availability::meeting_details(bot, joined, event.as_ref());
@@ -99,7 +112,8 @@ impl MeetingBaas {
     }
 
     pub(super) async fn delete_recording_v2(&self, id: &str) -> Result<(), CallError> {
-        let request = Request::delete(&["v2", "bots", id, "delete-data"]).query("delete_from_provider", "true");
+        let request = Request::delete(&["v2", "bots", id, "delete-data"])
+            .query("delete_from_provider", "true");
         match self.post_once(request).await {
             Ok(_) => Ok(()),
             // "The bot's status does not allow it": it goes on, or, Assumed, nothing is left to delete.
@@ -119,8 +133,15 @@ impl MeetingBaas {
     /// event in the `extra` of the bots that it sends, and the event of another is the one whose meeting has the bot's
     /// address at that time. Assumed: calendars have the address as the bot got it. When they do not, the folder's own
     /// attendees stand.
-    async fn find_event_v2(&self, bot: &Value, joined: Option<Timestamp>) -> Result<Option<Value>, CallError> {
-        let noted = bot.get("extra").and_then(|extra| extra.get(EXTRA_KEY)).filter(|noted| noted.is_object());
+    async fn find_event_v2(
+        &self,
+        bot: &Value,
+        joined: Option<Timestamp>,
+    ) -> Result<Option<Value>, CallError> {
+        let noted = bot
+            .get("extra")
+            .and_then(|extra| extra.get(EXTRA_KEY))
+            .filter(|noted| noted.is_object());
         for noted in [Some(bot), noted].into_iter().flatten() {
             let calendar = wire::id(noted, &["calendar_id"]);
             let event = wire::id(noted, &["event_id", "event_uuid"]);
@@ -128,7 +149,8 @@ impl MeetingBaas {
                 return self.get_event(&calendar, &event).await;
             }
         }
-        let (Some(address), Some(joined)) = (wire::text(bot, &["meeting_url"]).and_then(normalize_meeting_url), joined)
+        let (Some(address), Some(joined)) =
+            (wire::text(bot, &["meeting_url"]).and_then(normalize_meeting_url), joined)
         else {
             return Ok(None);
         };
@@ -149,7 +171,11 @@ impl MeetingBaas {
     }
 
     /// Returns what a calendar has of an event; `None` for one that is not there any more.
-    pub(super) async fn get_event(&self, calendar: &str, event: &str) -> Result<Option<Value>, CallError> {
+    pub(super) async fn get_event(
+        &self,
+        calendar: &str,
+        event: &str,
+    ) -> Result<Option<Value>, CallError> {
         match self.get_json(Request::get(&["v2", "calendars", calendar, "events", event])).await {
             Ok(mut answer) => Ok(Some(answer["data"].take()).filter(Value::is_object)),
             // A calendar that was disconnected answers 400 or 404.
@@ -158,11 +184,19 @@ impl MeetingBaas {
         }
     }
 
-    async fn list_events_around(&self, calendar: &str, joined: Timestamp) -> Result<Vec<Value>, CallError> {
+    async fn list_events_around(
+        &self,
+        calendar: &str,
+        joined: Timestamp,
+    ) -> Result<Vec<Value>, CallError> {
         let from = (joined - JOIN_LATE_MAX).to_string();
         let to = (joined + JOIN_EARLY_MAX).to_string();
-        let request = Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
-        let request = request.query("start_date", &from).query("end_date", &to).query("show_cancelled", "false");
+        let request =
+            Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
+        let request = request
+            .query("start_date", &from)
+            .query("end_date", &to)
+            .query("show_cancelled", "false");
         match self.get_json(request).await {
             Ok(answer) => page_items(&answer).map(<[Value]>::to_vec),
             Err(CallError::Refused { .. } | CallError::Forbidden { .. }) => Ok(Vec::new()),
@@ -173,18 +207,22 @@ impl MeetingBaas {
 
 /// Returns whether a bot that joined the meeting of this address then was at this event.
 fn is_event_of_bot(event: &Value, address: &str, joined: Timestamp) -> bool {
-    let same =
-        wire::text(event, &["meeting_url"]).and_then(normalize_meeting_url).is_some_and(|of_event| of_event == address);
+    let same = wire::text(event, &["meeting_url"])
+        .and_then(normalize_meeting_url)
+        .is_some_and(|of_event| of_event == address);
     let starts = wire::time(event, &["start_time"]);
     let ends = wire::time(event, &["end_time"]).or(starts);
-    same && starts.is_some_and(|starts| starts - JOIN_EARLY_MAX <= joined) && ends.is_some_and(|ends| joined <= ends)
+    same && starts.is_some_and(|starts| starts - JOIN_EARLY_MAX <= joined)
+        && ends.is_some_and(|ends| joined <= ends)
 }
 
 /// Returns the calendar and the event that a bot was at. The same event stands in the calendars of all who are invited;
 /// of several, only one to which a bot was sent is surely meant, and where even that is not one, nobody is taken for
 /// another.
 fn choose_event(met: &[(String, Value)]) -> Option<(&str, &str)> {
-    let sent = |(_, event): &&(String, Value)| event.get("bot_scheduled").and_then(Value::as_bool) == Some(true);
+    let sent = |(_, event): &&(String, Value)| {
+        event.get("bot_scheduled").and_then(Value::as_bool) == Some(true)
+    };
     unanimous_event(&met.iter().filter(sent).collect::<Vec<_>>())
         .or_else(|| unanimous_event(&met.iter().collect::<Vec<_>>()))
 }
@@ -250,7 +288,9 @@ mod tests {
     fn a_bot_was_at_the_event_of_its_address_at_its_time() {
         let joined = "2026-11-22T08:55:00Z".parse().expect("a time");
         let address = normalize_meeting_url("https://MEET.example/abc#x").expect("an address");
-        let of = |starts: &str, ends: &str| is_event_of_bot(&event("1", "a", starts, ends, false), &address, joined);
+        let of = |starts: &str, ends: &str| {
+            is_event_of_bot(&event("1", "a", starts, ends, false), &address, joined)
+        };
         assert!(of("2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z"));
         assert!(of("2026-11-22T08:00:00Z", "2026-11-22T08:55:00Z"));
         assert!(!of("2026-11-22T09:11:00Z", "2026-11-22T10:00:00Z"), "too early for it");
@@ -275,7 +315,11 @@ mod tests {
             Some(("c", "1")),
             "two calendars, one event"
         );
-        assert_eq!(choose_event(&[at("1", "a", false), at("2", "b", true)]), Some(("c", "2")), "a bot was sent there");
+        assert_eq!(
+            choose_event(&[at("1", "a", false), at("2", "b", true)]),
+            Some(("c", "2")),
+            "a bot was sent there"
+        );
         assert_eq!(choose_event(&[at("1", "a", false), at("2", "b", false)]), None);
         assert_eq!(choose_event(&[at("1", "a", true), at("2", "b", true)]), None);
         assert_eq!(choose_event(&[]), None);
@@ -289,7 +333,9 @@ mod tests {
         let part = json!({"transcription": {"utterances": [utterance, utterance]}});
         assert_eq!(said(&json!({"transcriptions": [part]})), Some(2));
         assert_eq!(said(&json!({"transcriptions": [part, part]})), None);
-        for other in [json!({}), json!([]), json!({"result": null}), json!({"result": {"utterances": []}})] {
+        for other in
+            [json!({}), json!([]), json!({"result": null}), json!({"result": {"utterances": []}})]
+        {
             assert_eq!(said(&other), None, "{other}");
         }
     }
@@ -301,6 +347,9 @@ mod tests {
             told(json!({"error_message": "Nobody\nlet it in", "error_code": "BOT_NOT_ACCEPTED"})),
             "the bot failed: Nobody let it in (BOT_NOT_ACCEPTED)"
         );
-        assert_eq!(told(json!({"error_message": null, "error_code": null})), "the bot failed: no reason given");
+        assert_eq!(
+            told(json!({"error_message": null, "error_code": null})),
+            "the bot failed: no reason given"
+        );
     }
 }

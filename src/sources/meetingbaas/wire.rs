@@ -28,7 +28,9 @@ const SEGMENTS_MAX: usize = 200_000;
 
 /// Returns the first of these fields that is a text and not blank.
 pub(super) fn text<'a>(value: &'a Value, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| value.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty()))
+    names
+        .iter()
+        .find_map(|name| value.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty()))
 }
 
 /// Returns a text fit for a line.
@@ -40,7 +42,9 @@ pub(super) fn line(value: &Value, names: &[&str]) -> Option<String> {
 /// is one.
 pub(super) fn id(value: &Value, names: &[&str]) -> Option<String> {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    text(value, names).filter(|id| id.len() <= ID_CHARS_MAX && id.chars().all(fit)).map(str::to_owned)
+    text(value, names)
+        .filter(|id| id.len() <= ID_CHARS_MAX && id.chars().all(fit))
+        .map(str::to_owned)
 }
 
 /// Returns a time. One without a zone is UTC, as both documents' examples mean it.
@@ -78,11 +82,16 @@ pub(super) fn next_cursor(value: &Value) -> Option<String> {
 /// Returns who is invited: those with an address, less those who have declined. `None` where that is nobody.
 pub(super) fn read_attendees(event: &Value) -> Option<Vec<Attendee>> {
     let invited = event.get("attendees")?.as_array()?;
-    let comes = |person: &&Value| text(person, &["response_status", "responseStatus"]) != Some("declined");
+    let comes =
+        |person: &&Value| text(person, &["response_status", "responseStatus"]) != Some("declined");
     let attendee = |person: &Value| {
         let organizes = person.get("organizer").and_then(Value::as_bool) == Some(true);
         let role = organizes.then_some("organizer");
-        Attendee::from_outside(text(person, &["name", "displayName"]), text(person, &["email"])?, role)
+        Attendee::from_outside(
+            text(person, &["name", "displayName"]),
+            text(person, &["email"])?,
+            role,
+        )
     };
     let mut people: Vec<Attendee> = Vec::new();
     for person in invited.iter().filter(comes).filter_map(attendee).take(ATTENDEES_MAX) {
@@ -96,7 +105,8 @@ pub(super) fn read_attendees(event: &Value) -> Option<Vec<Attendee>> {
 /// Returns what was said; `None` for what is no transcript, an empty one, or more than anyone can have said.
 pub(super) fn read_transcript(items: &[Value]) -> Option<Vec<Segment>> {
     let segments: Vec<Segment> = items.iter().filter_map(read_segment).take(SEGMENTS_MAX).collect();
-    (!segments.is_empty() && count_word_bytes(&segments) <= TRANSCRIPT_BYTES_MAX).then_some(segments)
+    (!segments.is_empty() && count_word_bytes(&segments) <= TRANSCRIPT_BYTES_MAX)
+        .then_some(segments)
 }
 
 fn read_segment(item: &Value) -> Option<Segment> {
@@ -110,7 +120,9 @@ fn read_segment(item: &Value) -> Option<Segment> {
     let start = seconds(item, &["start_time", "start"]);
     let end = seconds(item, &["end_time", "end"]).or_else(last);
     let speaker = match item.get("speaker") {
-        Some(Value::String(name)) if !name.trim().is_empty() => Some(one_line(name, LINE_CHARS_MAX)),
+        Some(Value::String(name)) if !name.trim().is_empty() => {
+            Some(one_line(name, LINE_CHARS_MAX))
+        }
         Some(Value::Number(number)) => Some(format!("Speaker {number}")),
         Some(_) | None => None,
     };
@@ -133,10 +145,17 @@ mod tests {
         let new = json!([{"speaker": "Ann", "start": 1.5, "end": 2.5, "words": [
             {"word": "Good", "start": 1.5, "end": 1.9}, {"word": "morning.", "start": 2, "end": 2.5},
         ]}]);
-        let said =
-            Segment { start: Some(1.5), end: Some(2.5), speaker: Some("Ann".into()), text: "Good morning.".into() };
+        let said = Segment {
+            start: Some(1.5),
+            end: Some(2.5),
+            speaker: Some("Ann".into()),
+            text: "Good morning.".into(),
+        };
         for items in [old, new] {
-            assert_eq!(read_transcript(items.as_array().expect("a list")), Some(vec![said.clone()]));
+            assert_eq!(
+                read_transcript(items.as_array().expect("a list")),
+                Some(vec![said.clone()])
+            );
         }
     }
 
@@ -151,7 +170,10 @@ mod tests {
         assert_eq!(speakers, [None, None, Some("Speaker 2"), None, None, None]);
         assert_eq!((said[4].start, said[4].end, said[5].end), (None, None, None));
         assert_eq!(read_transcript(&[]), None);
-        assert_eq!(read_transcript(&[json!({"words": [], "speaker": "Ann"}), json!(7), Value::Null]), None);
+        assert_eq!(
+            read_transcript(&[json!({"words": [], "speaker": "Ann"}), json!(7), Value::Null]),
+            None
+        );
     }
 
     #[test]
@@ -165,7 +187,13 @@ mod tests {
         ] {
             assert_eq!(next_cursor(&value).as_deref(), Some("abc="), "{value}");
         }
-        for value in [json!({}), json!({"next_cursor": null}), json!({"cursor": ""}), json!({"next": 7}), json!([])] {
+        for value in [
+            json!({}),
+            json!({"next_cursor": null}),
+            json!({"cursor": ""}),
+            json!({"next": 7}),
+            json!([]),
+        ] {
             assert_eq!(next_cursor(&value), None, "{value}");
         }
     }
@@ -173,7 +201,10 @@ mod tests {
     #[test]
     fn times_have_zones_or_are_utc() {
         let at = |text: &str| time(&json!({ "at": text }), &["at"]).map(|at| at.to_string());
-        assert_eq!(at("2026-11-22T09:00:00.123456+00:00").as_deref(), Some("2026-11-22T09:00:00.123456Z"));
+        assert_eq!(
+            at("2026-11-22T09:00:00.123456+00:00").as_deref(),
+            Some("2026-11-22T09:00:00.123456Z")
+        );
         assert_eq!(at("2026-11-22T09:00:00").as_deref(), Some("2026-11-22T09:00:00Z"));
         assert_eq!(at("2026-11-22 09:00:00").as_deref(), Some("2026-11-22T09:00:00Z"));
         assert_eq!(at("soon"), None);
@@ -198,12 +229,21 @@ mod tests {
             {"email": "ANN@example.com"}, {"name": "Nobody"}, {"email": "not an address"}, 7,
         ]});
         let people = read_attendees(&event).expect("people");
-        let told: Vec<_> = people.iter().map(|p| (p.name.as_str(), p.email.as_str(), p.role.as_deref())).collect();
+        let told: Vec<_> =
+            people.iter().map(|p| (p.name.as_str(), p.email.as_str(), p.role.as_deref())).collect();
         assert_eq!(
             told,
-            [("Ann Lee", "ann@example.com", Some("organizer")), ("bo@example.com", "bo@example.com", None)]
+            [
+                ("Ann Lee", "ann@example.com", Some("organizer")),
+                ("bo@example.com", "bo@example.com", None)
+            ]
         );
-        for nobody in [json!({}), json!({"attendees": null}), json!({"attendees": []}), json!({"attendees": {}})] {
+        for nobody in [
+            json!({}),
+            json!({"attendees": null}),
+            json!({"attendees": []}),
+            json!({"attendees": {}}),
+        ] {
             assert_eq!(read_attendees(&nobody), None);
         }
     }

@@ -12,7 +12,9 @@ const PAGES_AT_ONCE: i32 = 1024;
 /// Writes a copy that is one file, and marked: a daemon that starts on it looks first at what the
 /// service and the notes on disk tell.
 pub(super) fn copy(from: &Connection, to: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut copy = Connection::open_with_flags(to, flags)?;
     let backup = Backup::new(from, &mut copy)?;
     backup.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
@@ -24,9 +26,12 @@ pub(super) fn copy(from: &Connection, to: &Path) -> rusqlite::Result<()> {
 
 /// Reads a copy through as a start would; the error says what is wrong with it.
 pub(in crate::store) fn check_copy(copy: &Path) -> Result<(), String> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
     let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let opened = Connection::open_with_flags(still_address(copy), flags).map_err(|error| error.to_string())?;
+    let opened = Connection::open_with_flags(still_address(copy), flags)
+        .map_err(|error| error.to_string())?;
     schema::check(&opened).map_err(|error| error.to_string())
 }
 

@@ -31,7 +31,9 @@ impl OpenedFile {
 
     /// Returns an error unless it still lies there.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let is_there = |(path, opened): &(PathBuf, (u64, u64))| identity(path).is_ok_and(|found| found == *opened);
+        let is_there = |(path, opened): &(PathBuf, (u64, u64))| {
+            identity(path).is_ok_and(|found| found == *opened)
+        };
         if self.files.iter().all(is_there) {
             return Ok(());
         }
@@ -52,7 +54,8 @@ pub(super) fn has_no_room(queue: &Path) -> bool {
     let mut trial = queue.as_os_str().to_owned();
     trial.push("-trial");
     let write = || {
-        let file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+        let file =
+            fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
         file.write_all_at(&vec![0; TRIED_BYTES], 0)?;
         // A file server may say it only now.
         file.sync_all()

@@ -81,19 +81,28 @@ fn unopened(reason: String) -> StoreError {
 
 /// Returns why a file is not opened, with its path and what a person can do.
 fn explain_unopened(path: &Path, error: StoreError) -> StoreError {
-    let open = |reason: String, hint, lasts| StoreError::Open { path: printable_path(path), reason, hint, lasts };
+    let open = |reason: String, hint, lasts| StoreError::Open {
+        path: printable_path(path),
+        reason,
+        hint,
+        lasts,
+    };
     let make_room = Some("make room there and start again");
     match error {
         StoreError::Open { reason, hint, lasts, .. } => open(reason, hint, lasts),
         StoreError::Disk(cause) if is_failed_write(&cause) && has_no_room(path) => {
             open("its quota is used up".into(), make_room, false)
         }
-        StoreError::Disk(cause) if is_unreadable(&cause) => open(cause.to_string(), Some(schema::UNREADABLE), false),
+        StoreError::Disk(cause) if is_unreadable(&cause) => {
+            open(cause.to_string(), Some(schema::UNREADABLE), false)
+        }
         StoreError::Disk(cause) => open(cause.to_string(), Some(schema::DAMAGED), true),
         StoreError::Full => open("no space left on its disk".into(), make_room, false),
-        StoreError::Locked => {
-            open("another program holds it locked".into(), Some("close that program, which `fuser -v` names"), false)
-        }
+        StoreError::Locked => open(
+            "another program holds it locked".into(),
+            Some("close that program, which `fuser -v` names"),
+            false,
+        ),
         StoreError::Sql(cause) => open(cause.to_string(), Some(schema::UNOPENED), false),
         other @ (StoreError::Copy { .. }
         | StoreError::Generations { .. }
@@ -125,7 +134,11 @@ impl SqliteDatabase {
     /// is used up for a disk that fails: a file beside the queue finds out which.
     fn explain(&self, error: rusqlite::Error) -> StoreError {
         match (classify(error), &self.file) {
-            (StoreError::Disk(cause), Some(file)) if is_failed_write(&cause) && file.has_no_room() => StoreError::Full,
+            (StoreError::Disk(cause), Some(file))
+                if is_failed_write(&cause) && file.has_no_room() =>
+            {
+                StoreError::Full
+            }
             (error, _) => error,
         }
     }

@@ -35,7 +35,10 @@ const APPLICATION_ID: i32 = 0x6d6e_7464;
 pub(super) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     if rusqlite::version_number() < SQLITE_MIN {
         let version = rusqlite::version();
-        return Err(open_error(format!("SQLite {version} is too old; 3.51.3 or newer is needed"), None));
+        return Err(open_error(
+            format!("SQLite {version} is too old; 3.51.3 or newer is needed"),
+            None,
+        ));
     }
     set_pragmas(connection).map_err(classify)?;
     prepare_reader(connection)
@@ -74,12 +77,14 @@ pub(super) const UNOPENED: &str = "it has to be a file that this user may read a
 ///
 /// The connection should be one that only reads: what is refused stays as it is, byte for byte.
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(classify)?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(classify)?;
     if verdict != "ok" {
         return Err(open_error(format!("damaged: {verdict}"), Some(DAMAGED)));
     }
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(classify)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(classify)?;
     if tables > 0 && read_pragma(connection, "application_id")? != APPLICATION_ID {
         let reason = "it is a SQLite file, but not a queue of minuted";
         return Err(open_error(reason.into(), Some("move it away, or set another state_dir")));
@@ -91,7 +96,11 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
 /// file a new one.
 pub(super) fn check_length(bytes: u64) -> Result<(), StoreError> {
     // The smallest page that there is.
-    if bytes.is_multiple_of(512) { Ok(()) } else { Err(open_error("damaged: it was cut off".into(), Some(DAMAGED))) }
+    if bytes.is_multiple_of(512) {
+        Ok(())
+    } else {
+        Err(open_error("damaged: it was cut off".into(), Some(DAMAGED)))
+    }
 }
 
 /// Returns the version of the file, if it is one that this minuted knows.
@@ -99,8 +108,12 @@ fn read_version(connection: &Connection) -> Result<usize, StoreError> {
     let version = read_pragma(connection, "user_version")?;
     let known = MIGRATIONS.len();
     usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
-        let reason = format!("it is of version {version}, newer than the {known} that this minuted knows");
-        open_error(reason, Some("install the newer minuted again, or restore a backup made before the upgrade"))
+        let reason =
+            format!("it is of version {version}, newer than the {known} that this minuted knows");
+        open_error(
+            reason,
+            Some("install the newer minuted again, or restore a backup made before the upgrade"),
+        )
     })
 }
 
@@ -114,8 +127,10 @@ pub(super) fn migrate(database: &SqliteDatabase) -> Result<(), StoreError> {
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = Transaction::begin_write(database)?;
         transaction.batch(sql)?;
-        transaction
-            .batch(&format!("PRAGMA user_version = {}; PRAGMA application_id = {APPLICATION_ID};", index + 1))?;
+        transaction.batch(&format!(
+            "PRAGMA user_version = {}; PRAGMA application_id = {APPLICATION_ID};",
+            index + 1
+        ))?;
         Effect::Migrate.before();
         transaction.commit()?;
         Effect::Migrate.after();
@@ -161,8 +176,11 @@ mod tests {
                       VALUES (1, 1, 'remote', 'purge', 'done', 1)";
         file.execute(insert, []).expect("it takes what is new");
         let mut rows = file.prepare("SELECT id FROM delivery ORDER BY id").expect("a statement");
-        let ids: Vec<i64> =
-            rows.query_map([], |row| row.get(0)).expect("read").collect::<Result<_, _>>().expect("read");
+        let ids: Vec<i64> = rows
+            .query_map([], |row| row.get(0))
+            .expect("read")
+            .collect::<Result<_, _>>()
+            .expect("read");
         assert_eq!(ids, [7, 10]);
     }
 
@@ -196,7 +214,8 @@ mod tests {
                  WHERE state = 'ready' AND stage = 'create';",
         )
         .expect("more rows");
-        let job: i64 = file.query_row("SELECT min(id) FROM job", [], |row| row.get(0)).expect("a job");
+        let job: i64 =
+            file.query_row("SELECT min(id) FROM job", [], |row| row.get(0)).expect("a job");
         for words in OTHER_WORDS {
             let insert = "INSERT INTO event (job_id, at_ms, event) VALUES (?1, 1, ?2)";
             file.execute(insert, rusqlite::params![job, words]).expect("inserted");
@@ -204,39 +223,61 @@ mod tests {
         file.pragma_update(None, "user_version", 5).expect("set");
         let words = |file: &Connection, sql: &str| -> Vec<String> {
             let mut rows = file.prepare(sql).expect("a statement");
-            rows.query_map([], |row| row.get(0)).expect("read").collect::<Result<_, _>>().expect("read")
+            rows.query_map([], |row| row.get(0))
+                .expect("read")
+                .collect::<Result<_, _>>()
+                .expect("read")
         };
         let before = words(&file, "SELECT event FROM event ORDER BY id");
 
         let file = migrated(file);
 
-        let mut rows = file.prepare("SELECT kind, detail FROM event ORDER BY id").expect("a statement");
+        let mut rows =
+            file.prepare("SELECT kind, detail FROM event ORDER BY id").expect("a statement");
         let after: Vec<(EventKind, String)> = rows
             .query_map([], |row| {
                 let detail: Option<String> = row.get("detail")?;
                 let kind: String = row.get("kind")?;
-                Ok((EventKind::parse(&kind).expect("every kind is known"), detail.unwrap_or_default()))
+                Ok((
+                    EventKind::parse(&kind).expect("every kind is known"),
+                    detail.unwrap_or_default(),
+                ))
             })
             .expect("read")
             .collect::<Result<_, _>>()
             .expect("read");
-        assert_eq!(after.iter().map(|(kind, detail)| kind.in_words(detail)).collect::<Vec<_>>(), before);
+        assert_eq!(
+            after.iter().map(|(kind, detail)| kind.in_words(detail)).collect::<Vec<_>>(),
+            before
+        );
         let unknown = after.iter().filter(|(kind, _)| *kind == EventKind::Other);
         let unknown: BTreeSet<&str> = unknown.map(|(_, words)| words.as_str()).collect();
-        assert_eq!(unknown, ["created", "uploaded"].into(), "which no version writes, but its tests");
+        assert_eq!(
+            unknown,
+            ["created", "uploaded"].into(),
+            "which no version writes, but its tests"
+        );
         let kinds: BTreeSet<EventKind> = after.iter().map(|(kind, _)| *kind).collect();
         let newer = [EventKind::Deferred, EventKind::DeliveryWithheld];
-        let missing = EventKind::ALL.iter().filter(|kind| !kinds.contains(kind) && !newer.contains(kind));
+        let missing =
+            EventKind::ALL.iter().filter(|kind| !kinds.contains(kind) && !newer.contains(kind));
         assert_eq!(missing.collect::<Vec<_>>(), Vec::<&EventKind>::new());
 
-        let states: BTreeSet<String> = words(&file, "SELECT DISTINCT state FROM job").into_iter().collect();
+        let states: BTreeSet<String> =
+            words(&file, "SELECT DISTINCT state FROM job").into_iter().collect();
         assert!(states.iter().all(|word| JobState::parse(word).is_some()));
         assert_eq!(states.len(), JobState::ALL.len());
         let reasons = words(&file, "SELECT DISTINCT reason FROM hold");
-        let reasons: BTreeSet<_> = reasons.iter().map(|word| HoldReason::parse(word).expect("known")).collect();
+        let reasons: BTreeSet<_> =
+            reasons.iter().map(|word| HoldReason::parse(word).expect("known")).collect();
         let shown_only = HoldReason::NotConfigured;
-        assert!(HoldReason::ALL.iter().all(|reason| reasons.contains(reason) != (*reason == shown_only)));
-        let invalid = words(&file, "SELECT DISTINCT state || stage FROM job WHERE invalid_metadata = 1");
+        assert!(
+            HoldReason::ALL
+                .iter()
+                .all(|reason| reasons.contains(reason) != (*reason == shown_only))
+        );
+        let invalid =
+            words(&file, "SELECT DISTINCT state || stage FROM job WHERE invalid_metadata = 1");
         assert_eq!(invalid, ["readycreate"]);
     }
 }

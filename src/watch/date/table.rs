@@ -195,7 +195,9 @@ fn each_name_tells_its_date_wherever_the_machine_is() {
     for name in ["America/New_York", "Europe/Berlin", "UTC"] {
         let zone = TimeZone::get(name).expect("a zone");
         for (path, tells) in TABLE {
-            let civil = |text: &str| text.parse::<civil::DateTime>().expect("a time").to_zoned(zone.clone());
+            let civil = |text: &str| {
+                text.parse::<civil::DateTime>().expect("a time").to_zoned(zone.clone())
+            };
             let expected = match tells {
                 At(text) => text.parse().expect("a time"),
                 Local(text) => civil(text).expect("a moment").timestamp(),

@@ -48,7 +48,11 @@ pub(super) fn candidates(text: &[u8]) -> Vec<DateCandidate> {
             at += length;
             continue;
         }
-        let read = if is_begin(is_digit) || is_begin(char::is_alphabetic) { read_at(&text, at) } else { None };
+        let read = if is_begin(is_digit) || is_begin(char::is_alphabetic) {
+            read_at(&text, at)
+        } else {
+            None
+        };
         match read {
             Some((candidate, end)) => {
                 found.extend(candidate);
@@ -73,14 +77,21 @@ pub(super) fn moment_at_begin(text: &[u8], day: Date) -> Option<Made> {
 /// East Asian dates become separators.
 fn plain(text: &[u8]) -> String {
     let one = |character: char| match character {
-        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{3000}' | '日' | '秒' | '일' | '초' | '\t' => ' ',
+        '\u{a0}'
+        | '\u{2000}'..='\u{200a}'
+        | '\u{202f}'
+        | '\u{3000}'
+        | '日'
+        | '秒'
+        | '일'
+        | '초'
+        | '\t' => ' ',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '年' | '月' | '년' | '월' => '-',
         '\u{a789}' | '\u{2236}' | '\u{ff1a}' | '時' | '时' | '点' | '分' | '시' | '분' => ':',
         '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' => '/',
         other => other,
     };
-    let is_mark =
-        |character: &char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}');
+    let is_mark = |character: &char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}');
     let text: Cow<'_, str> = String::from_utf8_lossy(text);
     strip_accents(&text).chars().filter(|character| !is_mark(character)).map(one).collect()
 }
@@ -90,7 +101,9 @@ fn plain(text: &[u8]) -> String {
 fn read_at(text: &str, at: usize) -> Option<(Option<DateCandidate>, usize)> {
     let rest = &text[at..];
     let (day, after) = match DayText::read(rest) {
-        Some(DayText::Sure { date, rest, is_tight, needs_time }) => ((date, is_tight, needs_time), rest),
+        Some(DayText::Sure { date, rest, is_tight, needs_time }) => {
+            ((date, is_tight, needs_time), rest)
+        }
         Some(DayText::Ambiguous { rest }) => return Some((None, text.len() - rest.len())),
         None => return epoch(text, at).map(|(candidate, length)| (Some(candidate), at + length)),
     };
@@ -144,13 +157,19 @@ impl<'a> DayText<'a> {
     /// `20210105`, `202101051030`, `20210105103000`, `20210105103000123`.
     fn in_one_piece(run: &str, text: &'a str) -> Option<Self> {
         let date = date(&run[..4], &run[4..6], &run[6..8])?;
-        Some(Self::Sure { date, rest: &text[8..], is_tight: run.len() == 12, needs_time: run.len() > 8 })
+        Some(Self::Sure {
+            date,
+            rest: &text[8..],
+            is_tight: run.len() == 12,
+            needs_time: run.len() > 8,
+        })
     }
 
     /// `210105-103000`, which recorders of Zoom write; without the time six digits are a number.
     fn short(run: &str, rest: &'a str) -> Option<Self> {
         let (time, _) = digits(rest.strip_prefix(['-', '_'])?);
-        let date = date(&format!("20{}", &run[..2]), &run[2..4], &run[4..6]).filter(|_| time.len() == 6)?;
+        let date = date(&format!("20{}", &run[..2]), &run[2..4], &run[4..6])
+            .filter(|_| time.len() == 6)?;
         Some(Self::Sure { date, rest, is_tight: true, needs_time: true })
     }
 
@@ -227,7 +246,10 @@ struct MonthText {
 fn month_or_digits(text: &str) -> Option<(MonthText, &str)> {
     let (run, rest) = digits(text);
     if (1..=2).contains(&run.len()) {
-        return Some((MonthText { number: run.parse().ok()?, is_digits: true, digits: run.len() }, rest));
+        return Some((
+            MonthText { number: run.parse().ok()?, is_digits: true, digits: run.len() },
+            rest,
+        ));
     }
     let (name, rest) = word(text);
     let number = words::month(&name.to_lowercase())?;
@@ -238,7 +260,8 @@ fn month_or_digits(text: &str) -> Option<(MonthText, &str)> {
 fn second_number(text: &str) -> Option<(char, &str, &str)> {
     let separator = text.chars().next().filter(|next| "./-_ ".contains(*next))?;
     let (second, rest) = digits(&text[1..]);
-    ((1..=2).contains(&second.len()) && rest.starts_with(separator)).then_some((separator, second, rest))
+    ((1..=2).contains(&second.len()) && rest.starts_with(separator))
+        .then_some((separator, second, rest))
 }
 
 fn date(year: &str, month: &str, day: &str) -> Option<Date> {
@@ -286,7 +309,8 @@ fn time_after(text: &str, is_glued: bool) -> Option<ClockTime<'_>> {
     }
     let is_dashed = text[..text.len() - rest.len()].ends_with('-');
     let mut clock = ClockTime::read(rest, is_dashed)?;
-    clock.time = is_second_half.map_or(Some(clock.time), |is_second| of_half(clock.time, is_second))?;
+    clock.time =
+        is_second_half.map_or(Some(clock.time), |is_second| of_half(clock.time, is_second))?;
     Some(clock)
 }
 
@@ -338,14 +362,16 @@ pub(super) fn word(text: &str) -> (&str, &str) {
 /// Passes up to so many characters that may stand between the parts of a date.
 pub(super) fn strip_gap(text: &str, characters_max: usize) -> &str {
     let is_gap = |character: &char| " _-.,~@|([".contains(*character);
-    let length: usize = text.chars().take(characters_max).take_while(is_gap).map(char::len_utf8).sum();
+    let length: usize =
+        text.chars().take(characters_max).take_while(is_gap).map(char::len_utf8).sum();
     &text[length..]
 }
 
 /// Passes `1st`, `2nd`, `3rd`, `4th`, `1er` behind their digits.
 fn strip_ordinal(text: &str) -> &str {
     let (ending, rest) = word(text);
-    let is_ordinal = ["st", "nd", "rd", "th", "er"].iter().any(|known| ending.eq_ignore_ascii_case(known));
+    let is_ordinal =
+        ["st", "nd", "rd", "th", "er"].iter().any(|known| ending.eq_ignore_ascii_case(known));
     if is_ordinal { rest } else { text }
 }
 

@@ -35,7 +35,8 @@ impl<'a> ClockTime<'a> {
         if parts.minute.is_none() && half.is_none() || parts.is_vague && half.is_none() {
             return None;
         }
-        let time = Time::new(parts.hour, parts.minute.unwrap_or(0), parts.second.unwrap_or(0), 0).ok()?;
+        let time =
+            Time::new(parts.hour, parts.minute.unwrap_or(0), parts.second.unwrap_or(0), 0).ok()?;
         let time = half.map_or(Some(time), |is_second| of_half(time, is_second))?;
         let is_dashed = is_dashed || parts.separator == Some('-');
         let zone = offset_after(rest, is_dashed)
@@ -78,7 +79,9 @@ impl<'a> ClockParts<'a> {
     fn separated(run: &str, rest: &'a str) -> Option<Self> {
         let hour = run.parse().ok()?;
         let bare = Self { hour, minute: None, second: None, separator: None, is_vague: true, rest };
-        let Some(separator) = rest.chars().next().filter(|next| ":.-_hH /".contains(*next)) else { return Some(bare) };
+        let Some(separator) = rest.chars().next().filter(|next| ":.-_hH /".contains(*next)) else {
+            return Some(bare);
+        };
         let (minute, after) = digits(&rest[1..]);
         if minute.len() != 2 {
             return Some(bare);
@@ -102,7 +105,11 @@ fn second_after(text: &str, separator: char) -> Option<(i8, &str)> {
         separator => text.strip_prefix(separator)?,
     };
     let (run, rest) = digits(rest);
-    let rest = if matches!(separator, 'h' | 'H') { rest.strip_prefix(['s', 'S']).unwrap_or(rest) } else { rest };
+    let rest = if matches!(separator, 'h' | 'H') {
+        rest.strip_prefix(['s', 'S']).unwrap_or(rest)
+    } else {
+        rest
+    };
     (run.len() == 2).then(|| run.parse().ok()).flatten().map(|second| (second, rest))
 }
 
@@ -145,10 +152,13 @@ fn offset_after(text: &str, is_dashed: bool) -> Option<(i32, &str)> {
     let lower = name.to_lowercase();
     let minutes = words::zone(&lower)?;
     match lower.as_str() {
-        "z" => (text.len() - after_gap.len() <= 1 && !rest.starts_with(is_digit)).then_some((0, rest)),
+        "z" => {
+            (text.len() - after_gap.len() <= 1 && !rest.starts_with(is_digit)).then_some((0, rest))
+        }
         "utc" | "gmt" => Some(offset_from_greenwich(rest).unwrap_or((0, rest))),
         // In small letters they are words: "est", "west".
-        _ => (name.chars().all(char::is_uppercase) && !rest.starts_with(is_digit)).then_some((minutes, rest)),
+        _ => (name.chars().all(char::is_uppercase) && !rest.starts_with(is_digit))
+            .then_some((minutes, rest)),
     }
 }
 
@@ -161,7 +171,8 @@ fn signed_offset(text: &str, is_dashed: bool) -> Option<(i32, &str)> {
         4 if !(is_west && is_dashed) => (&run[..2], &run[2..], rest),
         2 => {
             let separators: &[char] = if is_west { &[':'] } else { &[':', '.', '_', '-'] };
-            let behind = rest.strip_prefix(separators).map(digits).filter(|(minutes, _)| minutes.len() == 2);
+            let behind =
+                rest.strip_prefix(separators).map(digits).filter(|(minutes, _)| minutes.len() == 2);
             match behind {
                 Some((minutes, rest)) => (run, minutes, rest),
                 None if is_west => return None,
@@ -183,8 +194,10 @@ fn offset_from_greenwich(text: &str) -> Option<(i32, &str)> {
     if !(1..=2).contains(&run.len()) {
         return None;
     }
-    let behind = rest.strip_prefix([':', '.', '_']).map(digits).filter(|(minutes, _)| minutes.len() == 2);
-    let with_minutes = behind.and_then(|(minutes, rest)| Some((offset(is_west, run, minutes)?, rest)));
+    let behind =
+        rest.strip_prefix([':', '.', '_']).map(digits).filter(|(minutes, _)| minutes.len() == 2);
+    let with_minutes =
+        behind.and_then(|(minutes, rest)| Some((offset(is_west, run, minutes)?, rest)));
     with_minutes.or_else(|| Some((offset(is_west, run, "00")?, rest)))
 }
 
@@ -200,7 +213,10 @@ fn offset(is_west: bool, hours: &str, minutes: &str) -> Option<i32> {
 /// Passes the fraction of a second.
 fn strip_fraction(text: &str) -> Option<&str> {
     let (run, rest) = digits(text.strip_prefix(['.', ',', '-', '_'])?);
-    let is_fraction =
-        if text.starts_with(['.', ',']) { (1..=9).contains(&run.len()) } else { matches!(run.len(), 3 | 6) };
+    let is_fraction = if text.starts_with(['.', ',']) {
+        (1..=9).contains(&run.len())
+    } else {
+        matches!(run.len(), 3 | 6)
+    };
     is_fraction.then_some(rest)
 }

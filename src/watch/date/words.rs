@@ -110,8 +110,11 @@ pub(super) fn month(word: &str) -> Option<i8> {
         return None;
     }
     let numbered = |names: &'static [&'static str; 12]| (1..).zip(names.iter());
-    let mut fitting =
-        MONTHS.iter().flat_map(numbered).filter(|(_, name)| name.starts_with(word)).map(|(month, _)| month);
+    let mut fitting = MONTHS
+        .iter()
+        .flat_map(numbered)
+        .filter(|(_, name)| name.starts_with(word))
+        .map(|(month, _)| month);
     let first = fitting.next()?;
     fitting.all(|month| month == first).then_some(first)
 }
@@ -172,12 +175,21 @@ pub(super) fn is_filler(word: &str) -> bool {
 }
 
 /// Words in front of a time that say which half of the day it is of; `true` for the second.
-const HALVES: &[(&str, bool)] =
-    &[("上午", false), ("下午", true), ("午前", false), ("午後", true), ("오전", false), ("오후", true)];
+const HALVES: &[(&str, bool)] = &[
+    ("上午", false),
+    ("下午", true),
+    ("午前", false),
+    ("午後", true),
+    ("오전", false),
+    ("오후", true),
+];
 
 /// Returns which half of the day `text` begins with, and the bytes of the word; `true` for the second half.
 pub(super) fn half_of_day(text: &str) -> Option<(bool, usize)> {
-    HALVES.iter().find(|(word, _)| text.starts_with(word)).map(|(word, is_second)| (*is_second, word.len()))
+    HALVES
+        .iter()
+        .find(|(word, _)| text.starts_with(word))
+        .map(|(word, is_second)| (*is_second, word.len()))
 }
 
 /// Abbreviations of zones in minutes east of Greenwich. Those that stand for several zones are missing (CST, IST): a time

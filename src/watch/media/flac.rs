@@ -21,7 +21,11 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
         return Ok(Head::default());
     }
     let Some(blocks) = FlacBlocks::read(file, at + 4, len)? else {
-        return Ok(Head { unfinished: Some("its header is not complete"), is_soundless: true, made: None });
+        return Ok(Head {
+            unfinished: Some("its header is not complete"),
+            is_soundless: true,
+            made: None,
+        });
     };
     let Some(begin) = blocks.sound else { return Ok(Head::default()) };
     let unfinished = match blocks.samples() {
@@ -39,7 +43,8 @@ pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Opti
         return Ok(None);
     }
     let Some(blocks) = FlacBlocks::read(file, at + 4, len)? else { return Ok(None) };
-    let rate = u32::from_be_bytes([0, blocks.stream[10], blocks.stream[11], blocks.stream[12]]) >> 4;
+    let rate =
+        u32::from_be_bytes([0, blocks.stream[10], blocks.stream[11], blocks.stream[12]]) >> 4;
     Ok(blocks.samples().and_then(|samples| span(samples, rate.into())))
 }
 
@@ -55,9 +60,11 @@ pub(super) fn behind_tags(file: &mut (impl Read + Seek)) -> io::Result<u64> {
 
 /// Returns how long an ID3 tag is that begins with this, with its header and footer.
 pub(super) fn tag_size(head: &[u8; 10]) -> Option<u64> {
-    let is_tag = head.starts_with(b"ID3") && head[3] < 0xff && head[6..].iter().all(|byte| *byte < 0x80);
+    let is_tag =
+        head.starts_with(b"ID3") && head[3] < 0xff && head[6..].iter().all(|byte| *byte < 0x80);
     let footer = if head[5] & 0x10 != 0 { 10 } else { 0 };
-    is_tag.then(|| 10 + footer + head[6..].iter().fold(0, |size, byte| size << 7 | u64::from(*byte)))
+    is_tag
+        .then(|| 10 + footer + head[6..].iter().fold(0, |size, byte| size << 7 | u64::from(*byte)))
 }
 
 /// The blocks before the sound.
@@ -71,7 +78,11 @@ pub(super) struct FlacBlocks {
 
 impl FlacBlocks {
     /// Returns the blocks from `at`; `None` where the file ends within them, or they are none.
-    pub(super) fn read(file: &mut (impl Read + Seek), at: u64, len: u64) -> io::Result<Option<Self>> {
+    pub(super) fn read(
+        file: &mut (impl Read + Seek),
+        at: u64,
+        len: u64,
+    ) -> io::Result<Option<Self>> {
         let Some(stream) = read_at::<34>(file, at + 4)? else { return Ok(None) };
         let mut at = at;
         for _ in 0..BLOCKS_MAX {
@@ -121,7 +132,10 @@ mod tests {
     fn a_header_with_0_samples_is_unfinished() {
         assert_eq!(look(&flac(100, 50)), Head::default());
         let open = look(&flac(0, 50));
-        assert_eq!((open.unfinished, open.is_soundless), (Some("its header says 0 samples"), false));
+        assert_eq!(
+            (open.unfinished, open.is_soundless),
+            (Some("its header says 0 samples"), false)
+        );
         let tagged = [b"ID3\x04\0\0\0\0\0\x05HELLO".to_vec(), flac(0, 50)].concat();
         assert_eq!(look(&tagged), open, "behind a tag, too");
         assert_eq!(look(b"ID3\x04\0\0\0\0\0\x05HELLO\xff\xfb and an MP3"), Head::default());

@@ -41,7 +41,9 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     let Some(segment) = segment(file, len)? else {
         // A header of another size is none, and what is not understood is no objection.
         let begun = match Element::read(file, 0)? {
-            Some(header) => header.end() >= len && header.size.is_some_and(|size| size <= EBML_BYTES_MAX),
+            Some(header) => {
+                header.end() >= len && header.size.is_some_and(|size| size <= EBML_BYTES_MAX)
+            }
             None => len < Element::HEADER_MAX,
         };
         let unfinished = begun.then_some("it has no segment yet");
@@ -58,7 +60,9 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
 /// Returns how long a Matroska file of `len` bytes is, as its information says.
 pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
     let Some(segment) = segment(file, len)? else { return Ok(None) };
-    let Some(info) = child(file, &segment, INFO)?.filter(|info| info.size.is_some()) else { return Ok(None) };
+    let Some(info) = child(file, &segment, INFO)?.filter(|info| info.size.is_some()) else {
+        return Ok(None);
+    };
     let scale = match child(file, &info, TIMESTAMP_SCALE)? {
         Some(scale) => number(file, &scale)?.unwrap_or(TIMESTAMP_SCALE_USUAL),
         None => TIMESTAMP_SCALE_USUAL,
@@ -105,7 +109,11 @@ fn is_soundless(file: &mut (impl Read + Seek), segment: &Element, len: u64) -> i
         match element.id {
             TRACKS if element.end() <= len => {
                 if let Some(has_sound) = has_sound(file, &element)? {
-                    return if has_sound { ends_before_cluster(file, &element, segment, len) } else { Ok(true) };
+                    return if has_sound {
+                        ends_before_cluster(file, &element, segment, len)
+                    } else {
+                        Ok(true)
+                    };
                 }
                 return Ok(false);
             }
@@ -128,7 +136,9 @@ fn ends_before_cluster(
         if at >= segment.end().min(len) {
             return Ok(true);
         }
-        let Some(element) = Element::read(file, at)? else { return Ok(at + Element::HEADER_MAX > len) };
+        let Some(element) = Element::read(file, at)? else {
+            return Ok(at + Element::HEADER_MAX > len);
+        };
         if element.id == CLUSTER {
             return Ok(element.body >= len);
         }
@@ -142,10 +152,16 @@ fn has_sound(file: &mut (impl Read + Seek), tracks: &Element) -> io::Result<Opti
     let mut entries = 0;
     let mut at = tracks.body;
     while at < tracks.end() {
-        let Some(entry) = Element::read(file, at)?.filter(|entry| entry.size.is_some()) else { return Ok(None) };
+        let Some(entry) = Element::read(file, at)?.filter(|entry| entry.size.is_some()) else {
+            return Ok(None);
+        };
         if entry.id == TRACK_ENTRY {
             entries += 1;
-            match child(file, &entry, TRACK_TYPE)?.map(|kind| number(file, &kind)).transpose()?.flatten() {
+            match child(file, &entry, TRACK_TYPE)?
+                .map(|kind| number(file, &kind))
+                .transpose()?
+                .flatten()
+            {
                 Some(SOUND) => return Ok(Some(true)),
                 Some(COMPLEX) | None => return Ok(None),
                 Some(_) if entries > CHILDREN_MAX => return Ok(None),
@@ -158,13 +174,21 @@ fn has_sound(file: &mut (impl Read + Seek), tracks: &Element) -> io::Result<Opti
 }
 
 /// Returns the first element of an id within another one.
-pub(super) fn child(file: &mut (impl Read + Seek), parent: &Element, id: u32) -> io::Result<Option<Element>> {
+pub(super) fn child(
+    file: &mut (impl Read + Seek),
+    parent: &Element,
+    id: u32,
+) -> io::Result<Option<Element>> {
     let mut at = parent.body;
     for _ in 0..CHILDREN_MAX {
         if at >= parent.end() {
             break;
         }
-        let Some(element) = Element::read(file, at)?.filter(|element| element.end() <= parent.end()) else { break };
+        let Some(element) =
+            Element::read(file, at)?.filter(|element| element.end() <= parent.end())
+        else {
+            break;
+        };
         if element.id == id {
             return Ok(Some(element));
         }
@@ -175,11 +199,14 @@ pub(super) fn child(file: &mut (impl Read + Seek), parent: &Element, id: u32) ->
 
 /// Returns the unsigned number in an element.
 pub(super) fn number(file: &mut (impl Read + Seek), element: &Element) -> io::Result<Option<u64>> {
-    let Some(size) = element.size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= 8) else {
+    let Some(size) =
+        element.size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= 8)
+    else {
         return Ok(None);
     };
     let (bytes, count) = read_up_to::<8>(file, element.body)?;
-    Ok((count >= size).then(|| bytes[..size].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))))
+    Ok((count >= size)
+        .then(|| bytes[..size].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))))
 }
 
 /// One element: its id, where its content begins and how long that is; `None` for a length that is not known.
@@ -219,8 +246,10 @@ pub(super) fn variable(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     let first = *bytes.first()?;
     let length = length_of(first)?;
     let marker = 0x80_u8 >> (length - 1);
-    let value =
-        bytes.get(1..length)?.iter().fold(u64::from(first & !marker), |value, byte| value << 8 | u64::from(*byte));
+    let value = bytes
+        .get(1..length)?
+        .iter()
+        .fold(u64::from(first & !marker), |value, byte| value << 8 | u64::from(*byte));
     let unknown = (1 << (7 * length)) - 1;
     Some(((value != unknown).then_some(value), length))
 }
@@ -256,7 +285,10 @@ mod tests {
 
     /// What a segment holds: a track of each type, then this many clusters.
     fn content(types: &[u8], clusters: usize) -> Vec<u8> {
-        let tracks: Vec<u8> = types.iter().flat_map(|kind| whole(TRACK_ENTRY, &whole(TRACK_TYPE, &[*kind]))).collect();
+        let tracks: Vec<u8> = types
+            .iter()
+            .flat_map(|kind| whole(TRACK_ENTRY, &whole(TRACK_TYPE, &[*kind])))
+            .collect();
         let clusters: Vec<u8> = (0..clusters).flat_map(|_| whole(CLUSTER, &[7; 50])).collect();
         [whole(0x1549_a966, &[1; 20]), whole(TRACKS, &tracks), clusters].concat()
     }
@@ -272,7 +304,10 @@ mod tests {
         let trailing = [file(&whole(SEGMENT, &content)), b"TAG".to_vec()].concat();
         assert_eq!(look(&trailing), Head::default(), "what lies behind is no objection");
         let live = look(&file(&element(SEGMENT, None, &content)));
-        assert_eq!((live.unfinished, live.is_soundless), (Some("its length is not known yet"), false));
+        assert_eq!(
+            (live.unfinished, live.is_soundless),
+            (Some("its length is not known yet"), false)
+        );
         let cut = file(&whole(SEGMENT, &content));
         assert_eq!(look(&cut[..cut.len() - 1]).unfinished, Some("it ends within its segment"));
         assert_eq!(look(&cut[..8]).unfinished, Some("it has no segment yet"));
@@ -282,9 +317,13 @@ mod tests {
 
     #[test]
     fn without_a_track_of_sound_or_a_cluster_there_is_no_sound() {
-        for (types, clusters, soundless) in
-            [(&[1, 2][..], 1, false), (&[1, 17], 1, true), (&[3], 1, false), (&[], 1, false), (&[1, 2], 0, true)]
-        {
+        for (types, clusters, soundless) in [
+            (&[1, 2][..], 1, false),
+            (&[1, 17], 1, true),
+            (&[3], 1, false),
+            (&[], 1, false),
+            (&[1, 2], 0, true),
+        ] {
             for size in [Some(content(types, clusters).len()), None] {
                 let head = look(&file(&element(SEGMENT, size, &content(types, clusters))));
                 assert_eq!(head.is_soundless, soundless, "{types:?} {clusters}");

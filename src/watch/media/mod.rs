@@ -113,7 +113,10 @@ fn span(units: u64, rate: u64) -> Option<Duration> {
 }
 
 /// Reads exactly `N` bytes at `offset`; `None` when the file ends before.
-fn read_at<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<[u8; N]>> {
+fn read_at<const N: usize>(
+    file: &mut (impl Read + Seek),
+    offset: u64,
+) -> io::Result<Option<[u8; N]>> {
     if i64::try_from(offset).is_err() {
         // No file reaches so far, and the kernel would call it an error.
         return Ok(None);
@@ -128,7 +131,10 @@ fn read_at<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Re
 }
 
 /// Reads up to `N` bytes at `offset`; returns them, with zeros behind, and how many there are.
-fn read_up_to<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Result<([u8; N], usize)> {
+fn read_up_to<const N: usize>(
+    file: &mut (impl Read + Seek),
+    offset: u64,
+) -> io::Result<([u8; N], usize)> {
     let mut bytes = [0; N];
     if i64::try_from(offset).is_err() {
         return Ok((bytes, 0));

@@ -22,7 +22,8 @@ const EPOCH_1904: i64 = 2_082_844_800;
 
 /// Looks at an MP4 of `len` bytes.
 pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
-    if !read_at::<8>(file, 0)?.is_some_and(|head| BEGINNINGS.iter().any(|kind| head[4..] == **kind)) {
+    if !read_at::<8>(file, 0)?.is_some_and(|head| BEGINNINGS.iter().any(|kind| head[4..] == **kind))
+    {
         return Ok(Head::default());
     }
     let mut made = None;
@@ -41,7 +42,11 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
                 break;
             }
             let soundless = movie.as_ref().is_some_and(Movie::is_soundless);
-            return Ok(Head { unfinished: Some("it ends within a box"), is_soundless: soundless, made });
+            return Ok(Head {
+                unfinished: Some("it ends within a box"),
+                is_soundless: soundless,
+                made,
+            });
         }
         match &found.kind {
             b"moov" => movie = Some(Movie::read(file, &found)?),
@@ -53,7 +58,11 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
         at = found.end;
     }
     let Some(movie) = movie else {
-        return Ok(Head { unfinished: Some("it has no `moov` box yet"), is_soundless: false, made });
+        return Ok(Head {
+            unfinished: Some("it has no `moov` box yet"),
+            is_soundless: false,
+            made,
+        });
     };
     let is_empty = movie.has_sound && !has_data && (movie.is_fragmented || movie.samples == 0);
     let unfinished = if ends_in_index || movie.is_fragmented && !has_data && movie.samples == 0 {
@@ -67,11 +76,13 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
 }
 
 /// The boxes with which an MP4 may begin. Any other file is no MP4, whatever its name says.
-pub(super) const BEGINNINGS: [&[u8; 4]; 8] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
+pub(super) const BEGINNINGS: [&[u8; 4]; 8] =
+    [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
 
 /// Kinds of tracks (`hdlr`) that hold no sound. Of any other, nobody knows here.
 const SILENT: [&[u8; 4]; 13] = [
-    b"vide", b"text", b"sbtl", b"subt", b"subp", b"clcp", b"tmcd", b"hint", b"meta", b"mdta", b"pict", b"auxv", b"camm",
+    b"vide", b"text", b"sbtl", b"subt", b"subp", b"clcp", b"tmcd", b"hint", b"meta", b"mdta",
+    b"pict", b"auxv", b"camm",
 ];
 
 /// The index's facts about the tracks.
@@ -90,7 +101,8 @@ struct Movie {
 
 impl Movie {
     fn read(file: &mut (impl Read + Seek), moov: &Found) -> io::Result<Self> {
-        let mut movie = Self { is_fragmented: child(file, moov, *b"mvex")?.is_some(), ..Self::default() };
+        let mut movie =
+            Self { is_fragmented: child(file, moov, *b"mvex")?.is_some(), ..Self::default() };
         let mut at = moov.body;
         for _ in 0..CHILDREN_MAX {
             let Some(found) = Found::read(file, at, moov.end)? else { break };
@@ -155,7 +167,11 @@ fn last_chunk(file: &mut (impl Read + Seek), table: &Found) -> io::Result<u64> {
 }
 
 /// Returns the first box of a kind within another one.
-pub(super) fn child(file: &mut (impl Read + Seek), parent: &Found, kind: [u8; 4]) -> io::Result<Option<Found>> {
+pub(super) fn child(
+    file: &mut (impl Read + Seek),
+    parent: &Found,
+    kind: [u8; 4],
+) -> io::Result<Option<Found>> {
     let mut at = parent.body;
     for _ in 0..CHILDREN_MAX {
         let Some(found) = Found::read(file, at, parent.end)? else { break };
@@ -168,7 +184,11 @@ pub(super) fn child(file: &mut (impl Read + Seek), parent: &Found, kind: [u8; 4]
 }
 
 /// Returns the box at the end of a way of kinds.
-pub(super) fn descend(file: &mut (impl Read + Seek), from: &Found, way: &[&[u8; 4]]) -> io::Result<Option<Found>> {
+pub(super) fn descend(
+    file: &mut (impl Read + Seek),
+    from: &Found,
+    way: &[&[u8; 4]],
+) -> io::Result<Option<Found>> {
     let mut found = *from;
     for kind in way {
         let Some(next) = child(file, &found, **kind)? else { return Ok(None) };
@@ -187,7 +207,11 @@ pub(super) struct Found {
 
 impl Found {
     /// Returns the box at `at`, or `None` where none can be: at the end, or at bytes that are no box.
-    pub(super) fn read(file: &mut (impl Read + Seek), at: u64, limit: u64) -> io::Result<Option<Self>> {
+    pub(super) fn read(
+        file: &mut (impl Read + Seek),
+        at: u64,
+        limit: u64,
+    ) -> io::Result<Option<Self>> {
         let Some(head) = read_at::<8>(file, at)? else { return Ok(None) };
         let kind = [head[4], head[5], head[6], head[7]];
         let (header, size) = match be32(&head, 0) {
@@ -283,7 +307,10 @@ mod tests {
     /// A movie header of version 0 made at `unix` seconds.
     fn moov(unix: i64) -> Vec<u8> {
         let created = u32::try_from(unix + EPOCH_1904).expect("in range");
-        boxed("moov", &boxed("mvhd", &[&[0; 4], created.to_be_bytes().as_slice(), &[0; 92]].concat()))
+        boxed(
+            "moov",
+            &boxed("mvhd", &[&[0; 4], created.to_be_bytes().as_slice(), &[0; 92]].concat()),
+        )
     }
 
     #[test]
@@ -292,7 +319,10 @@ mod tests {
         let mdat = boxed("mdat", &[7; 100]);
         let finished = [ftyp.clone(), mdat.clone(), moov(1_795_338_000)].concat();
         assert_eq!(look(&finished).unfinished, None);
-        assert_eq!(look(&[ftyp.clone(), mdat.clone()].concat()).unfinished, Some("it has no `moov` box yet"));
+        assert_eq!(
+            look(&[ftyp.clone(), mdat.clone()].concat()).unfinished,
+            Some("it has no `moov` box yet")
+        );
         assert_eq!(look(&finished[..finished.len() - 1]).unfinished, Some("it ends within a box"));
         let cut = [ftyp, moov(1_795_338_000), mdat[..50].to_vec()].concat();
         assert_eq!(look(&cut).unfinished, Some("it ends within a box"));
@@ -312,8 +342,16 @@ mod tests {
     fn what_lies_behind_the_last_box_is_no_objection() {
         let whole = [boxed("ftyp", b"isom\0\0\0\0"), moov(0), boxed("mdat", &[7; 100])].concat();
         let id3 = [&b"TAG"[..], &[b' '; 125]].concat();
-        let junk: [&[u8]; 8] =
-            [&id3, b"CAMERA-SERIAL=12345;END", &[0; 64], &[0xff; 64], b"\n", b"1234567", &[0; 5], b"free"];
+        let junk: [&[u8]; 8] = [
+            &id3,
+            b"CAMERA-SERIAL=12345;END",
+            &[0; 64],
+            &[0xff; 64],
+            b"\n",
+            b"1234567",
+            &[0; 5],
+            b"free",
+        ];
         for junk in junk {
             assert_eq!(look(&[&whole[..], junk].concat()).unfinished, None, "{junk:?}");
         }
@@ -351,7 +389,9 @@ mod tests {
     #[test]
     fn without_a_track_of_sound_there_is_no_sound() {
         let data = boxed("mdat", &[7; 100]);
-        let of = |tracks: &[Vec<u8>]| look(&[boxed("moov", &tracks.concat()), data.clone()].concat()).is_soundless;
+        let of = |tracks: &[Vec<u8>]| {
+            look(&[boxed("moov", &tracks.concat()), data.clone()].concat()).is_soundless
+        };
         assert!(of(&[track("vide", 9, 0)]) && of(&[track("vide", 9, 0), track("soun", 0, 0)]));
         assert!(!of(&[track("vide", 9, 0), track("soun", 9, 0)]));
         assert!(!of(&[track("musi", 9, 0)]), "who knows");

@@ -45,7 +45,9 @@ const OPUS_RATE: u64 = 48_000;
 /// another codec give that no meaning here.
 pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
     let Some(first) = OggPage::read(file, 0)? else { return Ok(None) };
-    let Some(last) = last_page(file, len)?.filter(|last| last.serial == first.serial) else { return Ok(None) };
+    let Some(last) = last_page(file, len)?.filter(|last| last.serial == first.serial) else {
+        return Ok(None);
+    };
     let (head, count) = read_up_to::<16>(file, first.body)?;
     let rate = match &head[..count] {
         head if head.starts_with(b"OpusHead") => OPUS_RATE,
@@ -80,7 +82,8 @@ impl Beginning {
             if page.is_first() {
                 let (head, count) = read_up_to::<8>(file, page.body)?;
                 beginning.streams += 1;
-                beginning.silent += usize::from(SILENT.iter().any(|magic| head[..count].starts_with(magic)));
+                beginning.silent +=
+                    usize::from(SILENT.iter().any(|magic| head[..count].starts_with(magic)));
             }
             if page.position != 0 && page.position != NO_POSITION {
                 beginning.has_content = true;
@@ -150,7 +153,8 @@ fn last_page(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<OggPa
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
     file.by_ref().take(2 * PAGE_MAX).read_to_end(&mut tail)?;
-    let mut begins = (0..tail.len().saturating_sub(4)).rev().filter(|at| tail[*at..].starts_with(b"OggS\0"));
+    let mut begins =
+        (0..tail.len().saturating_sub(4)).rev().filter(|at| tail[*at..].starts_with(b"OggS\0"));
     Ok(begins.find_map(|at| OggPage::parse(&tail[at..], from + at as u64)))
 }
 
@@ -165,7 +169,8 @@ mod tests {
     }
 
     fn page(flags: u8, position: u64, body: &[u8]) -> Vec<u8> {
-        let mut page = [b"OggS\0", &[flags][..], &position.to_le_bytes(), &[7; 4], &[0; 8]].concat();
+        let mut page =
+            [b"OggS\0", &[flags][..], &position.to_le_bytes(), &[7; 4], &[0; 8]].concat();
         page.extend([1, u8::try_from(body.len()).expect("short")]);
         page.extend(body);
         page
@@ -183,7 +188,10 @@ mod tests {
         assert_eq!(look(&whole[..whole.len() - 1]).unfinished, Some("it ends within a page"));
         let at_work = [headers(), page(0, 960, &[1; 99])].concat();
         let head = look(&at_work);
-        assert_eq!((head.unfinished, head.is_soundless), (Some("its last page is not there yet"), false));
+        assert_eq!(
+            (head.unfinished, head.is_soundless),
+            (Some("its last page is not there yet"), false)
+        );
     }
 
     #[test]

@@ -14,7 +14,10 @@ const CHUNKS_MAX: usize = 64;
 pub(super) const W64_BEGIN: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
 
 /// Returns how long an AIFF of `len` bytes is.
-pub(super) fn length_of_aiff(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
+pub(super) fn length_of_aiff(
+    file: &mut (impl Read + Seek),
+    len: u64,
+) -> io::Result<Option<Length>> {
     let mut format: Option<[u8; 18]> = None;
     let mut coding = *b"NONE";
     let mut at = 12;
@@ -24,14 +27,18 @@ pub(super) fn length_of_aiff(file: &mut (impl Read + Seek), len: u64) -> io::Res
         match (&head[..4], format) {
             (b"COMM", _) => {
                 format = read_at::<18>(file, body)?;
-                if let Some(written) = read_at::<4>(file, body + 18)?.filter(|_| be32(&head, 4) >= 22) {
+                if let Some(written) =
+                    read_at::<4>(file, body + 18)?.filter(|_| be32(&head, 4) >= 22)
+                {
                     coding = written;
                 }
             }
             (b"SSND", Some(format)) => {
-                let [channels, bits] = [0, 6].map(|at| u64::from(u16::from_be_bytes([format[at], format[at + 1]])));
+                let [channels, bits] =
+                    [0, 6].map(|at| u64::from(u16::from_be_bytes([format[at], format[at + 1]])));
                 let rate = extended(&format[8..18]);
-                let is_of_a_byte = coding.eq_ignore_ascii_case(b"ulaw") || coding.eq_ignore_ascii_case(b"alaw");
+                let is_of_a_byte =
+                    coding.eq_ignore_ascii_case(b"ulaw") || coding.eq_ignore_ascii_case(b"alaw");
                 let sample = if is_of_a_byte { 1 } else { bits.div_ceil(8) };
                 let frame = channels * sample;
                 let stated = u64::from(be32(&format, 2)).saturating_mul(frame);
@@ -57,7 +64,8 @@ fn extended(bytes: &[u8]) -> u64 {
 /// Returns how long an AU of `len` bytes is.
 pub(super) fn length_of_au(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
     let Some(head) = read_at::<24>(file, 0)? else { return Ok(None) };
-    let [start, size, coding, rate, channels] = [4, 8, 12, 16, 20].map(|at| u64::from(be32(&head, at)));
+    let [start, size, coding, rate, channels] =
+        [4, 8, 12, 16, 20].map(|at| u64::from(be32(&head, at)));
     let sample = match coding {
         1 | 2 | 27 => 1,
         3 => 2,
@@ -89,7 +97,10 @@ pub(super) fn length_of_w64(file: &mut (impl Read + Seek), len: u64) -> io::Resu
             }
             _ => {}
         }
-        let Some(next) = at.checked_add(size).and_then(|end| end.checked_next_multiple_of(8)) else { break };
+        let Some(next) = at.checked_add(size).and_then(|end| end.checked_next_multiple_of(8))
+        else {
+            break;
+        };
         at = next;
     }
     Ok(None)
@@ -114,7 +125,8 @@ mod tests {
             &sound,
         ]
         .concat();
-        let au = [&b".snd\0\0\0\x18\0\0\x3e\x80\0\0\0\x03\0\0\x1f\x40\0\0\0\x01"[..], &sound].concat();
+        let au =
+            [&b".snd\0\0\0\x18\0\0\x3e\x80\0\0\0\x03\0\0\x1f\x40\0\0\0\x01"[..], &sound].concat();
         let w64 = [
             W64_BEGIN,
             &[0; 24][..],

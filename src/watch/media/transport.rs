@@ -17,9 +17,12 @@ const SHAPES: [(usize, usize); 3] = [(188, 0), (192, 4), (204, 0)];
 /// Looks at what may be a transport stream of `len` bytes.
 pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     let (head, count) = read_up_to::<820>(file, 0)?;
-    let is_of =
-        |(size, place): &(usize, usize)| (0..PACKETS).all(|n| head[..count].get(n * size + place) == Some(&SYNC));
-    let Some((size, _)) = SHAPES.iter().find(|shape| is_of(shape)) else { return Ok(Head::default()) };
+    let is_of = |(size, place): &(usize, usize)| {
+        (0..PACKETS).all(|n| head[..count].get(n * size + place) == Some(&SYNC))
+    };
+    let Some((size, _)) = SHAPES.iter().find(|shape| is_of(shape)) else {
+        return Ok(Head::default());
+    };
     let is_whole = len.is_multiple_of(*size as u64);
     Ok(Head { unfinished: (!is_whole).then_some("it ends within a packet"), ..Head::default() })
 }

@@ -15,7 +15,8 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// Sizes that a writer into a pipe puts where it cannot know one, and never comes back to: `0xFFFF_FFFF` (ffmpeg), just
 /// below 2 GiB (sox: `0x7FFF_F000` and the header) or at it (`arecord`). More room than that was never seen.
-const NEVER_KNOWN: [std::ops::RangeInclusive<u32>; 2] = [0x7fff_f000..=0x8000_00ff, 0xffff_f000..=u32::MAX];
+const NEVER_KNOWN: [std::ops::RangeInclusive<u32>; 2] =
+    [0x7fff_f000..=0x8000_00ff, 0xffff_f000..=u32::MAX];
 
 /// A 64-bit size from here on was never known either: no disk holds as much.
 const WIDE_NEVER_KNOWN: u64 = 1 << 60;
@@ -27,7 +28,8 @@ const SLACK: u64 = 8;
 pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     let Some(head) = read_at::<12>(file, 0)? else {
         // So little is a recorder that has just begun, or nothing that can be judged.
-        let begun = read_at::<4>(file, 0)?.is_some_and(|magic| &magic == b"RIFF" || &magic == b"RF64");
+        let begun =
+            read_at::<4>(file, 0)?.is_some_and(|magic| &magic == b"RIFF" || &magic == b"RF64");
         let unfinished = begun.then_some("its header is not complete");
         return Ok(Head { unfinished, is_soundless: begun, made: None });
     };
@@ -47,7 +49,9 @@ pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Opti
         return Ok(None);
     }
     let chunks = Chunks::read(file, len)?;
-    let (Some(format), Some((start, end))) = (chunks.format, chunks.sound_range(len)) else { return Ok(None) };
+    let (Some(format), Some((start, end))) = (chunks.format, chunks.sound_range(len)) else {
+        return Ok(None);
+    };
     let rate = bytes_a_second(file, format)?;
     Ok(Length::of_sizes(end.saturating_sub(start), len.saturating_sub(start), rate))
 }
@@ -86,7 +90,9 @@ fn objection(riff: u32, wide: bool, chunks: &Chunks, len: u64) -> Option<&'stati
         0 => Some("its header says 0 bytes"),
         UNKNOWN => None,
         size if never_known(size, len) => None,
-        size if u64::from(size) > len.saturating_add(SLACK) => Some("its header says more bytes than are there"),
+        size if u64::from(size) > len.saturating_add(SLACK) => {
+            Some("its header says more bytes than are there")
+        }
         _ => None,
     }
 }
@@ -158,7 +164,13 @@ impl Chunks {
         Some((start, if size == 0 || end > len { len } else { end }))
     }
 
-    fn meet(&mut self, file: &mut (impl Read + Seek), id: &[u8], body: u64, size: u32) -> io::Result<()> {
+    fn meet(
+        &mut self,
+        file: &mut (impl Read + Seek),
+        id: &[u8],
+        body: u64,
+        size: u32,
+    ) -> io::Result<()> {
         match id {
             b"data" if self.data.is_none() => self.data = Some((body, size)),
             b"fmt " if size >= 16 => self.format = Some(body),
@@ -200,7 +212,9 @@ fn creation_date(file: &mut (impl Read + Seek), body: u64, size: u32) -> io::Res
             if let Some(text) = read_at::<19>(file, at + 8)?.filter(|_| size >= 19) {
                 return Ok(date(&text));
             }
-            return Ok(read_at::<10>(file, at + 8)?.filter(|_| size >= 10).and_then(|text| date(&text)));
+            return Ok(read_at::<10>(file, at + 8)?
+                .filter(|_| size >= 10)
+                .and_then(|text| date(&text)));
         }
         at += 8 + size + size % 2;
     }
@@ -219,7 +233,9 @@ pub(super) mod tests {
 
     /// A WAV whose header says `riff` and `data`, with `there` bytes of sound.
     fn wav(riff: u32, data: u32, there: usize) -> Vec<u8> {
-        let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data".to_vec();
+        let mut bytes =
+            b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data"
+                .to_vec();
         bytes[4..8].copy_from_slice(&riff.to_le_bytes());
         bytes.extend(data.to_le_bytes());
         bytes.extend(vec![7; there]);
@@ -234,10 +250,13 @@ pub(super) mod tests {
     fn a_size_in_the_header_makes_no_recording_shorter_than_its_bytes() {
         // 16,000 bytes a second.
         let length = |bytes: &[u8]| {
-            let found = super::length(&mut Cursor::new(bytes), bytes.len() as u64).expect("readable");
+            let found =
+                super::length(&mut Cursor::new(bytes), bytes.len() as u64).expect("readable");
             found.map(|length| [length.stated, length.most].map(|length| length.as_millis()))
         };
-        for (size, stated) in [(32_000, 2_000), (16_000, 1_000), (16, 1), (0, 2_000), (u32::MAX, 2_000)] {
+        for (size, stated) in
+            [(32_000, 2_000), (16_000, 1_000), (16, 1), (0, 2_000), (u32::MAX, 2_000)]
+        {
             assert_eq!(length(&wav(36 + 16_000, size, 32_000)), Some([stated, 2_000]), "{size}");
         }
         let mut wide = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
@@ -256,7 +275,11 @@ pub(super) mod tests {
     fn a_finished_wav_is_no_objection() {
         assert_eq!(look(&wav(36 + 100, 100, 100)).unfinished, None);
         assert_eq!(look(&wav(36 + 101, 101, 101)).unfinished, None);
-        assert_eq!(look(&wav(44 + 100, 100, 100)).unfinished, None, "a size that counts the whole file");
+        assert_eq!(
+            look(&wav(44 + 100, 100, 100)).unfinished,
+            None,
+            "a size that counts the whole file"
+        );
         assert_eq!(look(b"ID3 this is no wav at all").unfinished, None);
     }
 
@@ -271,14 +294,26 @@ pub(super) mod tests {
 
     #[test]
     fn a_size_that_was_never_known_or_is_too_small_says_nothing() {
-        let never = [u32::MAX, 0xffff_ff00, 0x7fff_f000, 0x7fff_f024, 0x7fff_fff8, i32::MAX.cast_unsigned(), 1 << 31];
+        let never = [
+            u32::MAX,
+            0xffff_ff00,
+            0x7fff_f000,
+            0x7fff_f024,
+            0x7fff_fff8,
+            i32::MAX.cast_unsigned(),
+            1 << 31,
+        ];
         for size in never {
             for riff in [size, 36 + 100] {
                 assert_eq!(look(&wav(riff, size, 100)), Head::default(), "{riff:#x} {size:#x}");
             }
         }
         for size in [1, 50, 99] {
-            assert_eq!(look(&wav(36 + size, size, 100)), Head::default(), "wrapped, or written early");
+            assert_eq!(
+                look(&wav(36 + size, size, 100)),
+                Head::default(),
+                "wrapped, or written early"
+            );
         }
         for size in [0x7000_0000, 0x9000_0000] {
             assert!(look(&wav(36, size, 100)).unfinished.is_some(), "{size:#x} is a size");
@@ -339,9 +374,15 @@ pub(super) mod tests {
         bext.extend([b' '; 320]);
         bext.extend(b"2026-11-2209:00:05");
         bext.extend(vec![0; 602 - 338]);
-        assert_eq!(look(&bext).made, Some(Made::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 5, 0))));
+        assert_eq!(
+            look(&bext).made,
+            Some(Made::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 5, 0)))
+        );
         for separator in "_:/. ".chars() {
-            for text in ["2026-11-22", "09-00-05"].map(|text| text.replace('-', &separator.to_string())).windows(2) {
+            for text in ["2026-11-22", "09-00-05"]
+                .map(|text| text.replace('-', &separator.to_string()))
+                .windows(2)
+            {
                 let at = bext.len() - (602 - 320);
                 bext[at..at + 18].copy_from_slice(text.concat().as_bytes());
             }

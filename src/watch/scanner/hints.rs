@@ -18,7 +18,8 @@ use std::{
 };
 
 use notify::{
-    Config, Event, EventKind, EventKindMask, PathOp, RecommendedWatcher, RecursiveMode, WatchPathConfig, Watcher as _,
+    Config, Event, EventKind, EventKindMask, PathOp, RecommendedWatcher, RecursiveMode,
+    WatchPathConfig, Watcher as _,
     event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode},
 };
 use tokio::sync::Notify;
@@ -147,13 +148,20 @@ impl Hints {
                 let awaited = paths.iter().filter(|path| self.open_files.closed(path)).count();
                 self.is_close_awaited.fetch_or(awaited > 0, Ordering::Relaxed);
             }
-            (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) => written.rename(from, to),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) => {
+                written.rename(from, to)
+            }
             (
-                EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)),
+                EventKind::Create(_)
+                | EventKind::Remove(_)
+                | EventKind::Modify(ModifyKind::Name(RenameMode::To)),
                 paths,
             ) => paths.iter().for_each(|path| written.forget(path)),
             // Its new name may come next: what is known of it waits until then.
-            (EventKind::Any | EventKind::Access(_) | EventKind::Modify(_) | EventKind::Other, _) => {}
+            (
+                EventKind::Any | EventKind::Access(_) | EventKind::Modify(_) | EventKind::Other,
+                _,
+            ) => {}
         }
         false
     }
@@ -165,7 +173,10 @@ impl Hints {
     /// Takes in what notify tells of the folder.
     fn handle_event(&self, filter: &FileFilter, message: notify::Result<Event>) {
         let Ok(event) = message else { return self.mark_lost() };
-        if event.need_rescan() || event.paths.is_empty() || event.kind == EventKind::Remove(RemoveKind::Other) {
+        if event.need_rescan()
+            || event.paths.is_empty()
+            || event.kind == EventKind::Remove(RemoveKind::Other)
+        {
             return self.mark_lost();
         }
         if self.track_writers(filter, &event) {
@@ -178,7 +189,9 @@ impl Hints {
                         self.mark_lost();
                     }
                 }
-                Ok(relative) if is_news(filter, relative, event.kind) => self.add_path(relative.to_owned()),
+                Ok(relative) if is_news(filter, relative, event.kind) => {
+                    self.add_path(relative.to_owned())
+                }
                 Ok(_) | Err(_) => {}
             }
         }
@@ -193,7 +206,12 @@ fn is_media(filter: &FileFilter, root: &Path, path: &Path) -> bool {
 
 /// Returns whether an event can concern a directory.
 fn is_structural(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) | EventKind::Access(_))
+    !matches!(
+        kind,
+        EventKind::Create(CreateKind::File)
+            | EventKind::Remove(RemoveKind::File)
+            | EventKind::Access(_)
+    )
 }
 
 /// Returns whether a path should be looked at: names of media always, others only when they may be directories.
@@ -205,7 +223,8 @@ fn is_news(filter: &FileFilter, relative: &Path, kind: EventKind) -> bool {
         return false;
     }
     let is_renamed = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
-    filter.may_be_media(name.as_encoded_bytes()) || is_structural(kind) && !(is_renamed && is_document(name))
+    filter.may_be_media(name.as_encoded_bytes())
+        || is_structural(kind) && !(is_renamed && is_document(name))
 }
 
 /// The reason for which a folder cannot be watched.
@@ -237,10 +256,16 @@ impl WatchError {
             | notify::ErrorKind::InvalidConfig(_) => false,
         };
         match (is_limit, what) {
-            (true, INSTANCES) => {
-                Self::Limit { what, sysctl: "fs.inotify.max_user_instances", now: read_limit("instances") }
-            }
-            (true, _) => Self::Limit { what, sysctl: "fs.inotify.max_user_watches", now: read_limit("watches") },
+            (true, INSTANCES) => Self::Limit {
+                what,
+                sysctl: "fs.inotify.max_user_instances",
+                now: read_limit("instances"),
+            },
+            (true, _) => Self::Limit {
+                what,
+                sysctl: "fs.inotify.max_user_watches",
+                now: read_limit("watches"),
+            },
             (false, _) => Self::Failed(error.to_string()),
         }
     }
@@ -287,11 +312,15 @@ impl FolderWatches {
     ///
     /// # Errors
     /// When the system gives no instance of inotify.
-    pub(crate) fn new(root: &Path, filter: Arc<FileFilter>, hints: Arc<Hints>) -> Result<Self, WatchError> {
+    pub(crate) fn new(
+        root: &Path,
+        filter: Arc<FileFilter>,
+        hints: Arc<Hints>,
+    ) -> Result<Self, WatchError> {
         let handle = move |message| hints.handle_event(&filter, message);
         let config = Config::default().with_event_kinds(EVENTS).with_follow_symlinks(false);
-        let watcher =
-            RecommendedWatcher::new(handle, config).map_err(|error| WatchError::from_notify(&error, INSTANCES))?;
+        let watcher = RecommendedWatcher::new(handle, config)
+            .map_err(|error| WatchError::from_notify(&error, INSTANCES))?;
         Ok(Self { watcher, root: root.to_owned(), armed: SeenFiles::default() })
     }
 
@@ -342,7 +371,9 @@ impl FolderWatches {
             let key = self.armed.hash_path(relative);
             // Gone from the kernel already, most often: an error says no more than that.
             if !self.armed.contains(key) || self.armed.is_unmarked(key) {
-                self.watcher.unwatch(&path).unwrap_or_else(|error| tracing::trace!("no watch to remove: {error}"));
+                self.watcher
+                    .unwatch(&path)
+                    .unwrap_or_else(|error| tracing::trace!("no watch to remove: {error}"));
             }
         }
         self.armed.retain_marked();
@@ -427,9 +458,11 @@ mod tests {
         let (hints, open_files) = listening();
         tell(&hints, events);
         let root = Path::new("/srv/sales");
-        let is_certain =
-            |path: &PathBuf| open_files.written.get(&root.join(path)).is_some_and(|written| written.is_certain);
-        let mut files: Vec<_> = hints.written().into_iter().map(|path| (is_certain(&path), path)).collect();
+        let is_certain = |path: &PathBuf| {
+            open_files.written.get(&root.join(path)).is_some_and(|written| written.is_certain)
+        };
+        let mut files: Vec<_> =
+            hints.written().into_iter().map(|path| (is_certain(&path), path)).collect();
         files.sort();
         files.into_iter().map(|(is_certain, path)| (path, is_certain)).collect()
     }
@@ -440,16 +473,23 @@ mod tests {
         let open = [(PathBuf::from("a.mp3"), true)];
         assert_eq!(written(vec![event(CREATED, path), event(WRITTEN, path)]), open);
         assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path)]), []);
-        assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path), event(WRITTEN, path)]), open);
+        assert_eq!(
+            written(vec![event(WRITTEN, path), event(CLOSED, path), event(WRITTEN, path)]),
+            open
+        );
         assert_eq!(heard(vec![event(WRITTEN, path)]), PendingHints::default());
     }
 
     #[test]
     fn that_a_file_was_made_linked_or_renamed_says_nothing() {
-        assert_eq!(written(vec![event(CREATED, "/srv/sales/a.mp3"), event(RENAMED, "/srv/sales/b.mp3")]), []);
+        assert_eq!(
+            written(vec![event(CREATED, "/srv/sales/a.mp3"), event(RENAMED, "/srv/sales/b.mp3")]),
+            []
+        );
         let replaced = vec![event(WRITTEN, "/srv/sales/a.mp3"), event(RENAMED, "/srv/sales/a.mp3")];
         assert_eq!(written(replaced), [], "another file has its name now");
-        let temporary = vec![event(WRITTEN, "/srv/sales/#4711"), event(WRITTEN, "/srv/sales/.a.mp3.part")];
+        let temporary =
+            vec![event(WRITTEN, "/srv/sales/#4711"), event(WRITTEN, "/srv/sales/.a.mp3.part")];
         assert_eq!(written(temporary), []);
     }
 
@@ -500,8 +540,13 @@ mod tests {
     fn what_minuted_writes_itself_is_no_news() {
         let mut events = Vec::new();
         for kind in [CREATED, CLOSED, RENAMED] {
-            for name in ["talk.notes.md", ".minuted-x.tmp", "talk.failed.txt", "talk.transcript.srt", "talk.notes.json"]
-            {
+            for name in [
+                "talk.notes.md",
+                ".minuted-x.tmp",
+                "talk.failed.txt",
+                "talk.transcript.srt",
+                "talk.notes.json",
+            ] {
                 events.push(event(kind, &format!("/srv/sales/a/{name}")));
             }
         }
@@ -527,7 +572,10 @@ mod tests {
         assert_eq!(heard(vec![Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))]), lost);
         assert_eq!(heard(vec![Err(notify::Error::generic("broken"))]), lost);
         assert_eq!(heard(vec![event(EventKind::Remove(RemoveKind::Folder), "/srv/sales")]), lost);
-        assert_eq!(heard((0..4).map(|n| event(CLOSED, &format!("/srv/sales/{n}.wav"))).collect()), lost);
+        assert_eq!(
+            heard((0..4).map(|n| event(CLOSED, &format!("/srv/sales/{n}.wav"))).collect()),
+            lost
+        );
         let same = (0..40).map(|_| event(CLOSED, "/srv/sales/a.wav")).collect();
         assert_eq!(heard(same).paths.len(), 1, "the same path again is one hint");
     }
@@ -538,7 +586,8 @@ mod tests {
         let root = tree.path();
         let hints = Arc::new(Hints::new(root, Arc::default(), 10));
         let filter = Arc::new(FileFilter::new(&folder(root), &accepts()));
-        let mut watches = FolderWatches::new(root, filter, Arc::clone(&hints)).expect("an instance");
+        let mut watches =
+            FolderWatches::new(root, filter, Arc::clone(&hints)).expect("an instance");
         let same = [(Path::new("a"), &Stamp { size: 1, mtime_ns: 1, inode: 1 })];
         let next = || async {
             let limit = std::time::Duration::from_secs(30);
@@ -558,7 +607,8 @@ mod tests {
 
     #[test]
     fn the_limit_names_what_to_raise() {
-        let error = WatchError::from_notify(&notify::Error::new(notify::ErrorKind::MaxFilesWatch), WATCHES);
+        let error =
+            WatchError::from_notify(&notify::Error::new(notify::ErrorKind::MaxFilesWatch), WATCHES);
         let now = read_limit(WATCHES);
         assert_eq!(
             error.to_string(),

@@ -71,7 +71,8 @@ impl SeenFiles {
         match self.find_slot(path) {
             Some(index) => {
                 let slot = &mut self.slots[index];
-                let look = if slot.mark & !1 == wanted { SeenState::Same } else { SeenState::Other };
+                let look =
+                    if slot.mark & !1 == wanted { SeenState::Same } else { SeenState::Other };
                 slot.mark |= 1;
                 look
             }

@@ -202,7 +202,9 @@ impl FolderScanner {
         for gone in self.hints.written().iter().filter(|path| is_no_file(&root, path)) {
             self.hints.forget_written(gone);
         }
-        if let Some((_, why)) = seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty()) {
+        if let Some((_, why)) =
+            seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty())
+        {
             let detail = format!("the directory cannot be read: {why}");
             return Err(FolderTrouble { kind: HoldReason::Unreadable, detail });
         }
@@ -235,7 +237,9 @@ impl FolderScanner {
         let mut below: Option<PathBuf> = None;
         let mut look = self.begin_visit(&root, location.place.device);
         for path in paths {
-            if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.visit_path(&root, &path) {
+            if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned))
+                && look.visit_path(&root, &path)
+            {
                 below = Some(path);
             }
         }
@@ -254,14 +258,22 @@ impl FolderScanner {
         if self.place != Some(location.place) {
             return None;
         }
-        let away: Vec<&PathBuf> = self.mounts.iter().filter(|mount| mounts::is_away(&root, mount)).collect();
-        let is_absent = |path: &PathBuf| !away.iter().any(|mount| path.starts_with(mount)) && is_no_file(&root, path);
+        let away: Vec<&PathBuf> =
+            self.mounts.iter().filter(|mount| mounts::is_away(&root, mount)).collect();
+        let is_absent = |path: &PathBuf| {
+            !away.iter().any(|mount| path.starts_with(mount)) && is_no_file(&root, path)
+        };
         Some(paths.into_iter().filter(is_absent).collect())
     }
 
     /// Compares the mounts that a walk has `found` below the folder with those that were known. Below one that is away
     /// nothing is known. Returns all of them.
-    fn follow_mounts(&mut self, root: &Dir, found: BTreeSet<PathBuf>, tally: &mut WalkTally) -> Vec<PathBuf> {
+    fn follow_mounts(
+        &mut self,
+        root: &Dir,
+        found: BTreeSet<PathBuf>,
+        tally: &mut WalkTally,
+    ) -> Vec<PathBuf> {
         let mut mounts = found;
         for known in &self.mounts {
             if mounts.contains(known) {
@@ -270,7 +282,9 @@ impl FolderScanner {
             if !tally.covers(known) {
                 mounts.insert(known.clone());
             } else if mounts::is_away(root, known) {
-                tally.unreadable.push((known.clone(), "nothing is mounted there any more".to_owned()));
+                tally
+                    .unreadable
+                    .push((known.clone(), "nothing is mounted there any more".to_owned()));
                 mounts.insert(known.clone());
             }
         }
@@ -283,10 +297,14 @@ impl FolderScanner {
         baseline: Option<&FolderRoot>,
         is_settling: bool,
     ) -> Result<(Dir, FolderLocation), FolderTrouble> {
-        let (root, location) = mounts::open_folder(&self.path).map_err(|error| describe_trouble(&self.path, &error))?;
+        let (root, location) = mounts::open_folder(&self.path)
+            .map_err(|error| describe_trouble(&self.path, &error))?;
         let moved = baseline.is_some_and(|baseline| baseline.is_elsewhere(location.place));
         let is_used = is_settling || !self.known.is_empty();
-        if moved && is_used && root.is_empty().map_err(|error| describe_trouble(&self.path, &error))? {
+        if moved
+            && is_used
+            && root.is_empty().map_err(|error| describe_trouble(&self.path, &error))?
+        {
             let detail = "it is empty and not the directory that it was: is it mounted?".to_owned();
             return Err(FolderTrouble { kind: HoldReason::EmptyMountPoint, detail });
         }
@@ -300,15 +318,23 @@ impl FolderScanner {
             self.hints.doubt_closes();
             return Ok(());
         }
-        if self.refused.as_ref().is_some_and(|(why, since)| !why.is_over() && since.elapsed() < REFUSED_RETRY) {
+        if self
+            .refused
+            .as_ref()
+            .is_some_and(|(why, since)| !why.is_over() && since.elapsed() < REFUSED_RETRY)
+        {
             return Ok(());
         }
         if is_lost || self.watches.is_none() {
             // The old ones go first: they count against the limit.
             self.watches = None;
             self.hints.doubt_closes();
-            match FolderWatches::new(&self.path, Arc::clone(&self.filter), Arc::clone(&self.hints)) {
-                Ok(watches) => (self.watches, self.refused, self.mode) = (Some(watches), None, WatchMode::Native),
+            match FolderWatches::new(&self.path, Arc::clone(&self.filter), Arc::clone(&self.hints))
+            {
+                Ok(watches) => {
+                    (self.watches, self.refused, self.mode) =
+                        (Some(watches), None, WatchMode::Native)
+                }
                 Err(error) => self.fall_back_to_polling(Some(error)),
             }
         }
@@ -319,9 +345,8 @@ impl FolderScanner {
         Ok(match self.wanted {
             Watch::Native => None,
             Watch::Poll => Some("as configured".to_owned()),
-            Watch::Auto => {
-                mounts::detect_eventless(root)?.map(|name| format!("it lies on {name}, where changes make no events"))
-            }
+            Watch::Auto => mounts::detect_eventless(root)?
+                .map(|name| format!("it lies on {name}, where changes make no events")),
         })
     }
 
@@ -369,14 +394,20 @@ fn is_no_file(root: &Dir, path: &Path) -> bool {
 fn describe_trouble(path: &Path, error: &io::Error) -> FolderTrouble {
     let shown = crate::text::printable_path(path);
     if error.kind() == io::ErrorKind::NotFound {
-        return FolderTrouble { kind: HoldReason::Absent, detail: format!("`{shown}` is not there") };
+        return FolderTrouble {
+            kind: HoldReason::Absent,
+            detail: format!("`{shown}` is not there"),
+        };
     }
     let why = if is_denied(error) {
         format!("no permission; {}", setfacl_commands(path).join("; "))
     } else {
         error.to_string()
     };
-    FolderTrouble { kind: HoldReason::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
+    FolderTrouble {
+        kind: HoldReason::Unreadable,
+        detail: format!("`{shown}` cannot be read: {why}"),
+    }
 }
 
 /// A scanner that runs on threads which may block.
@@ -414,7 +445,9 @@ impl BlockingScanner {
             // A panic in an earlier look has ended the folder's task, so nothing half-changed is seen here.
             work(&mut scanner.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        async { done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}")) }
+        async {
+            done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}"))
+        }
     }
 }
 
@@ -440,10 +473,13 @@ mod tests {
         let mut scanner = new_scanner(tree.path());
         scanner.scan_folder(None, false, false).expect("scanned");
         assert_eq!(scanner.mode, WatchMode::Native);
-        let limit = |now| WatchError::Limit { what: "watches", sysctl: "fs.inotify.max_user_watches", now };
+        let limit =
+            |now| WatchError::Limit { what: "watches", sysctl: "fs.inotify.max_user_watches", now };
         scanner.fall_back_to_polling(Some(limit(u64::MAX)));
         scanner.scan_folder(None, false, false).expect("scanned");
-        assert!(matches!(&scanner.mode, WatchMode::Unwatched(why) if why.contains("fs.inotify.max_user_watches")));
+        assert!(
+            matches!(&scanner.mode, WatchMode::Unwatched(why) if why.contains("fs.inotify.max_user_watches"))
+        );
         assert!(scanner.watches.is_none(), "half a tree is not kept");
         scanner.fall_back_to_polling(Some(limit(0)));
         scanner.scan_folder(None, false, false).expect("scanned");
@@ -462,6 +498,9 @@ mod tests {
         std::fs::write(tree.path().join("a.wav"), "x").expect("written");
         assert!(scanner.scan_folder(met, true, false).is_ok(), "something is there");
         drop(tree);
-        assert_eq!(scanner.scan_folder(met, true, false).expect_err("absent").kind, HoldReason::Absent);
+        assert_eq!(
+            scanner.scan_folder(met, true, false).expect_err("absent").kind,
+            HoldReason::Absent
+        );
     }
 }

@@ -30,7 +30,10 @@ pub(crate) fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
     let magic = rustix::fs::fstatfs(dir.fd())?.f_type;
     // Its type differs between architectures, and some kernels sign-extend the 32-bit number.
     let magic = i128::from(magic) & 0xffff_ffff;
-    Ok(WITHOUT_EVENTS.iter().find(|(number, _)| i128::from(*number) == magic).map(|(_, name)| *name))
+    Ok(WITHOUT_EVENTS
+        .iter()
+        .find(|(number, _)| i128::from(*number) == magic)
+        .map(|(_, name)| *name))
 }
 
 /// The location of a folder's directory.
@@ -71,7 +74,8 @@ pub(crate) fn is_away(root: &Dir, relative: &Path) -> bool {
         Ok(dir) => {
             let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
             let here = rustix::fs::fstat(dir.fd());
-            let is_mounted = matches!((above, here), (Ok(above), Ok(here)) if above.st_dev != here.st_dev);
+            let is_mounted =
+                matches!((above, here), (Ok(above), Ok(here)) if above.st_dev != here.st_dev);
             !is_mounted && dir.is_empty().unwrap_or(true)
         }
         Err(error) => error.kind() == io::ErrorKind::NotFound,

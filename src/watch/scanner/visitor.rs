@@ -47,7 +47,9 @@ impl ScanVisitor<'_> {
     /// Looks at one path; returns whether it was a directory that was scanned.
     pub(super) fn visit_path(&mut self, root: &Dir, path: &Path) -> bool {
         match root.entry(path) {
-            Ok(Some(Entry::File(stamp))) if !walk::is_too_deep(path) && self.filter.classify(path).is_media() => {
+            Ok(Some(Entry::File(stamp)))
+                if !walk::is_too_deep(path) && self.filter.classify(path).is_media() =>
+            {
                 self.visit_file(path, stamp);
             }
             Ok(Some(Entry::Directory)) if self.is_scanned(path) => {
@@ -56,7 +58,9 @@ impl ScanVisitor<'_> {
                 self.seen.tally.directories += tally.directories;
                 return tally.is_walked();
             }
-            Ok(Some(Entry::Directory | Entry::Other) | None) => self.seen.vanished.push(path.to_owned()),
+            Ok(Some(Entry::Directory | Entry::Other) | None) => {
+                self.seen.vanished.push(path.to_owned())
+            }
             // Nothing is concluded; the next scan will tell.
             Ok(Some(Entry::File(_))) | Err(_) => {}
         }
@@ -66,7 +70,9 @@ impl ScanVisitor<'_> {
     /// Notes where another device begins. A directory is met after the one above it.
     fn note_mount(&mut self, directory: &OpenedDirectory) {
         let device = directory.device();
-        let is_inside = || directory.path.ancestors().skip(1).any(|above| self.mounts.get(above) == Some(&device));
+        let is_inside = || {
+            directory.path.ancestors().skip(1).any(|above| self.mounts.get(above) == Some(&device))
+        };
         if device != self.device && !directory.path.as_os_str().is_empty() && !is_inside() {
             self.mounts.insert(directory.path.clone(), device);
         }
@@ -103,8 +109,12 @@ impl WalkVisitor for ScanVisitor<'_> {
         for directory in opened {
             self.note_mount(directory);
         }
-        let Some(watches) = self.watches.as_mut().filter(|_| self.refused.is_none()) else { return };
-        self.refused = watches.watch_directories(opened.iter().map(|opened| (&*opened.path, &opened.identity))).err();
+        let Some(watches) = self.watches.as_mut().filter(|_| self.refused.is_none()) else {
+            return;
+        };
+        self.refused = watches
+            .watch_directories(opened.iter().map(|opened| (&*opened.path, &opened.identity)))
+            .err();
     }
 
     fn visit_file(&mut self, relative: &Path, stamp: Stamp) {

@@ -119,7 +119,8 @@ impl LeftOut {
         let mut parts = Vec::new();
         if self.deep > 0 {
             let example = self.deep_example.as_deref().and_then(|path| path.components().next());
-            let below = example.map(|first| format!(", below `{}`", printable_path(Path::new(&first))));
+            let below =
+                example.map(|first| format!(", below `{}`", printable_path(Path::new(&first))));
             parts.push(format!(
                 "{} deeper than {DEPTH_MAX} levels and not read{}",
                 count_with_verb(self.deep, "directory", "directories"),
@@ -158,8 +159,10 @@ impl WalkTally {
     /// Returns whether what lies at `relative` was seen if it is there.
     #[must_use]
     pub(crate) fn covers(&self, relative: &Path) -> bool {
-        let is_left_out = self.beyond.files > 0 || self.beyond.many > 0 && relative.components().nth(1).is_some();
-        let is_unread = || self.unreadable.iter().any(|(directory, _)| relative.starts_with(directory));
+        let is_left_out =
+            self.beyond.files > 0 || self.beyond.many > 0 && relative.components().nth(1).is_some();
+        let is_unread =
+            || self.unreadable.iter().any(|(directory, _)| relative.starts_with(directory));
         !self.stopped && !is_left_out && !is_too_deep(relative) && !is_unread()
     }
 
@@ -173,7 +176,12 @@ impl WalkTally {
 }
 
 /// Walks `root` from `start`, a relative path that may be empty, and tells `visitor`.
-pub(crate) fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor: &mut impl WalkVisitor) -> WalkTally {
+pub(crate) fn walk_folder(
+    root: &Dir,
+    start: &Path,
+    filter: &FileFilter,
+    visitor: &mut impl WalkVisitor,
+) -> WalkTally {
     let mut tally = WalkTally::default();
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut waiting = DirectoryQueue::default();
@@ -181,14 +189,16 @@ pub(crate) fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor
     while !waiting.paths.is_empty() {
         let batch = waiting.paths.len().min(BATCH);
         let batch = waiting.paths.drain(..batch);
-        let opened: Vec<OpenedDirectory> = batch.filter_map(|path| open_directory(root, path, &mut tally)).collect();
+        let opened: Vec<OpenedDirectory> =
+            batch.filter_map(|path| open_directory(root, path, &mut tally)).collect();
         visitor.enter_directories(&opened);
         for directory in &opened {
             if visitor.should_stop() {
                 tally.stopped = true;
                 return tally;
             }
-            let mut reader = DirectoryReader { filter, directory, tally: &mut tally, waiting: &mut waiting };
+            let mut reader =
+                DirectoryReader { filter, directory, tally: &mut tally, waiting: &mut waiting };
             reader.read_directory(&mut buffer, visitor);
         }
     }
@@ -249,7 +259,9 @@ fn open_below(root: &Dir, path: &Path) -> Result<OwnedFd, Errno> {
     match rustix::fs::openat2(root.fd(), path, flags, Mode::empty(), resolve) {
         // An old kernel, a system call filter or a path longer than one call takes: component by component.
         Err(Errno::NOSYS | Errno::PERM | Errno::NAMETOOLONG | Errno::AGAIN) => {
-            let dir = root.descend(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            let dir = root
+                .descend(path)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
             rustix::io::fcntl_dupfd_cloexec(dir.fd(), 0)
         }
         done => done,
@@ -269,8 +281,9 @@ impl DirectoryReader<'_> {
         self.tally.directories += 1;
         let mut entries = RawDir::new(&self.directory.fd, spare_capacity(buffer));
         while let Some(entry) = entries.next() {
-            let visited =
-                entry.and_then(|entry| self.visit_entry(entry.file_name().to_bytes(), entry.file_type(), visitor));
+            let visited = entry.and_then(|entry| {
+                self.visit_entry(entry.file_name().to_bytes(), entry.file_type(), visitor)
+            });
             match visited {
                 Ok(()) => {}
                 // The directory itself was removed meanwhile.
@@ -283,7 +296,12 @@ impl DirectoryReader<'_> {
         }
     }
 
-    fn visit_entry(&mut self, name: &[u8], kind: FileType, visitor: &mut impl WalkVisitor) -> Result<(), Errno> {
+    fn visit_entry(
+        &mut self,
+        name: &[u8],
+        kind: FileType,
+        visitor: &mut impl WalkVisitor,
+    ) -> Result<(), Errno> {
         if name == b"." || name == b".." {
             return Ok(());
         }
@@ -291,7 +309,9 @@ impl DirectoryReader<'_> {
         match kind {
             FileType::Directory => self.queue_directory(name),
             FileType::RegularFile if may_be_media => return self.stat_entry(name, visitor),
-            FileType::Unknown if may_be_media || self.filter.is_recursive() => return self.stat_entry(name, visitor),
+            FileType::Unknown if may_be_media || self.filter.is_recursive() => {
+                return self.stat_entry(name, visitor);
+            }
             FileType::RegularFile
             | FileType::Unknown
             | FileType::Symlink
@@ -372,7 +392,8 @@ mod tests {
     fn walked(root: &Path) -> (Seen, WalkTally) {
         let mut seen = Seen::default();
         let filter = FileFilter::new(&folder(root), &accepts());
-        let tally = walk_folder(&Dir::open(root).expect("opened"), Path::new(""), &filter, &mut seen);
+        let tally =
+            walk_folder(&Dir::open(root).expect("opened"), Path::new(""), &filter, &mut seen);
         (seen, tally)
     }
 
@@ -424,28 +445,40 @@ mod tests {
             chain(tree.path(), name, 500, &[1, DEPTH_MAX, DEPTH_MAX + 1, 500]);
         }
         let (seen, tally) = walked(tree.path());
-        let depths: Vec<usize> = seen.files.keys().map(|path| path.components().count() - 1).collect();
+        let depths: Vec<usize> =
+            seen.files.keys().map(|path| path.components().count() - 1).collect();
         assert_eq!(depths, [DEPTH_MAX, 1, DEPTH_MAX, 1, DEPTH_MAX, 1]);
         assert_eq!(tally.directories, 1 + 3 * DEPTH_MAX as u64);
         assert!(tally.is_complete(), "what lies deeper is nobody's");
         let told = tally.beyond.describe().expect("told");
-        assert!(told.starts_with("3 directories are deeper than 64 levels and not read, below `"), "{told}");
+        assert!(
+            told.starts_with("3 directories are deeper than 64 levels and not read, below `"),
+            "{told}"
+        );
         let at = |levels: usize| ["a/"; 100][..levels].concat() + "talk.wav";
         assert!(tally.covers(Path::new(&at(DEPTH_MAX))) && !is_too_deep(Path::new(&at(DEPTH_MAX))));
-        assert!(!tally.covers(Path::new(&at(DEPTH_MAX + 1))), "a job from before does not lose its file");
+        assert!(
+            !tally.covers(Path::new(&at(DEPTH_MAX + 1))),
+            "a job from before does not lose its file"
+        );
     }
 
     #[test]
     fn shallow_directories_are_read_before_those_that_are_too_many() {
-        let mut waiting = DirectoryQueue { count: DIRECTORIES_MAX - 1, ..DirectoryQueue::default() };
+        let mut waiting =
+            DirectoryQueue { count: DIRECTORIES_MAX - 1, ..DirectoryQueue::default() };
         let mut tally = WalkTally::default();
         waiting.add("a".into(), &mut tally.beyond);
         waiting.add("b".into(), &mut tally.beyond);
         assert_eq!((waiting.paths.len(), tally.beyond.many), (1, 1));
         assert!(!tally.is_complete() && tally.is_walked());
         assert!(tally.covers(Path::new("talk.wav")), "the folder itself is always read");
-        assert!(!tally.covers(Path::new("b/talk.wav")), "nothing is concluded of what was not read");
-        let mut waiting = DirectoryQueue { bytes: DIRECTORY_BYTES_MAX - 1, ..DirectoryQueue::default() };
+        assert!(
+            !tally.covers(Path::new("b/talk.wav")),
+            "nothing is concluded of what was not read"
+        );
+        let mut waiting =
+            DirectoryQueue { bytes: DIRECTORY_BYTES_MAX - 1, ..DirectoryQueue::default() };
         waiting.add("ab".into(), &mut tally.beyond);
         assert_eq!((waiting.paths.len(), tally.beyond.many), (0, 2));
     }

@@ -107,7 +107,14 @@ impl SettlingFile {
 
 impl SettlingFiles {
     /// Takes in a look at a file. An empty file is only met when it was more before.
-    pub(crate) fn observe(&mut self, path: &Path, stamp: Stamp, now: Now, scan: u64, policy: &SettlePolicy) {
+    pub(crate) fn observe(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        now: Now,
+        scan: u64,
+        policy: &SettlePolicy,
+    ) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.scan = scan;
             if entry.seen.observe(stamp, now) {
@@ -127,14 +134,22 @@ impl SettlingFiles {
     /// Goes on with a file that the queue knows as settling.
     pub(crate) fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Now, scan: u64) {
         let seen = Stability::resume(sighting, now);
-        let kept = RecordedState { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
+        let kept =
+            RecordedState { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
         self.insert(sighting.path.clone(), seen, Some(kept), now.running, scan);
         if let Some(entry) = self.entries.get_mut(&sighting.path) {
             entry.backlog = backlog;
         }
     }
 
-    fn insert(&mut self, path: PathBuf, seen: Stability, kept: Option<RecordedState>, keep_at: Duration, scan: u64) {
+    fn insert(
+        &mut self,
+        path: PathBuf,
+        seen: Stability,
+        kept: Option<RecordedState>,
+        keep_at: Duration,
+        scan: u64,
+    ) {
         let is_written = self.written.contains(&path);
         let entry = SettlingFile {
             seen,
@@ -164,30 +179,51 @@ impl SettlingFiles {
     /// Returns those of `paths` that were found open: an event at them may be a close.
     #[must_use]
     pub(crate) fn select_open(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
-        let is_open = |path: &&PathBuf| self.entries.get(*path).is_some_and(|entry| entry.seen.in_use.is_some());
+        let is_open = |path: &&PathBuf| {
+            self.entries.get(*path).is_some_and(|entry| entry.seen.in_use.is_some())
+        };
         paths.iter().filter(is_open).cloned().collect()
     }
 
     /// Has it asked again soon whether a file is open.
     pub(crate) fn check_close_soon(&mut self, path: &Path) {
-        if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.in_use.is_some()) {
+        if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.in_use.is_some())
+        {
             entry.not_before = entry.not_before.min(entry.asked + ASK_AGAIN[0]);
         }
     }
 
     /// Takes in that a file is open, or was closed only now: it goes on settling.
-    pub(crate) fn wait_for_close(&mut self, path: &Path, seen: Stability, policy: &SettlePolicy, now: Duration) {
-        let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.stamp == seen.stamp) else { return };
+    pub(crate) fn wait_for_close(
+        &mut self,
+        path: &Path,
+        seen: Stability,
+        policy: &SettlePolicy,
+        now: Duration,
+    ) {
+        let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.stamp == seen.stamp)
+        else {
+            return;
+        };
         let is_open = seen.in_use.is_some();
         entry.seen = seen;
         entry.is_examined = false;
         entry.asked = now;
-        entry.not_before = if is_open { now + policy.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1]) } else { Duration::ZERO };
+        entry.not_before = if is_open {
+            now + policy.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1])
+        } else {
+            Duration::ZERO
+        };
     }
 
     /// Returns up to a batch of files that have been quiet for long enough; they count as being examined. Large ones are
     /// among them only with `with_large`.
-    pub(crate) fn take_due(&mut self, policy: &SettlePolicy, now: Duration, with_large: bool) -> Vec<DueFile> {
+    pub(crate) fn take_due(
+        &mut self,
+        policy: &SettlePolicy,
+        now: Duration,
+        with_large: bool,
+    ) -> Vec<DueFile> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         for (path, entry) in &mut self.entries {
@@ -197,7 +233,8 @@ impl SettlingFiles {
             if entry.is_large() && !with_large {
                 continue;
             }
-            let is_due = entry.seen.check_readiness(policy, now) == Readiness::Examine && entry.not_before <= now;
+            let is_due = entry.seen.check_readiness(policy, now) == Readiness::Examine
+                && entry.not_before <= now;
             // A large one goes alone: what is small does not wait for it.
             let fits = chunk.is_empty() || !entry.is_large();
             if is_due && !entry.is_examined && fits {
@@ -205,7 +242,8 @@ impl SettlingFiles {
                 bytes += entry.seen.stamp.size;
                 let is_abandoned = entry.seen.is_abandoned(policy, now);
                 let stamp = entry.seen.stamp;
-                let file = QuietFile { path: path.clone(), stamp, is_abandoned, is_set_aside: false };
+                let file =
+                    QuietFile { path: path.clone(), stamp, is_abandoned, is_set_aside: false };
                 chunk.push(DueFile { file, seen: entry.seen.clone() });
             }
         }
@@ -215,12 +253,19 @@ impl SettlingFiles {
     /// Returns the earliest moment at which a file may be due, large ones only with `with_large`.
     #[must_use]
     pub(crate) fn next_due(&self, policy: &SettlePolicy, with_large: bool) -> Option<Duration> {
-        let waiting = self.entries.values().filter(|entry| !entry.is_examined && (with_large || !entry.is_large()));
+        let waiting = self
+            .entries
+            .values()
+            .filter(|entry| !entry.is_examined && (with_large || !entry.is_large()));
         waiting.map(|entry| entry.due_at(policy)).min()
     }
 
     /// Returns what the queue should know, at most once in a time of settling for each file.
-    pub(crate) fn take_unrecorded(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<Sighting> {
+    pub(crate) fn take_unrecorded(
+        &mut self,
+        policy: &SettlePolicy,
+        now: Duration,
+    ) -> Vec<Sighting> {
         let mut keep = Vec::new();
         for (path, entry) in &mut self.entries {
             if entry.kept != Some(entry.current_record()) && entry.keep_at <= now {
@@ -236,7 +281,8 @@ impl SettlingFiles {
     /// Returns the earliest moment at which the queue should know more.
     #[must_use]
     pub(crate) fn next_record(&self) -> Option<Duration> {
-        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.current_record()));
+        let unkept =
+            self.entries.values().filter(|entry| entry.kept != Some(entry.current_record()));
         unkept.map(|entry| entry.keep_at).min()
     }
 
@@ -250,10 +296,17 @@ impl SettlingFiles {
     }
 
     /// Returns the files that have just become slow, each with who is still writing it where that was found.
-    pub(crate) fn take_slow(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
+    pub(crate) fn take_slow(
+        &mut self,
+        policy: &SettlePolicy,
+        now: Duration,
+    ) -> Vec<(PathBuf, Option<InUse>)> {
         let waiting = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
         let slow = waiting.filter_map(|(path, entry)| {
-            entry.seen.has_become_slow(policy, now).then(|| (path.clone(), entry.seen.in_use.clone()))
+            entry
+                .seen
+                .has_become_slow(policy, now)
+                .then(|| (path.clone(), entry.seen.in_use.clone()))
         });
         slow.collect()
     }
@@ -261,17 +314,30 @@ impl SettlingFiles {
     /// Returns the files that the scan has not met.
     #[must_use]
     pub(crate) fn list_unseen(&self, scan: u64) -> Vec<PathBuf> {
-        self.entries.iter().filter(|(_, entry)| entry.scan != scan).map(|(path, _)| path.clone()).collect()
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.scan != scan)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// Says that a file cannot be read, and when it is tried again; returns whether that is news.
-    pub(crate) fn mark_unreadable(&mut self, path: &Path, why: &str, policy: &SettlePolicy, now: Now) -> bool {
+    pub(crate) fn mark_unreadable(
+        &mut self,
+        path: &Path,
+        why: &str,
+        policy: &SettlePolicy,
+        now: Now,
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(path) else { return false };
         let wait = UNREADABLE_RETRY.max(policy.settle);
         let at = now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
         entry.is_examined = false;
         entry.not_before = now.running + wait;
-        entry.trouble.replace(format!("{why}; tried again at {at:.0}, or at once by `minuted scan`")).is_none()
+        entry
+            .trouble
+            .replace(format!("{why}; tried again at {at:.0}, or at once by `minuted scan`"))
+            .is_none()
     }
 
     /// Lets what could not be read be tried again at once.
@@ -339,7 +405,8 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> Now {
-        let wall = Timestamp::from_second(i64::try_from(seconds).expect("small")).expect("in range");
+        let wall =
+            Timestamp::from_second(i64::try_from(seconds).expect("small")).expect("in range");
         Now { wall, running: Duration::from_secs(seconds) }
     }
 
@@ -394,7 +461,10 @@ mod tests {
     fn an_open_file_is_asked_about_at_times_and_soon_after_an_event() {
         let policy = SettlePolicy::new(Duration::from_secs(30));
         let second = Duration::from_secs(1);
-        let in_use = InUse::Process(crate::open_files::WritingProcess { program: "recorder".into(), process: 812 });
+        let in_use = InUse::Process(crate::open_files::WritingProcess {
+            program: "recorder".into(),
+            process: 812,
+        });
         let mut files = SettlingFiles::default();
         let path = PathBuf::from("a.mp3");
         files.observe(&path, stamp(1), at(0), 1, &policy);
@@ -406,7 +476,8 @@ mod tests {
         assert_eq!(files.select_open(&hinted), std::slice::from_ref(&path));
         files.check_close_soon(&path);
         assert_eq!(files.next_due(&policy, true), Some(second * 31));
-        let mut quiet = files.take_due(&policy, second * 31, true).pop().expect("it is asked about");
+        let mut quiet =
+            files.take_due(&policy, second * 31, true).pop().expect("it is asked about");
         quiet.seen.record_close_check(None, at(31));
         files.wait_for_close(&path, quiet.seen, &policy, second * 31);
         assert_eq!(files.next_due(&policy, true), Some(second * 61), "it is quiet since its close");
@@ -433,7 +504,13 @@ mod tests {
         assert_eq!(files.take_due(&policy, Duration::from_secs(1), true).len(), CHUNK_FILES);
         let mut files = SettlingFiles::default();
         for number in 0..10 {
-            files.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &policy);
+            files.observe(
+                Path::new(&format!("{number}.wav")),
+                stamp(CHUNK_BYTES),
+                at(0),
+                1,
+                &policy,
+            );
         }
         assert_eq!(files.take_due(&policy, Duration::from_secs(1), true).len(), 1);
     }
@@ -443,12 +520,25 @@ mod tests {
         let policy = SettlePolicy::new(Duration::from_secs(1));
         let mut files = SettlingFiles::default();
         for number in 0..10 {
-            files.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &policy);
+            files.observe(
+                Path::new(&format!("{number}.wav")),
+                stamp(CHUNK_BYTES),
+                at(0),
+                1,
+                &policy,
+            );
         }
         assert_eq!(files.take_due(&policy, Duration::from_secs(1), false), []);
-        assert_eq!(files.next_due(&policy, false), None, "nobody wakes for what may not be read yet");
+        assert_eq!(
+            files.next_due(&policy, false),
+            None,
+            "nobody wakes for what may not be read yet"
+        );
         files.observe(Path::new("small.wav"), stamp(1), at(0), 1, &policy);
         let quiet = files.take_due(&policy, Duration::from_secs(1), false);
-        assert_eq!(quiet.iter().map(|file| &file.file.path).collect::<Vec<_>>(), [Path::new("small.wav")]);
+        assert_eq!(
+            quiet.iter().map(|file| &file.file.path).collect::<Vec<_>>(),
+            [Path::new("small.wav")]
+        );
     }
 }

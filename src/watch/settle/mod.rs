@@ -44,7 +44,11 @@ impl SettlePolicy {
     #[must_use]
     pub(crate) fn new(settle: Duration) -> Self {
         let unfinished = Duration::from_secs(3600).max(settle);
-        Self { settle, unfinished, slow: Duration::from_secs(6 * 3600).max(settle.saturating_mul(2)) }
+        Self {
+            settle,
+            unfinished,
+            slow: Duration::from_secs(6 * 3600).max(settle.saturating_mul(2)),
+        }
     }
 }
 
@@ -146,7 +150,11 @@ impl Stability {
             quiet_for: ObservedTime::resume(sighting.since, now),
             is_slow_reported: false,
             // It still changed then, so that it was told of then.
-            slow_before: sighting.since.duration_since(sighting.first).max(SignedDuration::ZERO).unsigned_abs(),
+            slow_before: sighting
+                .since
+                .duration_since(sighting.first)
+                .max(SignedDuration::ZERO)
+                .unsigned_abs(),
         }
     }
 
@@ -247,7 +255,8 @@ mod tests {
     };
 
     fn at(seconds: u64) -> Now {
-        let wall = Timestamp::from_second(1_795_338_000 + i64::try_from(seconds).expect("small")).expect("in range");
+        let wall = Timestamp::from_second(1_795_338_000 + i64::try_from(seconds).expect("small"))
+            .expect("in range");
         Now { wall, running: Duration::from_secs(seconds) }
     }
 
@@ -278,7 +287,11 @@ mod tests {
         assert_eq!(check_readiness(&seen, 3599), Readiness::Wait);
         assert_eq!(check_readiness(&seen, 3600), Readiness::Examine);
         seen.observe(stamp(2), at(3600));
-        assert_eq!(check_readiness(&seen, 3630), Readiness::Examine, "a change forgets what the head said");
+        assert_eq!(
+            check_readiness(&seen, 3630),
+            Readiness::Examine,
+            "a change forgets what the head said"
+        );
     }
 
     fn process() -> InUse {
@@ -294,7 +307,10 @@ mod tests {
         for in_use in [process(), written(true)] {
             let mut seen = Stability::begin(stamp(1), at(0));
             assert_eq!(seen.record_close_check(Some(in_use.clone()), at(30)), CloseCheck::Open);
-            assert_eq!(seen.record_close_check(Some(in_use.clone()), at(100 * 3600)), CloseCheck::Open);
+            assert_eq!(
+                seen.record_close_check(Some(in_use.clone()), at(100 * 3600)),
+                CloseCheck::Open
+            );
             assert_eq!(seen.in_use, Some(in_use));
             assert_eq!(seen.record_close_check(None, at(100 * 3600 + 10)), CloseCheck::JustClosed);
             assert_eq!(check_readiness(&seen, 100 * 3600 + 39), Readiness::Wait);
@@ -321,7 +337,10 @@ mod tests {
             CloseCheck::Open,
             "a change begins another hour"
         );
-        assert_eq!(seen.record_close_check(Some(written(false)), at(3600 + 3599)), CloseCheck::Closed);
+        assert_eq!(
+            seen.record_close_check(Some(written(false)), at(3600 + 3599)),
+            CloseCheck::Closed
+        );
         assert_eq!(check_readiness(&seen, 3600 + 3599), Readiness::Examine);
     }
 
@@ -364,7 +383,11 @@ mod tests {
             let now = Now { wall: at(7 * 3600).wall, running: Duration::ZERO };
             Stability::resume(&sighting, now).has_become_slow(&POLICY, Duration::ZERO)
         };
-        assert_eq!([restarted(3600), restarted(7 * 3600 - 60)], [true, false], "once, also across a restart");
+        assert_eq!(
+            [restarted(3600), restarted(7 * 3600 - 60)],
+            [true, false],
+            "once, also across a restart"
+        );
     }
 
     /// What a writer does to a file at one moment. Each leaves a stamp that was never there before.
@@ -399,12 +422,15 @@ mod tests {
         let mut written = vec![(now, file)];
         for (number, (pause, deed)) in (1u32..).zip(writes) {
             now += pause;
-            let clock = (i64::try_from(now).expect("small") + skew) * 1_000_000_000 + i64::from(number);
+            let clock =
+                (i64::try_from(now).expect("small") + skew) * 1_000_000_000 + i64::from(number);
             let past = -86_400_000_000_000 * 1000 - i64::from(number);
             file = match *deed {
                 Deed::Append(bytes) => Stamp { size: file.size + bytes, mtime_ns: clock, ..file },
                 Deed::Truncate => Stamp { size: 0, mtime_ns: clock, ..file },
-                Deed::RenameOver(size) => Stamp { size, mtime_ns: past, inode: 100 + u64::from(number) },
+                Deed::RenameOver(size) => {
+                    Stamp { size, mtime_ns: past, inode: 100 + u64::from(number) }
+                }
                 Deed::SetTimeBack => Stamp { mtime_ns: past, ..file },
                 Deed::RewriteSameSize => Stamp { mtime_ns: clock, ..file },
                 Deed::CopyOver => Stamp { inode: 100 + u64::from(number), ..file },

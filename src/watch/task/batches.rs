@@ -191,7 +191,9 @@ impl FolderTask {
                     opened: &view.opened,
                     limits,
                     // A size that cannot be asked now is read, so that no job loses its file.
-                    has_job_of_size: &|size| Handle::current().block_on(queue.has_job_of_size(size)).unwrap_or(true),
+                    has_job_of_size: &|size| {
+                        Handle::current().block_on(queue.has_job_of_size(size)).unwrap_or(true)
+                    },
                     pass_on: &|| readers_turn.pass_on(),
                 };
                 files.found = examiner.examine_all(closed);
@@ -204,7 +206,10 @@ impl FolderTask {
                     () = turn.wait_overdue() => turn.give_back(),
                 }
                 if !std::mem::replace(&mut is_slow_logged, true) {
-                    tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
+                    tracing::warn!(
+                        folder = name,
+                        "recordings of folder `{name}` are read very slowly, or not at all"
+                    );
                 }
             };
             turn.give_back();
@@ -242,7 +247,11 @@ impl FolderTask {
     /// Lets a quiet file that is still open, or was closed only now, go on settling.
     fn wait_for_close(&self, path: &Path, seen: Stability) {
         if let Some(in_use) = &seen.in_use {
-            tracing::debug!(folder = self.folder.name, "`{}` waits: {in_use}", printable_path(path));
+            tracing::debug!(
+                folder = self.folder.name,
+                "`{}` waits: {in_use}",
+                printable_path(path)
+            );
         }
         let now = self.clocks.now().running;
         let mut state = self.view().state();
@@ -267,9 +276,16 @@ impl FolderTask {
         let folder = &self.folder.name;
         let mut state = self.end.view.state();
         let policy = state.policy;
-        let Some(entry) = state.settling.get_mut(path).filter(|entry| entry.seen.stamp == file.stamp) else { return };
+        let Some(entry) =
+            state.settling.get_mut(path).filter(|entry| entry.seen.stamp == file.stamp)
+        else {
+            return;
+        };
         if let Inspection::Whole { incomplete: Some(why), .. } = &finding {
-            tracing::warn!(folder, "`{shown}` has been quiet for an hour and is queued as it is, although {why}");
+            tracing::warn!(
+                folder,
+                "`{shown}` has been quiet for an hour and is queued as it is, although {why}"
+            );
         }
         let finding = match finding.into_settled(&self.folder, file, entry.backlog) {
             Ok(settled) => return self.batches.settled.push(settled),
@@ -281,7 +297,9 @@ impl FolderTask {
                 state.settling.put_back(path, Duration::ZERO);
                 tracing::debug!(folder, "`{shown}` waits: {why}");
             }
-            Inspection::Changed(stamp) => state.settling.observe(path, stamp, now, self.schedule.scans, &policy),
+            Inspection::Changed(stamp) => {
+                state.settling.observe(path, stamp, now, self.schedule.scans, &policy)
+            }
             Inspection::Unreadable(why) => {
                 if state.settling.mark_unreadable(path, &why, &policy, now) {
                     tracing::warn!(folder, "cannot read `{shown}`: {why}; minuted keeps trying");
@@ -319,12 +337,19 @@ impl FolderTask {
             let mut state = self.view().state();
             for settled in &taken {
                 // A file that has changed since then goes on settling.
-                if state.settling.get(&settled.path).is_some_and(|entry| entry.seen.stamp == settled.stamp) {
+                if state
+                    .settling
+                    .get(&settled.path)
+                    .is_some_and(|entry| entry.seen.stamp == settled.stamp)
+                {
                     state.settling.remove(&settled.path);
                 }
             }
         }
-        self.mark_unchanged(taken.into_iter().map(|settled| (settled.path, settled.stamp)).collect()).await
+        self.mark_unchanged(
+            taken.into_iter().map(|settled| (settled.path, settled.stamp)).collect(),
+        )
+        .await
     }
 
     /// Records the files that are settling, so that a restart goes on from there.
@@ -358,9 +383,15 @@ impl FolderTask {
         for (path, in_use) in slow {
             let shown = printable_path(&path);
             if let Some(in_use) = in_use {
-                tracing::warn!(folder, "`{shown}` is not closed after hours: {in_use}; minuted waits until it is");
+                tracing::warn!(
+                    folder,
+                    "`{shown}` is not closed after hours: {in_use}; minuted waits until it is"
+                );
             } else {
-                tracing::warn!(folder, "`{shown}` still changes after hours; minuted waits until it is quiet");
+                tracing::warn!(
+                    folder,
+                    "`{shown}` still changes after hours; minuted waits until it is quiet"
+                );
             }
         }
     }

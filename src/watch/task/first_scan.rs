@@ -37,7 +37,11 @@ fn verdict_of_decision(decision: BacklogDecision) -> FileVerdict {
 
 impl FolderTask {
     /// Takes in the first scan. The last step records the baseline: interrupted before, the first scan is repeated.
-    pub(super) async fn take_in_first_scan(&mut self, scanned: &FolderScan, scan: u64) -> anyhow::Result<()> {
+    pub(super) async fn take_in_first_scan(
+        &mut self,
+        scanned: &FolderScan,
+        scan: u64,
+    ) -> anyhow::Result<()> {
         let now = self.clocks.now();
         let verdict = match self.identity.decision {
             Some(decision) => verdict_of_decision(decision),
@@ -64,9 +68,16 @@ impl FolderTask {
     }
 
     /// Returns the first sighting of a file; what an interrupted first scan saw of it still counts.
-    fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: FileVerdict, now: Now) -> Sighting {
+    fn first_sighting(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        verdict: FileVerdict,
+        now: Now,
+    ) -> Sighting {
         let state = self.view().state();
-        let seen = state.settling.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
+        let seen =
+            state.settling.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
         let fresh = Stability::begin(stamp, now);
         Sighting { verdict, ..seen.unwrap_or(&fresh).sighting(path.to_owned()) }
     }
@@ -85,7 +96,10 @@ impl FolderTask {
                 state.settling.remove(&sighting.path);
             }
         }
-        self.mark_unchanged(sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect()).await
+        self.mark_unchanged(
+            sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect(),
+        )
+        .await
     }
 
     fn log_first_scan(&self, verdict: FileVerdict, files: u64) {
@@ -97,7 +111,10 @@ impl FolderTask {
                 ShellCommand::new("minuted backlog").add_word(folder).add_words("process")
             ),
             FileVerdict::Ignored => {
-                tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone");
+                tracing::info!(
+                    folder,
+                    "{files} old recordings in folder `{folder}` are left alone"
+                );
             }
             FileVerdict::Settling | FileVerdict::Taken { .. } => {
                 let found = format_count(files, "recording");
@@ -107,7 +124,10 @@ impl FolderTask {
     }
 
     /// Carries out a person's decision about the backlog; returns how many files it concerned.
-    pub(super) async fn decide_backlog(&mut self, decision: BacklogDecision) -> anyhow::Result<u64> {
+    pub(super) async fn decide_backlog(
+        &mut self,
+        decision: BacklogDecision,
+    ) -> anyhow::Result<u64> {
         if self.is_another_directory() {
             return self.accept_directory(decision).await;
         }

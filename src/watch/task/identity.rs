@@ -37,7 +37,9 @@ impl FolderIdentity {
 
     /// Returns the baseline, if the folder's path is still the same.
     fn baseline_at(&self, path: &Path) -> Option<&FolderRoot> {
-        self.baseline.as_ref().filter(|root| root.spot.as_ref().is_none_or(|spot| spot.path == path))
+        self.baseline
+            .as_ref()
+            .filter(|root| root.spot.as_ref().is_none_or(|spot| spot.path == path))
     }
 }
 
@@ -61,7 +63,8 @@ impl FolderTask {
             return None;
         }
         let known = format_count(known, "recording");
-        let process = ShellCommand::new("minuted backlog").add_word(&self.folder.name).add_words("process");
+        let process =
+            ShellCommand::new("minuted backlog").add_word(&self.folder.name).add_words("process");
         let detail = format!(
             "it is not the directory that it was, and none of its {known} is there: is a mount missing? It resumes by \
              itself when that is back; if this is its place from now on: `{process}` or `skip`"
@@ -82,7 +85,9 @@ impl FolderTask {
     /// of that in it, had none.
     pub(super) async fn has_baseline(&self, scanned: &FolderScan) -> anyhow::Result<bool> {
         let Some(root) = &self.identity.baseline else { return Ok(false) };
-        if root.is_other_path(&self.folder.path, scanned.location.place) && scanned.findings.unchanged == 0 {
+        if root.is_other_path(&self.folder.path, scanned.location.place)
+            && scanned.findings.unchanged == 0
+        {
             return Ok(false);
         }
         Ok(!(scanned.location.is_newly_mounted(root.device) && self.is_unused().await?))
@@ -129,15 +134,17 @@ impl FolderTask {
     /// Returns whether the folder is held because it is another directory than before.
     pub(super) fn is_another_directory(&self) -> bool {
         let state = self.view().state();
-        state
-            .trouble
-            .as_ref()
-            .is_some_and(|trouble| matches!(trouble.kind, HoldReason::AnotherPlace | HoldReason::EmptyMountPoint))
+        state.trouble.as_ref().is_some_and(|trouble| {
+            matches!(trouble.kind, HoldReason::AnotherPlace | HoldReason::EmptyMountPoint)
+        })
     }
 
     /// Repeats the first scan in the directory that the folder is now, as a person decided; returns how many files lie
     /// there. Known files that are not there count as removed.
-    pub(super) async fn accept_directory(&mut self, decision: BacklogDecision) -> anyhow::Result<u64> {
+    pub(super) async fn accept_directory(
+        &mut self,
+        decision: BacklogDecision,
+    ) -> anyhow::Result<u64> {
         let baseline = self.identity.baseline.take();
         self.identity.decision = Some(decision);
         let scanned = self.scan().await;

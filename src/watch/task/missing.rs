@@ -37,7 +37,10 @@ impl MissingFiles {
 
     /// Takes out those that have been missing for `grace`.
     fn take_due(&mut self, grace: Duration, now: Duration) -> Vec<PathBuf> {
-        self.noticed.extract_if(.., |_, noticed| noticed.saturating_add(grace) <= now).map(|(path, _)| path).collect()
+        self.noticed
+            .extract_if(.., |_, noticed| noticed.saturating_add(grace) <= now)
+            .map(|(path, _)| path)
+            .collect()
     }
 }
 
@@ -70,7 +73,11 @@ impl FolderTask {
     }
 
     /// Marks the files that a scan did not find as missing. Below a directory that it could not read, none is.
-    pub(super) async fn find_missing(&mut self, tally: &WalkTally, scan: u64) -> anyhow::Result<()> {
+    pub(super) async fn find_missing(
+        &mut self,
+        tally: &WalkTally,
+        scan: u64,
+    ) -> anyhow::Result<()> {
         let mut unseen = self.view().state().settling.list_unseen(scan);
         unseen.retain(|path| tally.covers(path));
         self.mark_missing(unseen).await?;
@@ -118,7 +125,10 @@ impl FolderTask {
     }
 
     fn grace(&self, policy: &SettlePolicy) -> Duration {
-        policy.settle.saturating_mul(if self.batches.is_idle() { GRACE } else { GRACE_MAX }).saturating_add(SLACK)
+        policy
+            .settle
+            .saturating_mul(if self.batches.is_idle() { GRACE } else { GRACE_MAX })
+            .saturating_add(SLACK)
     }
 
     /// Has the queue forget removed files, when no file can come any more that it should know before.
@@ -177,7 +187,14 @@ mod tests {
             if name.contains("settling") {
                 let at = jiff::Timestamp::UNIX_EPOCH;
                 let verdict = FileVerdict::Settling;
-                let sighting = Sighting { path: name.into(), stamp, first: at, since: at, verdict, written_boot: None };
+                let sighting = Sighting {
+                    path: name.into(),
+                    stamp,
+                    first: at,
+                    since: at,
+                    verdict,
+                    written_boot: None,
+                };
                 queue.record(vec![sighting]).await;
             } else {
                 queue.take(vec![(name.into(), stamp)]).await;
@@ -187,7 +204,8 @@ mod tests {
         let settings = folder(root);
         let memory = queue.of_folder(&settings);
         let stop = CancellationToken::new();
-        let begun = FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
+        let begun =
+            FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
         let mut task = begun.expect("begun");
         task.scanner.run(|scanner| scanner.known.unmark_all()).await.expect("no panic");
         let place = crate::beneath::Dir::open(root).expect("opened").place().expect("asked");
@@ -201,11 +219,20 @@ mod tests {
         let names = ["sub/a.mp3", "sub/settling.mp3", "b.mp3", "settling.mp3"];
         let (mut task, _queue) = knowing(tree.path(), &names).await;
         let unreadable = vec![("sub".into(), "an I/O error".to_owned())];
-        task.find_missing(&WalkTally { unreadable, ..WalkTally::default() }, 1).await.expect("no panic");
-        assert_eq!(task.missing.noticed.keys().collect::<Vec<_>>(), [Path::new("b.mp3"), Path::new("settling.mp3")]);
+        task.find_missing(&WalkTally { unreadable, ..WalkTally::default() }, 1)
+            .await
+            .expect("no panic");
+        assert_eq!(
+            task.missing.noticed.keys().collect::<Vec<_>>(),
+            [Path::new("b.mp3"), Path::new("settling.mp3")]
+        );
         assert_eq!(task.missing.unresolved, 1, "one known file may be there or not");
         task.find_missing(&WalkTally::default(), 1).await.expect("no panic");
-        assert_eq!(task.missing.noticed.len(), 4, "it could be read again, and they were not there");
+        assert_eq!(
+            task.missing.noticed.len(),
+            4,
+            "it could be read again, and they were not there"
+        );
         assert_eq!(task.missing.unresolved, 0);
     }
 
@@ -226,6 +253,9 @@ mod tests {
         task.confirm_removed().await.expect("no panic");
         assert!(task.missing.noticed.is_empty());
         let left = task.queue.read_sightings(Path::new("")).await.expect("read");
-        assert_eq!(left.iter().map(|sighting| sighting.path.as_path()).collect::<Vec<_>>(), [Path::new("a.mp3")]);
+        assert_eq!(
+            left.iter().map(|sighting| sighting.path.as_path()).collect::<Vec<_>>(),
+            [Path::new("a.mp3")]
+        );
     }
 }

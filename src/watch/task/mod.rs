@@ -67,7 +67,9 @@ pub(crate) async fn run_with(
     hints_max: usize,
 ) -> anyhow::Result<()> {
     let watching = async {
-        let mut task = FolderTask::start(folder, &accepts, queue, end, stop.clone(), open_files, hints_max).await?;
+        let mut task =
+            FolderTask::start(folder, &accepts, queue, end, stop.clone(), open_files, hints_max)
+                .await?;
         loop {
             task.step().await?;
         }
@@ -132,7 +134,10 @@ impl FolderTask {
         let keep = state.settling.next_record().map(|at| at.max(self.retry.not_before));
         let take = self.batches.has_settled().then_some(self.retry.not_before);
         let confirm = self.next_confirmation(&state.policy);
-        [examine, keep, take, confirm].into_iter().flatten().fold(self.schedule.next_scan(), Duration::min)
+        [examine, keep, take, confirm]
+            .into_iter()
+            .flatten()
+            .fold(self.schedule.next_scan(), Duration::min)
     }
 
     async fn do_what_is_due(&mut self) -> anyhow::Result<()> {
@@ -161,7 +166,9 @@ impl FolderTask {
             FolderCommand::Backlog { decision, done } => {
                 let answer = self.decide_backlog(decision).await;
                 if done.send(answer).is_err() {
-                    tracing::debug!("the answer to a decision on the backlog is not waited for any more");
+                    tracing::debug!(
+                        "the answer to a decision on the backlog is not waited for any more"
+                    );
                 }
             }
         }

@@ -34,8 +34,12 @@ impl FolderTask {
         state.policy = SettlePolicy::new(self.folder.settle_time(mode.is_polled()));
         let folder = &self.folder.name;
         match &mode {
-            WatchMode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),
-            WatchMode::Polled(why) => tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
+            WatchMode::Native => {
+                tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path))
+            }
+            WatchMode::Polled(why) => {
+                tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path))
+            }
             WatchMode::Unwatched(why) => {
                 tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path));
             }
@@ -59,11 +63,18 @@ impl FolderTask {
         if let Some(beyond) = tally.beyond.describe().filter(|_| !was_beyond) {
             let folder = &self.folder.name;
             let shown = printable_path(&self.folder.path);
-            tracing::warn!(folder, "folder `{folder}`: {beyond}; recordings there are not read (`{shown}`)");
+            tracing::warn!(
+                folder,
+                "folder `{folder}`: {beyond}; recordings there are not read (`{shown}`)"
+            );
         }
         let was_unreadable = before.map(|scan| scan.unreadable).unwrap_or_default();
         for (path, why) in tally.unreadable.iter().filter(|now| !was_unreadable.contains(now)) {
-            tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
+            tracing::warn!(
+                folder = self.folder.name,
+                "cannot read `{}`: {why}",
+                printable_path(path)
+            );
         }
         was_unreadable.iter().any(|(path, _)| tally.covers(path))
     }
@@ -106,7 +117,12 @@ impl FolderTask {
             self.queue.release_folder().await?;
         }
         if let Some(trouble) = trouble {
-            tracing::warn!(folder, trouble = trouble.kind.as_str(), "folder `{folder}`: {}", trouble.detail);
+            tracing::warn!(
+                folder,
+                trouble = trouble.kind.as_str(),
+                "folder `{folder}`: {}",
+                trouble.detail
+            );
             return self.queue.hold_folder(trouble.kind, &trouble.detail).await;
         }
         if was_in_trouble {
@@ -118,7 +134,10 @@ impl FolderTask {
     /// Puts the next try of the queue off, and logs its first failure.
     pub(super) fn record_queue_failure(&mut self, error: &anyhow::Error) {
         if self.retry.record_failure(self.clocks.now().running) {
-            tracing::warn!(folder = self.folder.name, "failed to record what the scan found: {error:#}");
+            tracing::warn!(
+                folder = self.folder.name,
+                "failed to record what the scan found: {error:#}"
+            );
         }
     }
 }

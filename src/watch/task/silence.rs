@@ -12,7 +12,10 @@ const SILENT_AFTER: Duration = Duration::from_secs(60);
 
 impl FolderTask {
     /// Waits for a look at the folder, however long it takes. While nothing is answered, the folder is held.
-    pub(super) async fn await_answer<T>(&mut self, look: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(super) async fn await_answer<T>(
+        &mut self,
+        look: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         let mut look = pin!(look);
         let mut is_silent = false;
         loop {
@@ -28,8 +31,13 @@ impl FolderTask {
                 Err(_) if self.scanner.pulse() != before => {}
                 Err(_) => {
                     is_silent = true;
-                    let detail = "its file system has not answered for a minute; it resumes when it does";
-                    self.report(Some(FolderTrouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
+                    let detail =
+                        "its file system has not answered for a minute; it resumes when it does";
+                    self.report(Some(FolderTrouble {
+                        kind: HoldReason::Silent,
+                        detail: detail.to_owned(),
+                    }))
+                    .await;
                     // A command that waits for the folder need not wait for a dead server.
                     self.view().set_quiet(true);
                 }
@@ -59,7 +67,8 @@ mod tests {
         let stop = CancellationToken::new();
         let settings = folder(tree.path());
         let memory = queue.of_folder(&settings);
-        let begun = FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
+        let begun =
+            FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
         let mut task = begun.expect("begun");
         let (answers, hung) = mpsc::channel::<u8>();
         let look = task.scanner.run(move |_| hung.recv());
@@ -79,7 +88,11 @@ mod tests {
         };
         let (answer, ()) = tokio::join!(task.await_answer(look), watching);
         assert_eq!(answer.expect("no panic"), Ok(7));
-        assert_eq!(queue.writes.count() - before, 2, "it is held instead of what held it before, once");
+        assert_eq!(
+            queue.writes.count() - before,
+            2,
+            "it is held instead of what held it before, once"
+        );
         tokio::time::resume();
         task.do_what_is_due().await.expect("scanned");
         assert_eq!(queue.hold().await, None);

@@ -44,9 +44,15 @@ impl FolderTask {
         let hints = Arc::new(Hints::new(&folder.path, Arc::clone(&open_files), hints_max));
         // Nobody has listened until now.
         hints.doubt_closes();
-        let scanner =
-            FolderScanner::new(&folder.path, Arc::clone(&filter), folder.watch, Arc::clone(&hints), stop.clone());
-        let baseline = queue.read_baseline().await.context("failed to read the folder's baseline")?;
+        let scanner = FolderScanner::new(
+            &folder.path,
+            Arc::clone(&filter),
+            folder.watch,
+            Arc::clone(&hints),
+            stop.clone(),
+        );
+        let baseline =
+            queue.read_baseline().await.context("failed to read the folder's baseline")?;
         let set_aside = queue.read_set_aside().await.context("failed to read what is set aside")?;
         let mounts = queue.read_mounts().await.context("failed to read what was mounted before")?;
         let mut task = Self {
@@ -87,17 +93,22 @@ impl FolderTask {
         {
             let mut state = self.end.view.state();
             for sighting in sightings {
-                state.backlog += u64::from(sighting.verdict == FileVerdict::Backlog && baseline.is_some());
+                state.backlog +=
+                    u64::from(sighting.verdict == FileVerdict::Backlog && baseline.is_some());
                 match (sighting.verdict, baseline) {
                     (FileVerdict::Settling, _) => {
-                        if sighting.written_boot.is_some() && sighting.written_boot.as_deref() == boot_id() {
+                        if sighting.written_boot.is_some()
+                            && sighting.written_boot.as_deref() == boot_id()
+                        {
                             let path = self.folder.path.join(&sighting.path);
                             self.batches.open_files.written.resume(&path, sighting.since);
                         }
-                        let is_backlog = baseline.as_ref().is_some_and(|root| sighting.first <= root.met);
+                        let is_backlog =
+                            baseline.as_ref().is_some_and(|root| sighting.first <= root.met);
                         state.settling.resume(&sighting, is_backlog, now, 0);
                     }
-                    (FileVerdict::Taken { .. }, _) | (FileVerdict::Backlog | FileVerdict::Ignored, Some(_)) => {
+                    (FileVerdict::Taken { .. }, _)
+                    | (FileVerdict::Backlog | FileVerdict::Ignored, Some(_)) => {
                         unchanged.push((sighting.path, sighting.stamp));
                     }
                     // The first scan was interrupted: it is repeated, and decides about these again.

@@ -29,7 +29,8 @@ impl Chance {
 
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).expect("a small number")).expect("below a usize")
+        usize::try_from(self.next() % u64::try_from(end).expect("a small number"))
+            .expect("below a usize")
     }
 
     /// Whether something happens that does so once in `times`.
@@ -45,7 +46,8 @@ impl Chance {
 
 /// The seeds of `count` walks: those that follow the usual one, or the one of `$MINUTED_TEST_SEED` alone.
 pub(crate) fn seeds(count: u32) -> Vec<u64> {
-    seed().map_or_else(|| (0..u64::from(count)).map(|more| SEED + more).collect(), |seed| vec![seed])
+    seed()
+        .map_or_else(|| (0..u64::from(count)).map(|more| SEED + more).collect(), |seed| vec![seed])
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is told its seed as it is told its budget")]

@@ -31,7 +31,8 @@ impl House {
 
     /// Returns the daemon's answer, whether `Ok` or `Err`; `None` when no daemon answers.
     fn ask_daemon(&self, question: &Value) -> Option<Value> {
-        let mut stream = UnixStream::connect(self.seen(&self.state_dir().join("control.sock"))).ok()?;
+        let mut stream =
+            UnixStream::connect(self.seen(&self.state_dir().join("control.sock"))).ok()?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
         stream.write_all(format!("{question}\n").as_bytes()).ok()?;
         let mut answer = String::new();
@@ -62,7 +63,8 @@ impl House {
 
     /// The job of a recording in the folder.
     pub(crate) fn job(&self, name: &str) -> Value {
-        self.job_if(name).unwrap_or_else(|| panic!("there is no job of {name}; the log:\n{}", self.log()))
+        self.job_if(name)
+            .unwrap_or_else(|| panic!("there is no job of {name}; the log:\n{}", self.log()))
     }
 
     /// The job of a recording in the folder; `None` before there is one.
@@ -89,15 +91,23 @@ impl House {
 
     /// The recordings that sources have found; `None` when minuted dies while it is asked.
     pub(crate) fn source_rows(&self) -> Option<Vec<Value>> {
-        self.ask(&json!({"ask": "source_list", "source": null}), &["source", "list"])?.as_array().cloned()
+        self.ask(&json!({"ask": "source_list", "source": null}), &["source", "list"])?
+            .as_array()
+            .cloned()
     }
 
     /// The answer of `why` about a file in the folder, and its hint.
     pub(crate) fn why(&self, name: &str) -> String {
         let path = self.path(name);
         let path = path.to_str().expect("UTF-8");
-        let why = self.ask(&json!({"ask": "why", "path": {"text": path}}), &["why", path]).expect("every file has one");
+        let why = self
+            .ask(&json!({"ask": "why", "path": {"text": path}}), &["why", path])
+            .expect("every file has one");
         let hint = why["hint"].as_str().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-        format!("{}: {}\n{hint}", why["path"].as_str().expect("a path"), why["answer"].as_str().expect("an answer"))
+        format!(
+            "{}: {}\n{hint}",
+            why["path"].as_str().expect("a path"),
+            why["answer"].as_str().expect("an answer")
+        )
     }
 }

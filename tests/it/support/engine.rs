@@ -22,10 +22,12 @@ use super::sound::program;
 pub(crate) fn model() -> Option<Model> {
     let found = places().iter().find_map(|place| model_in(place));
     if found.is_none() {
-        assert!(variable("MINUTED_REQUIRE_ENGINE").is_none(), "the engine is required: minuted engine install");
+        assert!(
+            variable("MINUTED_REQUIRE_ENGINE").is_none(),
+            "the engine is required: minuted engine install"
+        );
         // Written past the capture of a test that passes: who runs the tests without a model is to see it.
-        let said =
-            "skipped: the engine's model is not installed (cargo run -- engine install, or $MINUTED_TEST_MODEL)\n";
+        let said = "skipped: the engine's model is not installed (cargo run -- engine install, or $MINUTED_TEST_MODEL)\n";
         io::stderr().write_all(said.as_bytes()).expect("written");
     }
     found
@@ -35,11 +37,15 @@ pub(crate) fn model() -> Option<Model> {
 /// instead.
 pub(crate) fn voice_models() -> Option<VoiceModels> {
     let runtime = model()?.runtime;
-    let [segmentation, embedding] = ["segmentation.ort", "embedding.ort"].map(|name| runtime.with_file_name(name));
+    let [segmentation, embedding] =
+        ["segmentation.ort", "embedding.ort"].map(|name| runtime.with_file_name(name));
     if segmentation.exists() && embedding.exists() {
         return Some(VoiceModels { segmentation, embedding, runtime });
     }
-    assert!(variable("MINUTED_REQUIRE_ENGINE").is_none(), "the models of voices are required: minuted engine install");
+    assert!(
+        variable("MINUTED_REQUIRE_ENGINE").is_none(),
+        "the models of voices are required: minuted engine install"
+    );
     let said = "skipped: the models of voices are not installed (cargo run -- engine install completes the engine)\n";
     io::stderr().write_all(said.as_bytes()).expect("written");
     None
@@ -51,7 +57,9 @@ pub(crate) fn voice_models() -> Option<VoiceModels> {
 pub(crate) fn whisper_model() -> Option<PathBuf> {
     let found = variable("MINUTED_TEST_WHISPER");
     if found.is_none() {
-        eprintln!("SKIPPED: there is no model of whisper ($MINUTED_TEST_WHISPER: a ggml file of many languages)");
+        eprintln!(
+            "SKIPPED: there is no model of whisper ($MINUTED_TEST_WHISPER: a ggml file of many languages)"
+        );
     }
     found
 }
@@ -70,9 +78,12 @@ fn places() -> Vec<PathBuf> {
 }
 
 fn model_in(directory: &Path) -> Option<Model> {
-    let names: Vec<PathBuf> = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
+    let names: Vec<PathBuf> =
+        fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
     let named = |part: &str| {
-        let is_it = |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(part));
+        let is_it = |path: &&PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
+        };
         names.iter().find(is_it).cloned()
     };
     Some(Model {

@@ -25,7 +25,10 @@ pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// As [`until`], with a `what` that is made at the end.
-pub(crate) fn until_told<T>(what: impl Fn() -> String, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until_told<T>(
+    what: impl Fn() -> String,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = condition() {
@@ -131,7 +134,10 @@ impl House {
     pub(crate) fn configure_all(&self, service_keys: &str, folder_keys: &str, tables: &str) {
         let usual = [r#"settle = "100ms""#, r#"rescan = "300ms""#, r#"backlog = "process""#];
         let key = |line: &str| line.split(' ').next().map(str::to_owned);
-        let usual = usual.map(|line| if folder_keys.lines().any(|own| key(own) == key(line)) { "" } else { line });
+        let usual =
+            usual.map(
+                |line| if folder_keys.lines().any(|own| key(own) == key(line)) { "" } else { line },
+            );
         let text = format!(
             r#"state_dir = "{state}"
 [services.paxs]
@@ -218,7 +224,11 @@ attendees = [
         let ready = self.dir.path().join("ready");
         let script = format!("{mounts}\n: > \"$3\"\nexec sleep 3600");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-ec", &script, "sh"]).args([self.folder(), self.state_dir(), ready.clone()]);
+        command.args(["--mount", "sh", "-ec", &script, "sh"]).args([
+            self.folder(),
+            self.state_dir(),
+            ready.clone(),
+        ]);
         let holder = command.stdin(Stdio::null()).spawn().expect("run");
         until("everything is mounted", || ready.exists().then_some(()));
         assert!(self.cell.set(Cell::Mounts(holder)).is_ok(), "a house moves once");
@@ -227,7 +237,11 @@ attendees = [
     /// From now on permissions hold for what runs here, also where the tests run as root.
     pub(crate) fn without_privileges(&self) {
         if rustix::process::geteuid().is_root() {
-            let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(self.dir.path()).status().expect("run");
+            let owned = Command::new("chown")
+                .args(["-R", "65534:65534"])
+                .arg(self.dir.path())
+                .status()
+                .expect("run");
             assert!(owned.success() && self.cell.set(Cell::Nobody).is_ok());
         }
     }
@@ -258,7 +272,11 @@ attendees = [
     /// Runs a command that shows something, and returns its JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
@@ -297,9 +315,25 @@ attendees = [
         let log = self.dir.path().join("log");
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
         let mut command = self.entrance(program[0]);
-        command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
-        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock()).env("TZ", "UTC");
-        Daemon { child: command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("started") }
+        command
+            .args(&program[1..])
+            .arg(env!("CARGO_BIN_EXE_minuted"))
+            .arg("--config")
+            .arg(self.config())
+            .arg("run");
+        command
+            .env_remove("RUST_LOG")
+            .env_remove("MINUTED_DIE")
+            .env("MINUTED_CLOCK", self.clock())
+            .env("TZ", "UTC");
+        Daemon {
+            child: command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(file)
+                .spawn()
+                .expect("started"),
+        }
     }
 
     /// Starts the daemon in a mount namespace of its own, after `mounts` (shell, with `$1` the folder): what is
@@ -308,9 +342,15 @@ attendees = [
         let log = self.dir.path().join("log");
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &format!("{mounts}\nshift; exec \"$@\""), "sh"]).arg(self.folder());
+        command
+            .args(["--mount", "sh", "-c", &format!("{mounts}\nshift; exec \"$@\""), "sh"])
+            .arg(self.folder());
         command.arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
-        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock()).env("TZ", "UTC");
+        command
+            .env_remove("RUST_LOG")
+            .env_remove("MINUTED_DIE")
+            .env("MINUTED_CLOCK", self.clock())
+            .env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         self.listening(Daemon { child: command.spawn().expect("started") })
     }
@@ -353,13 +393,18 @@ impl Daemon {
 
     /// A path as this daemon sees it, for one with mounts of its own.
     pub(crate) fn sees(&self, path: &Path) -> PathBuf {
-        Path::new("/proc").join(self.pid().to_string()).join("root").join(path.strip_prefix("/").expect("absolute"))
+        Path::new("/proc")
+            .join(self.pid().to_string())
+            .join("root")
+            .join(path.strip_prefix("/").expect("absolute"))
     }
 
     /// Runs a shell script among this daemon's mounts; `$1` is `path`.
     pub(crate) fn among(&self, script: &str, path: &Path) {
         let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &self.pid().to_string(), "sh", "-ec", script, "sh"]).arg(path);
+        command
+            .args(["--mount", "--target", &self.pid().to_string(), "sh", "-ec", script, "sh"])
+            .arg(path);
         assert!(command.status().expect("run").success(), "{script}");
     }
 
@@ -376,7 +421,10 @@ impl Daemon {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .expect("a process");
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
@@ -407,10 +455,15 @@ impl Drop for Daemon {
 
 /// A real recording of the kind that `name` says, unlike that of any other name.
 pub(crate) fn recording(name: &str) -> Vec<u8> {
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).expect("an extension");
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(format!("tiny.{extension}"));
+    let extension =
+        Path::new(name).extension().and_then(|extension| extension.to_str()).expect("an extension");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/audio")
+        .join(format!("tiny.{extension}"));
     let mut bytes = Vec::new();
-    fs::File::open(&data).and_then(|mut file| file.read_to_end(&mut bytes)).expect("a recording of that kind");
+    fs::File::open(&data)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .expect("a recording of that kind");
     // Players and services ignore what follows the end; it makes the content of each name its own. What checks its
     // own length (WAV, MP4) gets it as a chunk of that format.
     let mark = format!("minuted test {name}");
@@ -435,9 +488,13 @@ pub(crate) fn recording(name: &str) -> Vec<u8> {
 }
 
 /// Whether this machine lets a test mount something in a namespace of its own; says so when not.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 pub(crate) fn may_mount() -> bool {
-    let tried = Command::new("unshare").args(["--mount", "sh", "-c", "mount -t tmpfs none /mnt"]).output();
+    let tried =
+        Command::new("unshare").args(["--mount", "sh", "-c", "mount -t tmpfs none /mnt"]).output();
     let may = tried.is_ok_and(|output| output.status.success());
     if !may {
         eprintln!("skipped: mounting needs the right to make a mount namespace");
@@ -450,7 +507,9 @@ fn walk(root: &Path, dir: &Path, files: &mut Vec<String>) {
         if entry.file_type().expect("known").is_dir() {
             walk(root, &entry.path(), files);
         } else {
-            files.push(entry.path().strip_prefix(root).expect("below").to_string_lossy().into_owned());
+            files.push(
+                entry.path().strip_prefix(root).expect("below").to_string_lossy().into_owned(),
+            );
         }
     }
 }

@@ -208,20 +208,34 @@ impl Routed {
         let segments: Vec<&str> = address.path_segments()?.collect();
         let (call, id) = match (method, segments.as_slice()) {
             ("GET", ["api", "v1", "quotas"]) => (Call::Quotas, ""),
-            ("GET", ["api", "v1", "session-history", "summary-prompt-templates"]) => (Call::Templates, ""),
+            ("GET", ["api", "v1", "session-history", "summary-prompt-templates"]) => {
+                (Call::Templates, "")
+            }
             ("GET", ["api", "v1", "session-history", "summary-prompt-templates", "assigned"]) => {
                 (Call::Templates, "assigned")
             }
             ("GET", ["api", "v1", "speech-services", "files"]) => (Call::Files, ""),
-            ("GET", ["api", "v1", "speech-services", "transcriptions"]) => (Call::Transcriptions, ""),
-            ("POST", ["api", "v1", "speech-services", "transcriptions", "upload"]) => (Call::Upload, ""),
-            ("GET", ["api", "v1", "speech-services", "transcriptions", id]) => (Call::Transcription, *id),
+            ("GET", ["api", "v1", "speech-services", "transcriptions"]) => {
+                (Call::Transcriptions, "")
+            }
+            ("POST", ["api", "v1", "speech-services", "transcriptions", "upload"]) => {
+                (Call::Upload, "")
+            }
+            ("GET", ["api", "v1", "speech-services", "transcriptions", id]) => {
+                (Call::Transcription, *id)
+            }
             ("GET", ["api", "v1", "speech-services", "summaries"]) => (Call::Summaries, ""),
             ("POST", ["api", "v1", "speech-services", "summaries"]) => (Call::Summarise, ""),
             ("GET", ["api", "v1", "speech-services", "summaries", id]) => (Call::Summary, *id),
-            ("GET", ["api", "v1", "speech-services", "summaries", id, "result"]) => (Call::Result, *id),
-            ("POST", ["api", "v1", "speech-services", "summaries", id, "cancel"]) => (Call::Cancel, *id),
-            ("DELETE", ["api", "v1", "speech-services", "transcriptions" | "summaries", id]) => (Call::Delete, *id),
+            ("GET", ["api", "v1", "speech-services", "summaries", id, "result"]) => {
+                (Call::Result, *id)
+            }
+            ("POST", ["api", "v1", "speech-services", "summaries", id, "cancel"]) => {
+                (Call::Cancel, *id)
+            }
+            ("DELETE", ["api", "v1", "speech-services", "transcriptions" | "summaries", id]) => {
+                (Call::Delete, *id)
+            }
             _ => return None,
         };
         let id = id.to_owned();
@@ -248,11 +262,15 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
         // Some servers say back what they refuse.
         return Some(refusal(401, &format!("INVALID_KEY {key}")));
     }
-    if state.rights == Rights::Nothing || state.rights == Rights::Viewer && routed.changes_something() {
+    if state.rights == Rights::Nothing
+        || state.rights == Rights::Viewer && routed.changes_something()
+    {
         return Some(refusal(403, "ACCESS_DENIED"));
     }
-    let once = state.once.iter().position(|(of, _)| *of == routed.call).map(|at| state.once.remove(at).1);
-    let always = || state.always.iter().find(|(of, _)| *of == routed.call).map(|(_, fault)| fault.clone());
+    let once =
+        state.once.iter().position(|(of, _)| *of == routed.call).map(|at| state.once.remove(at).1);
+    let always =
+        || state.always.iter().find(|(of, _)| *of == routed.call).map(|(_, fault)| fault.clone());
     match once.or_else(always) {
         Some(Fault::Status(status, body)) => Some(says(status, &body)),
         Some(Fault::RetryAfter(status, wait)) => Some(Answer::json(
@@ -281,9 +299,12 @@ fn do_it(state: &mut State, routed: &Routed, headers: &[(String, String)], body:
         },
         Call::Templates => templates(state, routed),
         Call::Files => files(state, routed),
-        Call::Transcriptions => listed(&state.transcriptions, "fileId", state.ignores_filters, routed, &Value::Null),
+        Call::Transcriptions => {
+            listed(&state.transcriptions, "fileId", state.ignores_filters, routed, &Value::Null)
+        }
         Call::Summaries => {
-            let result = if state.lists_no_texts { Value::Null } else { json!({ "text": state.says }) };
+            let result =
+                if state.lists_no_texts { Value::Null } else { json!({ "text": state.says }) };
             look(&mut state.summaries, routed.filter("transcriptionId"));
             listed(&state.summaries, "transcriptionId", state.ignores_filters, routed, &result)
         }
@@ -307,25 +328,34 @@ fn templates(state: &State, routed: &Routed) -> Answer {
     let wanted = |assigned: bool| routed.id.is_empty() || assigned;
     let all = state.templates.iter().filter(|(_, _, assigned)| wanted(*assigned));
     let page = routed.filter("page").unwrap_or("0") == "0";
-    let shown: Vec<Value> = all.filter(|_| page).map(|(id, name, _)| json!({"uuid": id, "name": name})).collect();
+    let shown: Vec<Value> =
+        all.filter(|_| page).map(|(id, name, _)| json!({"uuid": id, "name": name})).collect();
     // One list is bare, the other is in an envelope.
     says(
         200,
-        &if routed.id.is_empty() { json!({"content": shown, "totalElements": shown.len()}) } else { json!(shown) },
+        &if routed.id.is_empty() {
+            json!({"content": shown, "totalElements": shown.len()})
+        } else {
+            json!(shown)
+        },
     )
 }
 
 fn files(state: &State, routed: &Routed) -> Answer {
     let wanted = routed.filter("sha256").expect("a hash");
     assert_eq!(wanted.len(), 64);
-    let shown = state.files.iter().filter(|file| state.ignores_filters || file.sha256 == wanted).map(|file| {
-        let tags: Value = serde_json::from_str(file.sent.field("tags").unwrap_or("[]")).expect("JSON");
-        let mut entry = json!({"id": file.id, "name": file.sent.name, "tags": tags});
-        if !state.ignores_filters {
-            entry["sha256"] = json!(file.sha256);
-        }
-        entry
-    });
+    let shown =
+        state.files.iter().filter(|file| state.ignores_filters || file.sha256 == wanted).map(
+            |file| {
+                let tags: Value =
+                    serde_json::from_str(file.sent.field("tags").unwrap_or("[]")).expect("JSON");
+                let mut entry = json!({"id": file.id, "name": file.sent.name, "tags": tags});
+                if !state.ignores_filters {
+                    entry["sha256"] = json!(file.sha256);
+                }
+                entry
+            },
+        );
     says(200, &json!({ "content": shown.collect::<Vec<_>>() }))
 }
 
@@ -354,7 +384,9 @@ fn listed(works: &[Work], parent: &str, ignores: bool, routed: &Routed, result: 
     let is_it = |work: &&Work| {
         ignores
             || routed.filter(parent).is_none_or(|of| work.of == of)
-                && routed.filter("promptTemplateId").is_none_or(|template| work.template == template)
+                && routed
+                    .filter("promptTemplateId")
+                    .is_none_or(|template| work.template == template)
     };
     let there = works.iter().filter(|work| work.gone.is_none()).filter(is_it);
     let shown: Vec<Value> = there.map(|work| shown(work, parent, result)).collect();
@@ -362,7 +394,9 @@ fn listed(works: &[Work], parent: &str, ignores: bool, routed: &Routed, result: 
 }
 
 fn one(works: &mut [Work], routed: &Routed, parent: &str, result: &Value) -> Answer {
-    let Some(work) = works.iter_mut().find(|work| work.id == routed.id) else { return refusal(404, "NOT_FOUND") };
+    let Some(work) = works.iter_mut().find(|work| work.id == routed.id) else {
+        return refusal(404, "NOT_FOUND");
+    };
     match work.gone {
         Some(true) => return refusal(410, "PURGED"),
         Some(false) => return refusal(404, "NOT_FOUND"),
@@ -382,7 +416,15 @@ fn upload(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Answe
     state.bad_transcriptions = state.bad_transcriptions.saturating_sub(1);
     let id = format!("tr-{}", state.transcriptions.len());
     let (left, template, of) = (state.looks, String::new(), file.clone());
-    state.transcriptions.push(Work { id: id.clone(), of, template, left, fails, cancelled: false, gone: None });
+    state.transcriptions.push(Work {
+        id: id.clone(),
+        of,
+        template,
+        left,
+        fails,
+        cancelled: false,
+        gone: None,
+    });
     state.files.push(File { id: file.clone(), sha256, sent });
     says(201, &json!({"file": {"id": file}, "transcription": {"id": id, "status": "PENDING"}}))
 }
@@ -391,7 +433,8 @@ fn summarise(state: &mut State, body: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     let Some(of) = body["transcriptionId"].as_str() else { return refusal(400, "VALIDATION") };
     let template = body["promptTemplateId"].as_str().expect("a template");
-    let transcription = state.transcriptions.iter().find(|work| work.id == of && work.gone.is_none());
+    let transcription =
+        state.transcriptions.iter().find(|work| work.id == of && work.gone.is_none());
     match transcription {
         None => return refusal(404, "TRANSCRIPTION_NOT_FOUND"),
         Some(work) if !work.is_done() => return refusal(400, "TRANSCRIPTION_NOT_COMPLETED"),
@@ -429,7 +472,9 @@ fn cancel(state: &mut State, routed: &Routed) -> Answer {
 
 fn delete(state: &mut State, routed: &Routed) -> Answer {
     let works = state.transcriptions.iter_mut().chain(&mut state.summaries);
-    let Some(work) = works.into_iter().find(|work| work.id == routed.id) else { return refusal(404, "NOT_FOUND") };
+    let Some(work) = works.into_iter().find(|work| work.id == routed.id) else {
+        return refusal(404, "NOT_FOUND");
+    };
     if work.gone.is_some() {
         return refusal(404, "NOT_FOUND");
     }

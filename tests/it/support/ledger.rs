@@ -22,7 +22,10 @@ const IN_BETWEEN: [(&str, &str); 6] = [
     ("jobs that are being worked on", "SELECT count(*) FROM job WHERE state = 'running'"),
     ("jobs that are not over", "SELECT count(*) FROM job WHERE stage IS NOT NULL"),
     // A job that is given up keeps its intent: `retry` has to know.
-    ("intents to create a meeting", "SELECT count(*) FROM job WHERE remote = 'creating' AND state <> 'cancelled'"),
+    (
+        "intents to create a meeting",
+        "SELECT count(*) FROM job WHERE remote = 'creating' AND state <> 'cancelled'",
+    ),
     ("deliveries that are due", "SELECT count(*) FROM delivery WHERE state = 'due'"),
     ("mails that are held", "SELECT count(*) FROM delivery WHERE state = 'held'"),
     (
@@ -39,7 +42,9 @@ impl House {
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Option<Vec<T>> {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let queue = rusqlite::Connection::open_with_flags(self.state_dir().join("queue.sqlite"), flags).ok()?;
+        let queue =
+            rusqlite::Connection::open_with_flags(self.state_dir().join("queue.sqlite"), flags)
+                .ok()?;
         let mut statement = queue.prepare(sql).ok()?;
         statement.query_map([], read).ok()?.collect::<Result<_, _>>().ok()
     }
@@ -83,6 +88,7 @@ impl House {
 
 fn is_stray(path: &Path, in_state_dir: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let temporary = name.starts_with('.') || path.extension().is_some_and(|extension| extension == "tmp");
+    let temporary =
+        name.starts_with('.') || path.extension().is_some_and(|extension| extension == "tmp");
     temporary || (in_state_dir && !STATE_FILES.contains(&name.as_str()))
 }

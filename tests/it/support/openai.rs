@@ -120,7 +120,10 @@ impl Asked {
 
     /// The lines of a transcript in it.
     pub(crate) fn transcript(&self) -> Vec<&str> {
-        let framed = self.user.split_once("<transcript>\n").and_then(|(_, rest)| rest.split_once("\n</transcript>"));
+        let framed = self
+            .user
+            .split_once("<transcript>\n")
+            .and_then(|(_, rest)| rest.split_once("\n</transcript>"));
         framed.map(|(lines, _)| lines.lines().collect()).unwrap_or_default()
     }
 }
@@ -176,7 +179,11 @@ impl OpenAi {
     pub(crate) fn start() -> Self {
         let state = State {
             models: Some(vec!["whisper-1".into(), "writer".into()]),
-            transcription: transcription(&["Good morning.", "We decided to ship on Friday.", "Ann will tell Bo."]),
+            transcription: transcription(&[
+                "Good morning.",
+                "We decided to ship on Friday.",
+                "Ann will tell Bo.",
+            ]),
             ..State::default()
         };
         Self(Server::start(state, answer))
@@ -210,7 +217,10 @@ impl OpenAi {
 
 /// A transcription of these sentences, two seconds each.
 pub(crate) fn transcription(sentences: &[&str]) -> Value {
-    let segments = sentences.iter().zip(0..).map(|(text, n)| json!({"start": 2 * n, "end": 2 * n + 2, "text": text}));
+    let segments = sentences
+        .iter()
+        .zip(0..)
+        .map(|(text, n)| json!({"start": 2 * n, "end": 2 * n + 2, "text": text}));
     json!({"task": "transcribe", "text": sentences.join(" "), "segments": segments.collect::<Vec<_>>()})
 }
 
@@ -238,7 +248,10 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
             return refused(&fault);
         }
         // Some servers say back what they refuse.
-        return Some(refusal(401, &format!("Incorrect API key provided: {}", bearer.unwrap_or("none"))));
+        return Some(refusal(
+            401,
+            &format!("Incorrect API key provided: {}", bearer.unwrap_or("none")),
+        ));
     }
     let once = state.once.iter().position(|(of, _)| *of == call).map(|at| state.once.remove(at).1);
     let always = || state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone());
@@ -256,7 +269,8 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
     if call == Call::Transcribe && state.shape != Shape::Both {
         return Some(match state.shape {
             Shape::Llama => {
-                let error = json!({"code": 404, "message": "File Not Found", "type": "not_found_error"});
+                let error =
+                    json!({"code": 404, "message": "File Not Found", "type": "not_found_error"});
                 json_answer(404, &json!({ "error": error }))
             }
             Shape::Ollama | Shape::Both => {
@@ -265,7 +279,9 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
             }
         });
     }
-    if call == Call::Transcribe && !header(headers, "content-type").is_some_and(|kind| kind.contains("boundary=")) {
+    if call == Call::Transcribe
+        && !header(headers, "content-type").is_some_and(|kind| kind.contains("boundary="))
+    {
         return Some(refusal(422, "file: field required"));
     }
     let answered = match call {
@@ -283,7 +299,9 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
 fn refused(fault: &Fault) -> Option<Answer> {
     match fault {
         Fault::Status(status, body) => Some(Answer::json(*status, String::new(), body.clone())),
-        Fault::RetryAfter(status, wait) => Some(Answer::json(*status, format!("Retry-After: {wait}\r\n"), "{}".into())),
+        Fault::RetryAfter(status, wait) => {
+            Some(Answer::json(*status, format!("Retry-After: {wait}\r\n"), "{}".into()))
+        }
         Fault::Page => {
             let (more, body) = (String::new(), "<h1>Welcome</h1>".into());
             Some(Answer { status: 200, more, kind: "text/html", body })
@@ -311,7 +329,8 @@ fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> O
     let with_times = sent.field("response_format") == Some("verbose_json");
     let has_prompt = sent.field("prompt").is_some();
     let is_damaged = sent.bytes.windows(DAMAGED.len()).any(|window| window == DAMAGED);
-    let is_unknown = !state.models.iter().flatten().any(|model| Some(model.as_str()) == sent.field("model"));
+    let is_unknown =
+        !state.models.iter().flatten().any(|model| Some(model.as_str()) == sent.field("model"));
     state.sent.push(sent);
     if let Some(fault) = state.unknown_model.as_ref().filter(|_| is_unknown) {
         return refused(fault);
@@ -323,7 +342,9 @@ fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> O
         return Some(refusal(status, "prompt is not supported by this model"));
     }
     Some(match state.refuses_times.filter(|_| with_times) {
-        Some(status) => refusal(status, "response_format 'verbose_json' is not compatible with this model"),
+        Some(status) => {
+            refusal(status, "response_format 'verbose_json' is not compatible with this model")
+        }
         None if with_times => json_answer(200, &state.transcription),
         None => json_answer(200, &json!({"text": state.transcription["text"]})),
     })
@@ -335,22 +356,32 @@ pub(crate) fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
     let body = [b"\r\n", body].concat();
     let mut starts = Vec::new();
     let mut at = 0;
-    while let Some(found) = body[at..].windows(delimiter.len()).position(|window| window == delimiter.as_bytes()) {
+    while let Some(found) =
+        body[at..].windows(delimiter.len()).position(|window| window == delimiter.as_bytes())
+    {
         starts.push((at + found, at + found + delimiter.len()));
         at += found + delimiter.len();
     }
-    assert_eq!(&body[starts.last().expect("a delimiter").1..], b"--\r\n", "the closing delimiter is the end");
+    assert_eq!(
+        &body[starts.last().expect("a delimiter").1..],
+        b"--\r\n",
+        "the closing delimiter is the end"
+    );
     let mut sent = Sent::default();
     for pair in starts.windows(2) {
         let part = &body[pair[0].1 + 2..pair[1].0];
         let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("headers");
-        let (head, content) = (std::str::from_utf8(&part[..end]).expect("UTF-8"), part[end + 4..].to_vec());
-        let value = |name: &str| Some(head.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.to_owned());
+        let (head, content) =
+            (std::str::from_utf8(&part[..end]).expect("UTF-8"), part[end + 4..].to_vec());
+        let value = |name: &str| {
+            Some(head.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.to_owned())
+        };
         if let Some(name) = value("filename") {
             let mime = head.split_once("Content-Type: ").expect("a type").1.to_owned();
             sent = Sent { name, mime, bytes: content, ..sent };
         } else {
-            sent.fields.push((value("name").expect("a name"), String::from_utf8(content).expect("UTF-8")));
+            sent.fields
+                .push((value("name").expect("a name"), String::from_utf8(content).expect("UTF-8")));
         }
     }
     sent
@@ -358,12 +389,23 @@ pub(crate) fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
 
 fn chat(state: &mut State, body: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(body).expect("JSON");
-    let text = |place: &str| body.pointer(place).and_then(Value::as_str).expect("a text").to_owned();
-    assert_eq!((text("/messages/0/role"), text("/messages/1/role")), ("system".into(), "user".into()));
+    let text =
+        |place: &str| body.pointer(place).and_then(Value::as_str).expect("a text").to_owned();
+    assert_eq!(
+        (text("/messages/0/role"), text("/messages/1/role")),
+        ("system".into(), "user".into())
+    );
     let system = text("/messages/0/content");
-    let asked = Asked { model: text("/model"), system, user: text("/messages/1/content"), body: body.clone() };
+    let asked = Asked {
+        model: text("/model"),
+        system,
+        user: text("/messages/1/content"),
+        body: body.clone(),
+    };
     let bytes = asked.system.len() + asked.user.len();
-    if let Some((field, status)) = state.refuses_fields.iter().find(|(field, _)| body.get(field).is_some()) {
+    if let Some((field, status)) =
+        state.refuses_fields.iter().find(|(field, _)| body.get(field).is_some())
+    {
         return refusal(*status, &format!("this model does not do {field}"));
     }
     if state.window_bytes.is_some_and(|window| bytes > window) {
@@ -376,9 +418,12 @@ fn chat(state: &mut State, body: &[u8]) -> Answer {
         };
         return json_answer(400, &json!({ "error": error }));
     }
-    if state.shape == Shape::Ollama && !state.models.iter().flatten().any(|model| *model == asked.model) {
+    if state.shape == Shape::Ollama
+        && !state.models.iter().flatten().any(|model| *model == asked.model)
+    {
         let message = format!("model \"{}\" not found, try pulling it first", asked.model);
-        let error = json!({"message": message, "type": "not_found_error", "param": null, "code": null});
+        let error =
+            json!({"message": message, "type": "not_found_error", "param": null, "code": null});
         return json_answer(404, &json!({ "error": error }));
     }
     if state.says.is_none() && (asked.is_for_items() || asked.is_for_summary()) {
@@ -389,10 +434,15 @@ fn chat(state: &mut State, body: &[u8]) -> Answer {
     let lines = asked.transcript();
     let said = match (lines.first(), lines.last()) {
         (Some(first), Some(last)) => format!("## Notes\n\n- from {first}\n- to {last}\n"),
-        _ => format!("# Minutes\n\nMerged from {} notes.\n", asked.user.matches("## Notes").count()),
+        _ => {
+            format!("# Minutes\n\nMerged from {} notes.\n", asked.user.matches("## Notes").count())
+        }
     };
     state.asked.push(asked);
-    let said = state.says.clone().unwrap_or_else(|| json!({"message": {"content": said}, "finish_reason": "stop"}));
+    let said = state
+        .says
+        .clone()
+        .unwrap_or_else(|| json!({"message": {"content": said}, "finish_reason": "stop"}));
     json_answer(200, &completion(state.shape, &said, bytes))
 }
 
@@ -401,9 +451,13 @@ fn completion(shape: Shape, choice: &Value, bytes: usize) -> Value {
     let mut answer = json!({"choices": [choice], "usage": {"prompt_tokens": bytes / 4}});
     let more = match shape {
         Shape::Both => json!({}),
-        Shape::Ollama => json!({"id": "chatcmpl-7", "object": "chat.completion", "system_fingerprint": "fp_ollama"}),
-        Shape::Llama => json!({"object": "chat.completion", "timings": {"prompt_n": bytes / 4, "predicted_ms": 1.5},
-            "__verbose": {"truncated": false}}),
+        Shape::Ollama => {
+            json!({"id": "chatcmpl-7", "object": "chat.completion", "system_fingerprint": "fp_ollama"})
+        }
+        Shape::Llama => {
+            json!({"object": "chat.completion", "timings": {"prompt_n": bytes / 4, "predicted_ms": 1.5},
+            "__verbose": {"truncated": false}})
+        }
     };
     let fields = more.as_object().expect("an object").clone();
     answer.as_object_mut().expect("an object").extend(fields);
@@ -416,8 +470,13 @@ fn propose(manner: Manner, asked: &Asked) -> Value {
     if asked.is_for_summary() {
         // The first sentence of the parts, with its lines.
         let framed = asked.user.split_once("<notes>\n").expect("a frame").1;
-        let (lines, text) = framed.lines().next().expect("a line").split_once("] ").expect("numbers");
-        let lines: Vec<u64> = lines.trim_start_matches('[').split(", ").map(|n| n.parse().expect("a number")).collect();
+        let (lines, text) =
+            framed.lines().next().expect("a line").split_once("] ").expect("numbers");
+        let lines: Vec<u64> = lines
+            .trim_start_matches('[')
+            .split(", ")
+            .map(|n| n.parse().expect("a number"))
+            .collect();
         return said(json!({"summary": [{"lines": lines, "text": text}]}).to_string(), "stop");
     }
     let lines: Vec<(u64, String)> = asked
@@ -427,14 +486,19 @@ fn propose(manner: Manner, asked: &Asked) -> Value {
         .map(|(number, words)| (number.parse().expect("a number"), words.to_owned()))
         .collect();
     let last = lines.last().map_or(1, |(number, _)| *number);
-    let cited = |number: u64| if manner == Manner::WrongLines { last + 1000 - number } else { number };
+    let cited =
+        |number: u64| if manner == Manner::WrongLines { last + 1000 - number } else { number };
     let item = |(number, words): &(u64, String)| json!({"lines": [cited(*number)], "text": words});
-    let with = |word: &str| lines.iter().filter(|(_, words)| words.contains(word)).map(item).collect::<Vec<_>>();
+    let with = |word: &str| {
+        lines.iter().filter(|(_, words)| words.contains(word)).map(item).collect::<Vec<_>>()
+    };
     let mut decisions = with("decided");
     let mut actions = with(" will ");
     for action in &mut actions {
-        let owner =
-            action["text"].as_str().and_then(|text| text.split_once(" will ")).map(|(owner, _)| owner.to_owned());
+        let owner = action["text"]
+            .as_str()
+            .and_then(|text| text.split_once(" will "))
+            .map(|(owner, _)| owner.to_owned());
         action["owner"] = json!(owner);
         action["due"] = json!(null);
     }
@@ -446,9 +510,9 @@ fn propose(manner: Manner, asked: &Asked) -> Value {
             action["owner"] = json!("Sandra Bullock");
             action["due"] = json!("by end of day (17:00)");
         }
-        decisions.extend(
-            lines.last().map(|(number, words)| json!({"lines": [number], "text": format!("{words} at 17:45")})),
-        );
+        decisions.extend(lines.last().map(
+            |(number, words)| json!({"lines": [number], "text": format!("{words} at 17:45")}),
+        ));
     }
     if manner == Manner::Loops {
         let looped = "we ship it and we ship it and we ship it and we ship it";
@@ -457,11 +521,19 @@ fn propose(manner: Manner, asked: &Asked) -> Value {
     let whole =
         json!({"actions": actions, "decisions": decisions, "questions": questions, "summary": summary}).to_string();
     match manner {
-        Manner::Honest | Manner::WrongLines | Manner::Invents | Manner::Loops => said(whole, "stop"),
-        Manner::Prose => said(format!("Sure, here {{they}} are:\n```json\n{whole}\n```\nAnything else?"), "stop"),
-        Manner::CutOff => said(whole.split_once("\"summary\"").expect("a summary").0.to_owned(), "length"),
+        Manner::Honest | Manner::WrongLines | Manner::Invents | Manner::Loops => {
+            said(whole, "stop")
+        }
+        Manner::Prose => {
+            said(format!("Sure, here {{they}} are:\n```json\n{whole}\n```\nAnything else?"), "stop")
+        }
+        Manner::CutOff => {
+            said(whole.split_once("\"summary\"").expect("a summary").0.to_owned(), "length")
+        }
         Manner::Markdown => said("## Decisions\n\n- we raise all prices".to_owned(), "stop"),
-        Manner::Reasons if asked.body.get("max_tokens").is_some() => said("<think>Well, ".to_owned(), "length"),
+        Manner::Reasons if asked.body.get("max_tokens").is_some() => {
+            said("<think>Well, ".to_owned(), "length")
+        }
         Manner::Reasons => said(format!("<think>Well, so.</think>{whole}"), "stop"),
     }
 }

@@ -12,7 +12,10 @@ use std::{
 const AT_ONCE: usize = 8;
 
 /// Checks every row; tells which ones failed, and how.
-pub(crate) fn each<T: Debug + Clone + Send>(rows: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+pub(crate) fn each<T: Debug + Clone + Send>(
+    rows: impl IntoIterator<Item = T>,
+    check: impl Fn(T) + Sync,
+) {
     let rows: Mutex<Vec<T>> = Mutex::new(rows.into_iter().collect());
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {

@@ -83,7 +83,11 @@ impl Saled {
     /// Starts a server that hears two people in every recording.
     pub(crate) fn start() -> Self {
         let state = State {
-            transcription: transcription(&["Good morning.", "We decided to ship on Friday.", "Ann will tell Bo."]),
+            transcription: transcription(&[
+                "Good morning.",
+                "We decided to ship on Friday.",
+                "Ann will tell Bo.",
+            ]),
             summary: json!({"summary": "They ship on Friday.", "topics": ["Shipping"], "length": 4, "model_used": "m"}),
             says: json!({"message": {"role": "assistant", "content": "- the otters ship"}, "model_used": "m", "usage": {}}),
             models: json!({"models": [
@@ -151,8 +155,13 @@ fn said(status: u16, body: &Value) -> Answer {
 fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> {
     let call = line.rsplit_once(' ').expect("a request line").0;
     state.calls.push(call.to_owned());
-    let once = state.once.iter().position(|(of, _)| call.starts_with(of)).map(|at| state.once.remove(at).1);
-    let always = || state.always.iter().find(|(of, _)| call.starts_with(of)).map(|(_, fault)| fault.clone());
+    let once = state
+        .once
+        .iter()
+        .position(|(of, _)| call.starts_with(of))
+        .map(|at| state.once.remove(at).1);
+    let always =
+        || state.always.iter().find(|(of, _)| call.starts_with(of)).map(|(_, fault)| fault.clone());
     match once.or_else(always) {
         Some(Fault::Status(status, detail)) => Some(said(status, &json!({"detail": detail}))),
         Some(Fault::Body(body)) => Some(Answer::json(200, String::new(), body)),
@@ -169,7 +178,9 @@ fn work(state: &mut State, call: &str, headers: &[(String, String)], body: &[u8]
     let parts: Vec<String> = path.trim_start_matches('/').split('/').map(decoded).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match (method, parts.as_slice()) {
-        ("GET", ["health"]) => said(200, &json!({"status": "healthy", "timestamp": "2026-01-01T00:00:00"})),
+        ("GET", ["health"]) => {
+            said(200, &json!({"status": "healthy", "timestamp": "2026-01-01T00:00:00"}))
+        }
         ("GET", ["api", "transcribe", "models"]) => said(200, &state.models),
         ("GET", ["api", "chat", "models"]) => said(200, &state.chat_models),
         ("POST", ["api", "transcribe" | "summary" | "chat"]) => {
@@ -181,7 +192,8 @@ fn work(state: &mut State, call: &str, headers: &[(String, String)], body: &[u8]
             let unknown = json!({"job_id": id, "status": "not_found", "message": "Job not found", "progress": 0});
             status(state, Work::Transcription, id).unwrap_or_else(|| said(200, &unknown))
         }
-        ("GET", ["api", "transcribe", "result", id]) => match known(state, Work::Transcription, id) {
+        ("GET", ["api", "transcribe", "result", id]) => match known(state, Work::Transcription, id)
+        {
             Some(job) if job.progress == 100 => said(200, &state.transcription),
             Some(_) => said(400, &json!({"detail": "not completed"})),
             None => said(404, &json!({"detail": "Job not found"})),
@@ -190,7 +202,9 @@ fn work(state: &mut State, call: &str, headers: &[(String, String)], body: &[u8]
             state.summaries.push(serde_json::from_slice(body).expect("JSON"));
             submitted(state, Work::Summary, "")
         }
-        ("GET", ["api", "summary", "status", id]) => status(state, Work::Summary, id).unwrap_or_else(not_there),
+        ("GET", ["api", "summary", "status", id]) => {
+            status(state, Work::Summary, id).unwrap_or_else(not_there)
+        }
         ("GET", ["api", "summary", id]) => match known(state, Work::Summary, id) {
             Some(job) if job.progress == 100 => said(200, &state.summary),
             Some(_) | None => not_there(),
@@ -256,8 +270,12 @@ fn status(state: &mut State, work: Work, id: &str) -> Option<Answer> {
     let most = if state.held == Some(work) { 40 } else { 100 };
     let job = state.jobs.iter_mut().find(|job| job.work == work && job.id == id)?;
     job.progress = job.progress.max((job.progress + state.step).min(most));
-    let message = job.fails.clone().filter(|_| job.progress == 100).unwrap_or_else(|| "working".to_owned());
-    Some(said(200, &json!({"job_id": id, "status": word(job), "message": message, "progress": job.progress})))
+    let message =
+        job.fails.clone().filter(|_| job.progress == 100).unwrap_or_else(|| "working".to_owned());
+    Some(said(
+        200,
+        &json!({"job_id": id, "status": word(job), "message": message, "progress": job.progress}),
+    ))
 }
 
 /// A segment of a path without its percent signs.
@@ -267,7 +285,9 @@ fn decoded(segment: &str) -> String {
         rest = more;
         if *first == b'%' {
             let (hex, more) = more.split_at(2);
-            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).expect("ASCII"), 16).expect("hex"));
+            bytes.push(
+                u8::from_str_radix(std::str::from_utf8(hex).expect("ASCII"), 16).expect("hex"),
+            );
             rest = more;
         } else {
             bytes.push(*first);

@@ -82,7 +82,9 @@ fn serve<S>(stream: &TcpStream, state: &Mutex<S>, answer: fn(&mut S, &Request) -
         let Some(Answer { status, more, kind, body }) = answered else { return };
         let body = if status == 204 { "" } else { body.as_str() };
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {length}\r\n\r\n"
+        );
         if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
             return;
         }
@@ -97,7 +99,8 @@ pub(crate) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     while let Some((name, value)) = lines.next()?.ok()?.split_once(':') {
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let length = header(&headers, "content-length").map_or(0, |length| length.parse().expect("a length"));
+    let length =
+        header(&headers, "content-length").map_or(0, |length| length.parse().expect("a length"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some((line, headers, body))

@@ -38,7 +38,10 @@ impl Street {
     /// A signed-in service for each of `count` rows, a running daemon, and every list of meetings read.
     pub(crate) fn of(count: usize, folder_keys: &str) -> Self {
         let rows: Vec<Row> = (0..count)
-            .map(|number| Row { name: format!("s{number:02}"), standin: Standin::start(quick()).expect("a free port") })
+            .map(|number| Row {
+                name: format!("s{number:02}"),
+                standin: Standin::start(quick()).expect("a free port"),
+            })
             .collect();
         let house = House::new();
         let mut street = Self { house, rows, daemon: None };
@@ -49,7 +52,9 @@ impl Street {
         // Each service reads the machine's certificates, and needs none of them: one is read sooner.
         let authority = Authority::new(street.house.dir.path());
         street.daemon = Some(street.house.listening(street.house.spawn(&[authority.trusted()])));
-        until("every list is read", || (!street.house.status()["holds"].to_string().contains("reading")).then_some(()));
+        until("every list is read", || {
+            (!street.house.status()["holds"].to_string().contains("reading")).then_some(())
+        });
         street
     }
 
@@ -94,7 +99,11 @@ impl Street {
     }
 
     /// Waits until `condition` holds for the job and the service of every row that `wanted` names.
-    pub(crate) fn until_all(&self, what: &str, mut condition: impl FnMut(usize, &Row, &Value, &Value) -> bool) {
+    pub(crate) fn until_all(
+        &self,
+        what: &str,
+        mut condition: impl FnMut(usize, &Row, &Value, &Value) -> bool,
+    ) {
         let mut waits = 0_u32;
         let missing = std::cell::RefCell::new(String::new());
         until_told(
@@ -110,10 +119,18 @@ impl Street {
                 let services = by(status["services"].as_array().expect("a list"), "name");
                 let open = self.rows.iter().enumerate().filter(|(number, row)| {
                     let (job, service) = (jobs.get(&row.name), services.get(&row.name));
-                    !job.zip(service).is_some_and(|(job, service)| condition(*number, row, job, service))
+                    !job.zip(service)
+                        .is_some_and(|(job, service)| condition(*number, row, job, service))
                 });
                 let open: Vec<_> = open
-                    .map(|(_, row)| format!("{} {:?} {:?}", row.name, jobs.get(&row.name), services.get(&row.name)))
+                    .map(|(_, row)| {
+                        format!(
+                            "{} {:?} {:?}",
+                            row.name,
+                            jobs.get(&row.name),
+                            services.get(&row.name)
+                        )
+                    })
                     .collect();
                 *missing.borrow_mut() = open.join("\n");
                 open.is_empty().then_some(())
@@ -123,7 +140,9 @@ impl Street {
 
     /// The job of a row.
     pub(crate) fn job(&self, row: &Row) -> Value {
-        self.house.job_of(&self.folder(row).join(format!("{}.mp3", row.name))).expect("it was taken in")
+        self.house
+            .job_of(&self.folder(row).join(format!("{}.mp3", row.name)))
+            .expect("it was taken in")
     }
 }
 
@@ -140,5 +159,7 @@ impl Row {
 }
 
 fn by(list: &[Value], key: &str) -> HashMap<String, Value> {
-    list.iter().map(|item| (item[key].as_str().unwrap_or_default().to_owned(), item.clone())).collect()
+    list.iter()
+        .map(|item| (item[key].as_str().unwrap_or_default().to_owned(), item.clone()))
+        .collect()
 }

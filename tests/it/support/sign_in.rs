@@ -16,11 +16,22 @@ impl House {
     pub(crate) fn plant_sign_in(&self, service: &str, standin: &Standin) {
         let pair = standin.issue_pair();
         let tokens = [pair.access.expose_secret(), pair.refresh.expose_secret()];
-        self.plant_tokens(service, &standin.base_url(), tokens, Duration::from_secs(pair.expires_in));
+        self.plant_tokens(
+            service,
+            &standin.base_url(),
+            tokens,
+            Duration::from_secs(pair.expires_in),
+        );
     }
 
     /// Writes an access and a refresh token for an origin; the access token lives so long.
-    pub(crate) fn plant_tokens(&self, service: &str, origin: &str, [access, refresh]: [&str; 2], lifetime: Duration) {
+    pub(crate) fn plant_tokens(
+        &self,
+        service: &str,
+        origin: &str,
+        [access, refresh]: [&str; 2],
+        lifetime: Duration,
+    ) {
         let now = minuted::testing::clock::now();
         let record = json!({
             "origin": origin,

@@ -28,8 +28,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Greeting, Self::Hello, Self::Auth, Self::Sender, Self::Recipient, Self::Data, Self::Content];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Greeting,
+        Self::Hello,
+        Self::Auth,
+        Self::Sender,
+        Self::Recipient,
+        Self::Data,
+        Self::Content,
+    ];
 }
 
 /// A mail as it was taken.
@@ -301,12 +308,20 @@ impl<'a> Conversation<'a> {
             return self.say("530 5.7.0 sign in first");
         }
         self.forget();
-        let told = argument.split_whitespace().find_map(|word| word.strip_prefix("SIZE=")?.parse::<usize>().ok());
+        let told = argument
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("SIZE=")?.parse::<usize>().ok());
         let size = self.state().size;
         match (size, told) {
-            (Some(SizeLimit { is_told: true, .. }) | None, None) => self.note("no SIZE, though it was asked for"),
-            (Some(SizeLimit { is_told: false, .. }), Some(_)) => self.note("a SIZE that nobody asked for"),
-            (Some(SizeLimit { bytes, .. }), Some(told)) if told > bytes => return self.say(TOO_LARGE),
+            (Some(SizeLimit { is_told: true, .. }) | None, None) => {
+                self.note("no SIZE, though it was asked for")
+            }
+            (Some(SizeLimit { is_told: false, .. }), Some(_)) => {
+                self.note("a SIZE that nobody asked for")
+            }
+            (Some(SizeLimit { bytes, .. }), Some(told)) if told > bytes => {
+                return self.say(TOO_LARGE);
+            }
             (_, _) => {}
         }
         if self.answer(Step::Sender, "250 sender taken")? {
@@ -317,7 +332,8 @@ impl<'a> Conversation<'a> {
 
     fn recipient(&mut self, argument: &str) -> Result<(), Over> {
         let to = in_brackets(argument);
-        let refused = self.state().refused.iter().find(|(address, _)| *address == to).map(|(_, code)| *code);
+        let refused =
+            self.state().refused.iter().find(|(address, _)| *address == to).map(|(_, code)| *code);
         if let Some(code) = refused {
             return self.say(&format!("{code} no such person"));
         }
@@ -338,7 +354,12 @@ impl<'a> Conversation<'a> {
         let raw = self.content()?;
         let has = |text: &str| String::from_utf8_lossy(&raw).contains(text);
         let too_large = self.state().size.is_some_and(|size| raw.len() > size.bytes);
-        let refused = self.state().refused_text.clone().filter(|(text, _)| has(text)).map(|(_, answer)| answer);
+        let refused = self
+            .state()
+            .refused_text
+            .clone()
+            .filter(|(text, _)| has(text))
+            .map(|(_, answer)| answer);
         if let Some(answer) = refused.or_else(|| too_large.then(|| TOO_LARGE.to_owned())) {
             self.forget();
             return self.say(&answer);

@@ -32,7 +32,8 @@ pub(crate) fn wav(rate: u32, channels: u16, samples: &[i16]) -> Vec<u8> {
 
 /// A tone of 440 Hz, which no codec of speech loses.
 pub(crate) fn tone(rate: u32, seconds: u32) -> Vec<i16> {
-    let sample = |n: u32| (f64::from(n) / f64::from(rate) * 440.0 * std::f64::consts::TAU).sin() * 12_000.0;
+    let sample =
+        |n: u32| (f64::from(n) / f64::from(rate) * 440.0 * std::f64::consts::TAU).sin() * 12_000.0;
     #[expect(clippy::cast_possible_truncation, reason = "below the limit of 16 bits")]
     (0..rate * seconds).map(|n| sample(n) as i16).collect()
 }
@@ -41,7 +42,8 @@ pub(crate) fn tone(rate: u32, seconds: u32) -> Vec<i16> {
 pub(crate) fn part_of_tone(sound: &[f32]) -> f64 {
     let (mut sine, mut cosine, mut all) = (0.0, 0.0, 0.0);
     for (n, sample) in (0_u32..).zip(sound) {
-        let (angle, sample) = (f64::from(n) / 16_000.0 * 440.0 * std::f64::consts::TAU, f64::from(*sample));
+        let (angle, sample) =
+            (f64::from(n) / 16_000.0 * 440.0 * std::f64::consts::TAU, f64::from(*sample));
         sine += sample * angle.sin();
         cosine += sample * angle.cos();
         all += sample * sample;
@@ -51,14 +53,20 @@ pub(crate) fn part_of_tone(sound: &[f32]) -> f64 {
 }
 
 /// Has ffmpeg write a tone of two seconds as a file of the folder; `None` where this machine's cannot.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs the tests should know that one proved nothing"
+)]
 pub(crate) fn drop_tone(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
     let ffmpeg = program("ffmpeg")?;
     let source = house.dir.path().join("source.wav");
     let made = house.dir.path().join(Path::new(name).file_name().expect("a name"));
     fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
     let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
-    let arguments = ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]);
+    let arguments = ["-v", "error", "-y", "-i", from]
+        .into_iter()
+        .chain(arguments.split_whitespace())
+        .chain([to]);
     if !runs(&ffmpeg, arguments) {
         eprintln!("SKIPPED: this ffmpeg cannot write {name}");
         return None;
@@ -82,7 +90,10 @@ pub(crate) fn tone_of_two_seconds(file: &Path) -> f64 {
 /// Returns a program, or says that what needs it is skipped.
 #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let found = PROGRAMS.split(':').map(|directory| Path::new(directory).join(name)).find(|path| path.exists());
+    let found = PROGRAMS
+        .split(':')
+        .map(|directory| Path::new(directory).join(name))
+        .find(|path| path.exists());
     if found.is_none() {
         eprintln!("SKIPPED: `{name}` is not installed (apt-get install {name})");
     }
@@ -90,7 +101,10 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Runs a program; returns whether it succeeded.
-pub(crate) fn runs<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> bool {
+pub(crate) fn runs<S: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = S>,
+) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().expect("started").success()
@@ -116,7 +130,8 @@ pub(crate) fn readings() -> Option<(Vec<i16>, Vec<String>)> {
         all.extend(samples(&Path::new(READINGS).join(format!("{name}.wav"))));
         all.extend([0; 8_000]);
     }
-    let without_marks = words.lines().filter_map(|line| line.split('(').next()).collect::<Vec<_>>().join(" ");
+    let without_marks =
+        words.lines().filter_map(|line| line.split('(').next()).collect::<Vec<_>>().join(" ");
     Some((all, words_of(&without_marks.replace("<s>", "").replace("</s>", ""))))
 }
 

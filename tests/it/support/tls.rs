@@ -57,11 +57,16 @@ impl Authority {
     }
 
     fn acceptor(&self, kind: Kind) -> TlsAcceptor {
-        let names = if kind == Kind::OtherName { vec!["other.example"] } else { vec!["localhost", "127.0.0.1"] };
+        let names = if kind == Kind::OtherName {
+            vec!["other.example"]
+        } else {
+            vec!["localhost", "127.0.0.1"]
+        };
         let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         let mut params = CertificateParams::new(names).expect("names");
         if kind == Kind::Expired {
-            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
+            (params.not_before, params.not_after) =
+                (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
         }
         if kind == Kind::OwnAuthority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -116,14 +121,23 @@ impl Door {
         let heard = Arc::default();
         let hearing = Arc::clone(&heard);
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 listener.set_nonblocking(true).expect("set");
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
                 let mut guests = tokio::task::JoinSet::new();
                 let serve = async {
                     while let Ok((stream, _)) = listener.accept().await {
-                        guests.spawn(through(stream, way, acceptor.clone(), behind, Arc::clone(&hearing)));
+                        guests.spawn(through(
+                            stream,
+                            way,
+                            acceptor.clone(),
+                            behind,
+                            Arc::clone(&hearing),
+                        ));
                     }
                 };
                 tokio::select! {
@@ -153,14 +167,22 @@ async fn through(stream: TcpStream, way: Way, acceptor: TlsAcceptor, behind: u16
     drop(Box::pin(pass(stream, way, acceptor, behind, &heard)).await);
 }
 
-async fn pass(stream: TcpStream, way: Way, acceptor: TlsAcceptor, behind: u16, heard: &Heard) -> std::io::Result<()> {
+async fn pass(
+    stream: TcpStream,
+    way: Way,
+    acceptor: TlsAcceptor,
+    behind: u16,
+    heard: &Heard,
+) -> std::io::Result<()> {
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, behind)).await?;
     let stream = match way {
         Way::Tls(_) => stream,
-        Way::Starttls(_) | Way::NoStarttls => match ask_to_protect(stream, &mut server, way, heard).await? {
-            Some(stream) => stream,
-            None => return Ok(()),
-        },
+        Way::Starttls(_) | Way::NoStarttls => {
+            match ask_to_protect(stream, &mut server, way, heard).await? {
+                Some(stream) => stream,
+                None => return Ok(()),
+            }
+        }
     };
     let guest = acceptor.accept(stream).await?;
     let (mut from_guest, mut to_guest) = tokio::io::split(guest);
@@ -201,7 +223,9 @@ async fn ask_to_protect(
         }
         heard.lock().expect("no guest panics").extend_from_slice(line.as_bytes());
         let answer = match line.split_whitespace().next() {
-            Some("EHLO") if way == Way::NoStarttls => "250-mail.test\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 50000000\r\n",
+            Some("EHLO") if way == Way::NoStarttls => {
+                "250-mail.test\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE 50000000\r\n"
+            }
             Some("EHLO") => "250-mail.test\r\n250 STARTTLS\r\n",
             Some("STARTTLS") if way != Way::NoStarttls => {
                 guest.get_mut().write_all(b"220 go ahead\r\n").await?;
@@ -234,7 +258,9 @@ impl InTheClear {
                 let mut buffer = [0; 4096];
                 let read = stream.read(&mut buffer).unwrap_or_default();
                 hearing.lock().expect("no guest panics").extend_from_slice(&buffer[..read]);
-                drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+                drop(stream.write_all(
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                ));
             }
         });
         Self { port, heard }

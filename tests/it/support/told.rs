@@ -15,7 +15,9 @@ impl House {
 
     /// Sets how results are looked for, beyond the first look and the interval.
     pub(crate) fn configure_poll(&self, more: &str) {
-        self.edit_config(|text| text.replace(r#"every = "50ms" }"#, &format!(r#"every = "50ms", {more} }}"#)));
+        self.edit_config(|text| {
+            text.replace(r#"every = "50ms" }"#, &format!(r#"every = "50ms", {more} }}"#))
+        });
     }
 
     /// Lets so many uploads run at once, and as many requests a second as a test may want.
@@ -27,9 +29,12 @@ impl House {
     /// How many notices to the operator hold `needle`, sent or not.
     pub(crate) fn notices(&self, needle: &str) -> usize {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let queue = rusqlite::Connection::open_with_flags(self.state_dir().join("queue.sqlite"), flags);
+        let queue =
+            rusqlite::Connection::open_with_flags(self.state_dir().join("queue.sqlite"), flags);
         let count = queue.and_then(|queue| {
-            queue.query_row("SELECT count(*) FROM notice WHERE instr(text, ?)", [needle], |row| row.get::<_, i64>(0))
+            queue.query_row("SELECT count(*) FROM notice WHERE instr(text, ?)", [needle], |row| {
+                row.get::<_, i64>(0)
+            })
         });
         usize::try_from(count.expect("a queue")).expect("a count")
     }
@@ -37,7 +42,13 @@ impl House {
     /// Waits until so many notices to the operator hold `needle`, and fails if there are more: a
     /// notice may be written a moment after the state that it is about.
     pub(crate) fn assert_notices(&self, needle: &str, count: usize) {
-        let what = || format!("{count} notices of `{needle}`, not {}; the log:\n{}", self.notices(needle), self.log());
+        let what = || {
+            format!(
+                "{count} notices of `{needle}`, not {}; the log:\n{}",
+                self.notices(needle),
+                self.log()
+            )
+        };
         until_told(what, || (self.notices(needle) >= count).then_some(()));
         assert_eq!(self.notices(needle), count, "notices of `{needle}`; the log:\n{}", self.log());
     }
@@ -46,7 +57,12 @@ impl House {
     pub(crate) fn assert_logged(&self, level: &str, needle: &str, count: usize) {
         let what = || format!("{count} lines of `{needle}`; the log:\n{}", self.log());
         until_told(what, || (self.logged(level, needle) >= count).then_some(()));
-        assert_eq!(self.logged(level, needle), count, "lines of `{needle}`; the log:\n{}", self.log());
+        assert_eq!(
+            self.logged(level, needle),
+            count,
+            "lines of `{needle}`; the log:\n{}",
+            self.log()
+        );
     }
 
     /// Waits until `needle` was reported so often, each time by a notice and by a warning, and fails
@@ -73,7 +89,9 @@ impl House {
 
     /// Waits until the service is in this state.
     pub(crate) fn wait_for_service(&self, state: &str) -> Value {
-        until(&format!("the service is {state}"), || Some(self.service()).filter(|service| service["state"] == state))
+        until(&format!("the service is {state}"), || {
+            Some(self.service()).filter(|service| service["state"] == state)
+        })
     }
 
     /// Waits until a recording's job waits for this.
@@ -107,7 +125,9 @@ impl Drop for House {
             let log = self.log();
             let shown: Vec<_> = log.lines().filter(|line| !line.contains("asked for `")).collect();
             eprintln!("the log:\n{}", shown.join("\n"));
-            for job in serde_json::from_slice::<Vec<Value>>(&self.run(&["jobs", "--json"]).stdout).unwrap_or_default() {
+            for job in serde_json::from_slice::<Vec<Value>>(&self.run(&["jobs", "--json"]).stdout)
+                .unwrap_or_default()
+            {
                 if job["state"] != "done" {
                     let id = job["id"].to_string();
                     eprintln!("{}", String::from_utf8_lossy(&self.run(&["job", &id]).stdout));

@@ -60,7 +60,8 @@ const TEMPLATES: [(&str, &str); 3] = [("<%", "< %"), ("{{", "{ {"), ("{%", "{ %"
 
 /// Marks outside code, with what breaks them: attributes of kramdown, of pandoc's spans and raw text, roles of `MyST`, embedded
 /// notes of Obsidian.
-const MARKS: [(&str, &str); 5] = [("{:", "{ :"), ("`{", "` {"), ("]{", "] {"), ("}`", "} `"), ("![[", "! [[")];
+const MARKS: [(&str, &str); 5] =
+    [("{:", "{ :"), ("`{", "` {"), ("]{", "] {"), ("}`", "} `"), ("![[", "! [[")];
 
 /// Beginnings of lines outside code that a viewer acts on: blocks of Org and Logseq, directives of
 /// `MyST` and pandoc.
@@ -107,7 +108,10 @@ pub(super) fn break_inline(text: &str, range: &Range<usize>, inside: &str) -> Op
 pub(super) fn break_marks(text: &str, is_code: impl Fn(usize) -> bool) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     for (mark, broken) in MARKS {
-        let found = text.match_indices(mark).map(|(at, _)| at).filter(|at| !is_code(*at) || !is_code(at + 1));
+        let found = text
+            .match_indices(mark)
+            .map(|(at, _)| at)
+            .filter(|at| !is_code(*at) || !is_code(at + 1));
         edits.extend(found.map(|at| (at + 1..at + 1, broken[1..2].into())));
     }
     let mut at = 0;
@@ -131,7 +135,8 @@ fn wiki_links(text: &str) -> impl Iterator<Item = usize> {
         let target = rest.trim_start_matches('[');
         let at = begin + rest.len() - target.len() - 1;
         let target = target.split(['\n', '|', ']']).next().unwrap_or_default().trim_start();
-        let is_outside = target.contains(':') || target.starts_with('/') || !is_safe_target(target, true);
+        let is_outside =
+            target.contains(':') || target.starts_with('/') || !is_safe_target(target, true);
         is_outside.then_some(at)
     })
 }

@@ -12,7 +12,11 @@ use crate::watch::media::read_at;
 const HEADER: u64 = 7;
 const CHECKSUM: u64 = 2;
 
-pub(super) fn open(mut window: Window<'_>, at: u64, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
+pub(super) fn open(
+    mut window: Window<'_>,
+    at: u64,
+    len: u64,
+) -> Result<Option<Opened<'_>>, Obscure> {
     let end = before_tags(&mut window, len)?;
     let Some(frame) = AdtsFrame::read(&mut window, at, end)? else { return Ok(None) };
     let shape = frame.shape;
@@ -55,7 +59,9 @@ struct AdtsFrames<'f> {
 
 impl Packets for AdtsFrames<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
-        let Some(frame) = AdtsFrame::read(&mut self.window, self.at, self.end)? else { return Ok(None) };
+        let Some(frame) = AdtsFrame::read(&mut self.window, self.at, self.end)? else {
+            return Ok(None);
+        };
         if frame.shape != self.shape {
             return Err(Obscure);
         }

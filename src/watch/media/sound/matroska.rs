@@ -6,7 +6,10 @@ use super::{
     window::Window,
 };
 use crate::watch::media::{
-    matroska::{CLUSTER, Element, SEGMENT, SOUND, TRACK_ENTRY, TRACK_TYPE, TRACKS, child, number, segment, variable},
+    matroska::{
+        CLUSTER, Element, SEGMENT, SOUND, TRACK_ENTRY, TRACK_TYPE, TRACKS, child, number, segment,
+        variable,
+    },
     read_up_to,
 };
 
@@ -43,7 +46,10 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
                 let tracks = tracks(&mut window, &element)?;
                 let params = tracks.iter().map(|track| track.params.clone()).collect();
                 let numbers = tracks.into_iter().map(|track| track.number).collect();
-                return Ok(Some(Opened::new(params, MatroskaBlocks { window, at: element.end(), end, numbers })));
+                return Ok(Some(Opened::new(
+                    params,
+                    MatroskaBlocks { window, at: element.end(), end, numbers },
+                )));
             }
             CLUSTER => break,
             _ => at = element.end(),
@@ -64,7 +70,9 @@ fn tracks(window: &mut Window<'_>, tracks: &Element) -> Result<Vec<MatroskaTrack
         if at >= tracks.end() {
             return Ok(found);
         }
-        let entry = Element::read(window, at)?.filter(|entry| entry.end() <= tracks.end()).ok_or(Obscure)?;
+        let entry = Element::read(window, at)?
+            .filter(|entry| entry.end() <= tracks.end())
+            .ok_or(Obscure)?;
         if entry.id == TRACK_ENTRY && field(window, &entry, TRACK_TYPE)? == Some(SOUND) {
             // What is packed again is not what other containers have.
             if child(window, &entry, ENCODINGS)?.is_some() || found.len() == TRACKS_MAX {
@@ -85,9 +93,18 @@ fn field(window: &mut Window<'_>, parent: &Element, id: u32) -> Result<Option<u6
 }
 
 /// Returns the bytes of a field of an element, up to a length.
-fn bytes(window: &mut Window<'_>, parent: &Element, id: u32, max: usize) -> Result<Vec<u8>, Obscure> {
+fn bytes(
+    window: &mut Window<'_>,
+    parent: &Element,
+    id: u32,
+    max: usize,
+) -> Result<Vec<u8>, Obscure> {
     let Some(field) = child(window, parent, id)? else { return Ok(Vec::new()) };
-    let size = field.size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= max).ok_or(Obscure)?;
+    let size = field
+        .size
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|size| *size <= max)
+        .ok_or(Obscure)?;
     window.bytes(field.body, size)
 }
 
@@ -105,7 +122,9 @@ fn params(window: &mut Window<'_>, entry: &Element) -> Result<Vec<u8>, Obscure> 
         b"A_AC3" => Params::new("ac-3"),
         b"A_EAC3" => Params::new("e-ac-3"),
         b"A_ALAC" => Params::new("alac").bytes(&private),
-        b"A_PCM/INT/LIT" | b"A_PCM/INT/BIG" | b"A_PCM/FLOAT/IEEE" => pcm(window, entry, &name)?.params(),
+        b"A_PCM/INT/LIT" | b"A_PCM/INT/BIG" | b"A_PCM/FLOAT/IEEE" => {
+            pcm(window, entry, &name)?.params()
+        }
         _ => Params::new("matroska").bytes(&name).bytes(&private),
     };
     Ok(params.done())
@@ -121,7 +140,11 @@ fn pcm(window: &mut Window<'_>, entry: &Element, name: &[u8]) -> Result<Pcm, Obs
         Some(_) | None => return Err(Obscure),
     };
     let bits = field(window, &audio, DEPTH)?.ok_or(Obscure)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and no rate is so large")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and no rate is so large"
+    )]
     let rate = hertz as u64;
     Ok(Pcm {
         is_float: name.ends_with(b"IEEE"),
@@ -187,8 +210,12 @@ impl MatroskaBlocks<'_> {
     /// Returns the frames of a block, which lie one behind the other; `None` for one of another track.
     fn block(&mut self, block: &Element) -> Result<Option<Packet>, Obscure> {
         let (head, count) = read_up_to::<12>(&mut self.window, block.body)?;
-        let (Some(number), length) = variable(&head[..count]).ok_or(Obscure)? else { return Err(Obscure) };
-        let Some(track) = self.numbers.iter().position(|known| *known == number) else { return Ok(None) };
+        let (Some(number), length) = variable(&head[..count]).ok_or(Obscure)? else {
+            return Err(Obscure);
+        };
+        let Some(track) = self.numbers.iter().position(|known| *known == number) else {
+            return Ok(None);
+        };
         // A time of two bytes, then the flags.
         let flags = *head.get(length + 2).ok_or(Obscure)?;
         let at = block.body + length as u64 + 3;

@@ -80,7 +80,8 @@ struct Opened<'f> {
 impl<'f> Opened<'f> {
     /// Returns tracks of these codecs, of which nothing is left out.
     fn new(codecs: Vec<Vec<u8>>, packets: impl Packets + 'f) -> Self {
-        let tracks = codecs.into_iter().map(|codec| TrackForm { codec, edits: Vec::new() }).collect();
+        let tracks =
+            codecs.into_iter().map(|codec| TrackForm { codec, edits: Vec::new() }).collect();
         Self { tracks, packets: Box::new(packets) }
     }
 }
@@ -133,11 +134,13 @@ impl<'f> SoundHasher<'f> {
                 }
                 let from = usize::try_from(packet.at - at).map_err(|_| Obscure)?;
                 let rest = &bytes[from..];
-                let count = usize::try_from(packet.len).map_or(rest.len(), |len| len.min(rest.len()));
+                let count =
+                    usize::try_from(packet.len).map_or(rest.len(), |len| len.min(rest.len()));
                 track.take(&rest[..count]);
                 self.passed = packet.at + count as u64;
                 if packet.len > count as u64 {
-                    self.next = Some(Packet { at: self.passed, len: packet.len - count as u64, ..packet });
+                    self.next =
+                        Some(Packet { at: self.passed, len: packet.len - count as u64, ..packet });
                     return Ok(());
                 }
             }
@@ -151,7 +154,10 @@ impl<'f> SoundHasher<'f> {
     #[must_use]
     pub fn finish(self) -> Option<Sound> {
         let bytes: u64 = self.tracks.iter().map(|track| track.bytes).sum();
-        if self.next.is_some() || bytes < BYTES_MIN || self.tracks.iter().all(TrackHasher::is_silent) {
+        if self.next.is_some()
+            || bytes < BYTES_MIN
+            || self.tracks.iter().all(TrackHasher::is_silent)
+        {
             return None;
         }
         let mut all = blake3::Hasher::new();
@@ -181,7 +187,15 @@ struct TrackHasher {
 impl TrackHasher {
     fn new(form: TrackForm) -> Self {
         let current = Vec::with_capacity(COMPARED);
-        Self { form, sound: blake3::Hasher::new(), bytes: 0, packets: 0, changes: 0, before: Vec::new(), current }
+        Self {
+            form,
+            sound: blake3::Hasher::new(),
+            bytes: 0,
+            packets: 0,
+            changes: 0,
+            before: Vec::new(),
+            current,
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {

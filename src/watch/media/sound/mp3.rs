@@ -10,7 +10,11 @@ const JUNK_MAX: u64 = 1 << 20;
 /// Bytes of a frame's header.
 const HEADER: usize = 4;
 
-pub(super) fn open(mut window: Window<'_>, at: u64, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
+pub(super) fn open(
+    mut window: Window<'_>,
+    at: u64,
+    len: u64,
+) -> Result<Option<Opened<'_>>, Obscure> {
     let end = before_tags(&mut window, len)?;
     let mut frames = Mp3Frames { window, at, end, junk: 0, layer: None };
     let Some(first) = frames.find()? else { return Ok(None) };
@@ -57,7 +61,8 @@ impl Mp3Frame {
         }
         let is_first = version == 3;
         let kilobits = u64::from(RATES[usize::from(!is_first)][usize::from(layer) - 1][index]);
-        let rate = [44_100_u64, 48_000, 32_000][usize::from(rate_index)] >> [2, 0, 1, 0][usize::from(version)];
+        let rate = [44_100_u64, 48_000, 32_000][usize::from(rate_index)]
+            >> [2, 0, 1, 0][usize::from(version)];
         let padding = u64::from(head[2] >> 1 & 1);
         let size = match (layer, is_first) {
             (1, _) => (12_000 * kilobits / rate + padding) * 4,
@@ -86,7 +91,8 @@ impl Mp3Frames<'_> {
     /// Returns the frame at a place, where one is.
     fn frame(&mut self, at: u64) -> Result<Option<Mp3Frame>, Obscure> {
         let head = read_at::<HEADER>(&mut self.window, at)?;
-        let found = head.and_then(|head| Mp3Frame::parse(head, at)).filter(|frame| frame.end <= self.end);
+        let found =
+            head.and_then(|head| Mp3Frame::parse(head, at)).filter(|frame| frame.end <= self.end);
         Ok(found.filter(|frame| self.layer.is_none_or(|layer| layer == frame.layer)))
     }
 
@@ -99,7 +105,9 @@ impl Mp3Frames<'_> {
             {
                 return Ok(Some(frame));
             }
-            if let Some(size) = read_at::<10>(&mut self.window, self.at)?.and_then(|head| tag_size(&head)) {
+            if let Some(size) =
+                read_at::<10>(&mut self.window, self.at)?.and_then(|head| tag_size(&head))
+            {
                 self.at += size;
                 continue;
             }

@@ -20,14 +20,17 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
     let mut streams: Vec<Stream> = Vec::new();
     let mut at = 0;
     for _ in 0..HEADER_PAGES_MAX {
-        let Some(page) = OggPage::read(&mut window, at)?.filter(|page| page.end <= len) else { return Ok(None) };
+        let Some(page) = OggPage::read(&mut window, at)?.filter(|page| page.end <= len) else {
+            return Ok(None);
+        };
         if page.is_first() {
             if streams.len() == STREAMS_MAX {
                 return Err(Obscure);
             }
             streams.push(Stream::new(page.serial));
         }
-        let stream = streams.iter_mut().find(|stream| stream.serial == page.serial).ok_or(Obscure)?;
+        let stream =
+            streams.iter_mut().find(|stream| stream.serial == page.serial).ok_or(Obscure)?;
         if stream.needs_more() {
             stream.read(&mut window, &page)?;
         }
@@ -41,7 +44,11 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
     Err(Obscure)
 }
 
-fn opened(window: Window<'_>, streams: Vec<Stream>, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
+fn opened(
+    window: Window<'_>,
+    streams: Vec<Stream>,
+    len: u64,
+) -> Result<Option<Opened<'_>>, Obscure> {
     let mut params = Vec::new();
     let mut tracks = Vec::new();
     let mut silent = Vec::new();
@@ -155,7 +162,10 @@ impl Stream {
                 Codec::Vorbis => 3,
                 // How many headers follow stands behind the version.
                 Codec::Flac => {
-                    1 + self.first.get(7..9).map_or(0, |count| usize::from(count[0]) << 8 | usize::from(count[1]))
+                    1 + self
+                        .first
+                        .get(7..9)
+                        .map_or(0, |count| usize::from(count[0]) << 8 | usize::from(count[1]))
                 }
                 Codec::Silent | Codec::Unknown => 1,
             };
@@ -188,9 +198,12 @@ struct Pages<'f> {
 
 impl Packets for Pages<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
-        while let Some(page) = OggPage::read(&mut self.window, self.at)?.filter(|page| page.end <= self.len) {
+        while let Some(page) =
+            OggPage::read(&mut self.window, self.at)?.filter(|page| page.end <= self.len)
+        {
             self.at = page.end;
-            let Some(track) = self.tracks.iter().position(|(serial, _)| *serial == page.serial) else {
+            let Some(track) = self.tracks.iter().position(|(serial, _)| *serial == page.serial)
+            else {
                 if self.silent.contains(&page.serial) {
                     continue;
                 }

@@ -57,8 +57,10 @@ pub(super) fn aac_of(kind: u64, rate: u64, channels: u64) -> Params {
 }
 
 /// The rates of AAC by their index.
-pub(super) const AAC_RATES: [u64; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+pub(super) const AAC_RATES: [u64; 13] = [
+    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+    7_350,
+];
 
 /// The name of audio of MPEG-1 and MPEG-2.
 const MPEG: &str = "mpeg audio";
@@ -94,7 +96,10 @@ pub(super) fn flac(stream: &[u8]) -> Option<Params> {
 
 /// Returns Vorbis by its first and third header: the second holds tags.
 pub(super) fn vorbis(identification: &[u8], setup: &[u8]) -> Option<Params> {
-    if !identification.starts_with(b"\x01vorbis") || identification.len() < 29 || !setup.starts_with(b"\x05vorbis") {
+    if !identification.starts_with(b"\x01vorbis")
+        || identification.len() < 29
+        || !setup.starts_with(b"\x05vorbis")
+    {
         return None;
     }
     // Version, channels, rate; the bit rates are a hint; the sizes of blocks.

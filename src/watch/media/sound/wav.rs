@@ -17,12 +17,16 @@ const EXTENSIBLE: u16 = 0xfffe;
 
 pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
     let chunks = Chunks::read(&mut window, len)?;
-    let (Some(format), Some((at, end))) = (chunks.format, chunks.sound_range(len)) else { return Ok(None) };
+    let (Some(format), Some((at, end))) = (chunks.format, chunks.sound_range(len)) else {
+        return Ok(None);
+    };
     let Some(bytes) = read_at::<16>(&mut window, format)? else { return Ok(None) };
     let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
     let tag = match half(0) {
         // The first half of the sub-format is the tag of old.
-        EXTENSIBLE => read_at::<2>(&mut window, format + 24)?.map_or(EXTENSIBLE, u16::from_le_bytes),
+        EXTENSIBLE => {
+            read_at::<2>(&mut window, format + 24)?.map_or(EXTENSIBLE, u16::from_le_bytes)
+        }
         tag => tag,
     };
     let channels = half(2);

@@ -21,15 +21,19 @@ pub(crate) fn file(tracks: &[Track], shape: &Shape) -> Vec<u8> {
     let header = element(0x1a45_dfa3, &element(0x4282, b"matroska"));
     let info = element(
         0x1549_a966,
-        &[element(0x2a_d7b1, &[0x0f, 0x42, 0x40]), element(0x7ba9, shape.title.as_bytes())].concat(),
+        &[element(0x2a_d7b1, &[0x0f, 0x42, 0x40]), element(0x7ba9, shape.title.as_bytes())]
+            .concat(),
     );
-    let mut entries: Vec<u8> = (1_u8..).zip(tracks).flat_map(|(number, track)| entry(number, track)).collect();
+    let mut entries: Vec<u8> =
+        (1_u8..).zip(tracks).flat_map(|(number, track)| entry(number, track)).collect();
     if shape.has_pictures {
-        let pictures = [element(0xd7, &[PICTURES]), element(0x83, &[1]), element(0x86, b"V_VP8")].concat();
+        let pictures =
+            [element(0xd7, &[PICTURES]), element(0x83, &[1]), element(0x86, b"V_VP8")].concat();
         entries.extend(element(0xae, &pictures));
     }
     let content = [info, element(0x1654_ae6b, &entries), clusters(tracks, shape)].concat();
-    let segment = if shape.is_open { open(0x1853_8067, &content) } else { element(0x1853_8067, &content) };
+    let segment =
+        if shape.is_open { open(0x1853_8067, &content) } else { element(0x1853_8067, &content) };
     [header, segment].concat()
 }
 
@@ -56,14 +60,22 @@ fn clusters(tracks: &[Track], shape: &Shape) -> Vec<u8> {
         let mut cluster = element(0xe7, &[0]);
         for at in (at..count.min(at + 20)).step_by(4) {
             for (number, track) in (1_u8..).zip(tracks) {
-                let packets = &track.packets[at.min(track.packets.len())..(at + 4).min(track.packets.len())];
+                let packets =
+                    &track.packets[at.min(track.packets.len())..(at + 4).min(track.packets.len())];
                 cluster.extend(blocks(number, packets, shape.laced));
             }
             if shape.has_pictures {
-                cluster.extend(element(0xa3, &[&[0x80 | PICTURES, 0, 0, 0x80][..], &[7; 500]].concat()));
+                cluster.extend(element(
+                    0xa3,
+                    &[&[0x80 | PICTURES, 0, 0, 0x80][..], &[7; 500]].concat(),
+                ));
             }
         }
-        clusters.extend(if shape.is_open { open(0x1f43_b675, &cluster) } else { element(0x1f43_b675, &cluster) });
+        clusters.extend(if shape.is_open {
+            open(0x1f43_b675, &cluster)
+        } else {
+            element(0x1f43_b675, &cluster)
+        });
     }
     clusters
 }
@@ -79,7 +91,8 @@ fn blocks(number: u8, packets: &[Vec<u8>], laced: bool) -> Vec<u8> {
         block.extend(packets.concat());
         return element(0xa0, &element(0xa1, &block));
     }
-    let block = |packet: &Vec<u8>| element(0xa3, &[&[0x80 | number, 0, 0, 0x80][..], packet].concat());
+    let block =
+        |packet: &Vec<u8>| element(0xa3, &[&[0x80 | number, 0, 0, 0x80][..], packet].concat());
     packets.iter().flat_map(block).collect()
 }
 

@@ -29,20 +29,33 @@ pub(crate) fn mkv(tracks: &[MkvTrack], sizes: Sizes) -> Vec<u8> {
     let scale = element(&[0x2a, 0xd7, 0xb1], &1_000_000_u32.to_be_bytes());
     let programs = [element(&[0x4d, 0x80], b"test"), element(&[0x57, 0x41], b"test")].concat();
     let info = element(&[0x15, 0x49, 0xa9, 0x66], &[scale, programs].concat());
-    let entries: Vec<u8> = (1..).zip(tracks).flat_map(|(number, track)| entry(number, track)).collect();
-    let seconds = tracks.iter().map(|track| track.begins + track.samples.len().div_ceil(RATE)).max().unwrap_or(0);
-    let clusters: Vec<u8> = (0..seconds).flat_map(|second| cluster(tracks, second, sizes)).collect();
+    let entries: Vec<u8> =
+        (1..).zip(tracks).flat_map(|(number, track)| entry(number, track)).collect();
+    let seconds = tracks
+        .iter()
+        .map(|track| track.begins + track.samples.len().div_ceil(RATE))
+        .max()
+        .unwrap_or(0);
+    let clusters: Vec<u8> =
+        (0..seconds).flat_map(|second| cluster(tracks, second, sizes)).collect();
     let content = [info, element(&[0x16, 0x54, 0xae, 0x6b], &entries), clusters].concat();
     let segment = [0x18, 0x53, 0x80, 0x67];
-    let body = if sizes == Sizes::Known { element(&segment, &content) } else { endless(&segment, &content) };
+    let body = if sizes == Sizes::Known {
+        element(&segment, &content)
+    } else {
+        endless(&segment, &content)
+    };
     [head, body].concat()
 }
 
 fn entry(number: u8, track: &MkvTrack) -> Vec<u8> {
     let rate = element(&[0xb5], &16_000_f32.to_be_bytes());
-    let audio = element(&[0xe1], &[rate, element(&[0x9f], &[1]), element(&[0x62, 0x64], &[16])].concat());
+    let audio =
+        element(&[0xe1], &[rate, element(&[0x9f], &[1]), element(&[0x62, 0x64], &[16])].concat());
     let title = track.title.map_or(Vec::new(), |title| element(&[0x53, 0x6e], title.as_bytes()));
-    let ids = [element(&[0xd7], &[number]), element(&[0x73, 0xc5], &[number]), element(&[0x83], &[2])].concat();
+    let ids =
+        [element(&[0xd7], &[number]), element(&[0x73, 0xc5], &[number]), element(&[0x83], &[2])]
+            .concat();
     element(&[0xae], &[ids, title, element(&[0x86], b"A_PCM/INT/LIT"), audio].concat())
 }
 
@@ -51,7 +64,9 @@ fn cluster(tracks: &[MkvTrack], second: usize, sizes: Sizes) -> Vec<u8> {
     let mut content = element(&[0xe7], &time);
     for tenth in 0..10_usize {
         for (number, track) in (1_u8..).zip(tracks) {
-            let Some(from) = (second * 10 + tenth).checked_sub(track.begins * 10).map(|at| at * RATE / 10) else {
+            let Some(from) =
+                (second * 10 + tenth).checked_sub(track.begins * 10).map(|at| at * RATE / 10)
+            else {
                 continue;
             };
             let end = track.samples.len().min(from + RATE / 10);
@@ -64,7 +79,10 @@ fn cluster(tracks: &[MkvTrack], second: usize, sizes: Sizes) -> Vec<u8> {
                 .collect();
             let offset = u16::try_from(tenth * 100).expect("below a second").to_be_bytes();
             if !sound.is_empty() {
-                content.extend(element(&[0xa3], &[&[0x80 | number][..], &offset, &[0x80], &sound].concat()));
+                content.extend(element(
+                    &[0xa3],
+                    &[&[0x80 | number][..], &offset, &[0x80], &sound].concat(),
+                ));
             }
         }
     }

@@ -52,7 +52,8 @@ pub(crate) fn opus_head(skip: u16) -> Vec<u8> {
 impl Track {
     /// Some seconds of noise, the same for the same seed.
     pub(crate) fn noise(codec: Codec, seed: &str) -> Self {
-        let packets = (0_u32..120).map(|number| packet(codec, &format!("{seed} {number}"))).collect();
+        let packets =
+            (0_u32..120).map(|number| packet(codec, &format!("{seed} {number}"))).collect();
         Self { codec, packets }
     }
 

@@ -1,6 +1,9 @@
 //! `QuickTime` and MP4: sound tracks of PCM, with titles and edit lists.
 
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "the name of a chunk is written as it stands in the file")]
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the name of a chunk is written as it stands in the file"
+)]
 
 /// Units of a second in the list of edits.
 const SCALE: u32 = 1_000;
@@ -33,7 +36,10 @@ pub(crate) fn mov_with_index_behind(tracks: &[MovTrack]) -> Vec<u8> {
 }
 
 fn sound(tracks: &[MovTrack]) -> Vec<u8> {
-    tracks.iter().flat_map(|track| track.samples.iter().flat_map(|sample| sample.to_le_bytes())).collect()
+    tracks
+        .iter()
+        .flat_map(|track| track.samples.iter().flat_map(|sample| sample.to_le_bytes()))
+        .collect()
 }
 
 fn movie(tracks: &[MovTrack], start: u32) -> Vec<u8> {
@@ -49,7 +55,8 @@ fn movie(tracks: &[MovTrack], start: u32) -> Vec<u8> {
 }
 
 fn trak(number: u32, track: &MovTrack, start: u32) -> Vec<u8> {
-    let mut head = [7, 0, 0, number, 0, longest(std::slice::from_ref(track))].map(u32::to_be_bytes).concat();
+    let mut head =
+        [7, 0, 0, number, 0, longest(std::slice::from_ref(track))].map(u32::to_be_bytes).concat();
     head.resize(84, 0);
     let frames = u32::try_from(track.samples.len()).expect("a short recording");
     let mut media = [0, 0, 0, RATE, frames].map(u32::to_be_bytes).concat();
@@ -58,7 +65,9 @@ fn trak(number: u32, track: &MovTrack, start: u32) -> Vec<u8> {
     let list: Vec<u8> = track
         .edits
         .iter()
-        .flat_map(|(length, from)| [length.to_be_bytes(), from.to_be_bytes(), [0, 1, 0, 0]].concat())
+        .flat_map(|(length, from)| {
+            [length.to_be_bytes(), from.to_be_bytes(), [0, 1, 0, 0]].concat()
+        })
         .collect();
     let count = u32::try_from(track.edits.len()).expect("a few edits").to_be_bytes();
     let edits = if track.edits.is_empty() {
@@ -66,7 +75,9 @@ fn trak(number: u32, track: &MovTrack, start: u32) -> Vec<u8> {
     } else {
         mp4_box(b"edts", &[&mp4_box(b"elst", &[&[0; 4], &count, &list])])
     };
-    let title = track.title.map_or(Vec::new(), |title| mp4_box(b"udta", &[&mp4_box(b"name", &[title.as_bytes()])]));
+    let title = track
+        .title
+        .map_or(Vec::new(), |title| mp4_box(b"udta", &[&mp4_box(b"name", &[title.as_bytes()])]));
     let tables = mp4_box(
         b"stbl",
         &[
@@ -79,7 +90,8 @@ fn trak(number: u32, track: &MovTrack, start: u32) -> Vec<u8> {
     );
     let header = mp4_box(b"smhd", &[&[0; 8]]);
     let minf = mp4_box(b"minf", &[&header, &tables]);
-    let mdia = mp4_box(b"mdia", &[&mp4_box(b"mdhd", &[&media]), &mp4_box(b"hdlr", &[&handler]), &minf]);
+    let mdia =
+        mp4_box(b"mdia", &[&mp4_box(b"mdhd", &[&media]), &mp4_box(b"hdlr", &[&handler]), &minf]);
     mp4_box(b"trak", &[&mp4_box(b"tkhd", &[&head]), &edits, &mdia, &title])
 }
 

@@ -50,7 +50,8 @@ pub(crate) fn description(shape: Frame, count: u32) -> Vec<u8> {
 
 /// Returns an `ID3v2` tag with a cover of so many bytes, which are full of what looks like frames.
 pub(crate) fn id3_with_cover(bytes: usize) -> Vec<u8> {
-    let picture: Vec<u8> = (0..bytes).map(|at| [0xff, 0xfb, 0x90, 0x04, 0x33, 0x12, 0xff][at % 7]).collect();
+    let picture: Vec<u8> =
+        (0..bytes).map(|at| [0xff, 0xfb, 0x90, 0x04, 0x33, 0x12, 0xff][at % 7]).collect();
     let body = [&b"\0image/png\0\x03\0"[..], &picture].concat();
     let inner = [&b"APIC"[..], &sevens(body.len()), &[0, 0], &body].concat();
     [&b"ID3\x04\0\0"[..], &sevens(inner.len()), &inner].concat()
@@ -65,7 +66,8 @@ pub(crate) fn id3v1() -> Vec<u8> {
 pub(crate) fn ape(bytes: usize) -> Vec<u8> {
     let mark = |flags: u32| {
         let size = u32::try_from(bytes + 32).expect("a small tag");
-        [&b"APETAGEX"[..], [2000, size, 1, flags].map(u32::to_le_bytes).as_flattened(), &[0; 8]].concat()
+        [&b"APETAGEX"[..], [2000, size, 1, flags].map(u32::to_le_bytes).as_flattened(), &[0; 8]]
+            .concat()
     };
     [mark(0xa000_0000), vec![0xff; bytes], mark(0x8000_0000)].concat()
 }

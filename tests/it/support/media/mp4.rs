@@ -66,8 +66,13 @@ fn movie(tracks: &[Track], shape: &Shape, offsets: &[Vec<u32>]) -> Vec<u8> {
         let id = boxed(*b"tkhd", &[&[0; 12][..], &number.to_be_bytes(), &[0; 64]].concat());
         let edit = shape.edit.map_or(Vec::new(), |(from, length)| {
             let from = from * (RATE / 100) / 10;
-            let list =
-                [&[0, 0, 0, 0, 0, 0, 0, 1][..], &length.to_be_bytes(), &from.to_be_bytes(), &[0, 1, 0, 0]].concat();
+            let list = [
+                &[0, 0, 0, 0, 0, 0, 0, 1][..],
+                &length.to_be_bytes(),
+                &from.to_be_bytes(),
+                &[0, 1, 0, 0],
+            ]
+            .concat();
             boxed(*b"edts", &boxed(*b"elst", &list))
         });
         let media = [
@@ -124,7 +129,9 @@ fn tables(track: &Track, offsets: &[u32], whole: bool) -> Vec<u8> {
 }
 
 fn entry(codec: Codec) -> Vec<u8> {
-    let fields = [&[0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 8], &[0, 2, 0, 16, 0, 0, 0, 0], &[0xac, 0x44, 0, 0]].concat();
+    let fields =
+        [&[0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 8], &[0, 2, 0, 16, 0, 0, 0, 0], &[0xac, 0x44, 0, 0]]
+            .concat();
     let with = |kind: [u8; 4], inner: &[u8]| boxed(kind, &[&fields[..], inner].concat());
     let described = |object: u8, config: &[u8]| {
         let config = [&[5, u8::try_from(config.len()).expect("short")][..], config].concat();
@@ -134,16 +141,21 @@ fn entry(codec: Codec) -> Vec<u8> {
         // A length may be longer than it needs to be, and often is.
         boxed(
             *b"esds",
-            &[&[0, 0, 0, 0, 3, 0x80, 0x80, u8::try_from(stream.len()).expect("short")][..], &stream].concat(),
+            &[
+                &[0, 0, 0, 0, 3, 0x80, 0x80, u8::try_from(stream.len()).expect("short")][..],
+                &stream,
+            ]
+            .concat(),
         )
     };
     match codec {
         Codec::Aac => with(*b"mp4a", &described(0x40, &AAC_CONFIG)),
         Codec::Mp3 => with(*b"mp4a", &described(0x6b, &[])),
         Codec::Opus => with(*b"Opus", &boxed(*b"dOps", &[0, 2, 1, 56, 0, 0, 0xbb, 0x80, 0, 0, 0])),
-        Codec::Flac => {
-            with(*b"fLaC", &boxed(*b"dfLa", &[&[0, 0, 0, 0, 0x80, 0, 0, 0x22][..], &flac_stream(5)].concat()))
-        }
+        Codec::Flac => with(
+            *b"fLaC",
+            &boxed(*b"dfLa", &[&[0, 0, 0, 0, 0x80, 0, 0, 0x22][..], &flac_stream(5)].concat()),
+        ),
     }
 }
 
@@ -153,11 +165,16 @@ fn fragments(tracks: &[Track]) -> Vec<u8> {
     for at in (0..count).step_by(CHUNK) {
         let pieces: Vec<&[Vec<u8>]> = tracks
             .iter()
-            .map(|track| &track.packets[at.min(track.packets.len())..track.packets.len().min(at + CHUNK)])
+            .map(|track| {
+                &track.packets[at.min(track.packets.len())..track.packets.len().min(at + CHUNK)]
+            })
             .collect();
         let size = fragment(&pieces, 0).len();
         all.extend(fragment(&pieces, size + 8));
-        all.extend(boxed(*b"mdat", &pieces.iter().flat_map(|piece| piece.concat()).collect::<Vec<_>>()));
+        all.extend(boxed(
+            *b"mdat",
+            &pieces.iter().flat_map(|piece| piece.concat()).collect::<Vec<_>>(),
+        ));
     }
     all
 }
@@ -169,7 +186,8 @@ fn fragment(pieces: &[&[Vec<u8>]], data: usize) -> Vec<u8> {
     for (number, piece) in (1_usize..).zip(pieces) {
         let head = boxed(*b"tfhd", &[&[0, 2, 0, 0][..], &word(number)].concat());
         let sizes: Vec<u8> = piece.iter().flat_map(|packet| word(packet.len())).collect();
-        let run = boxed(*b"trun", &[&[0, 0, 2, 1][..], &word(piece.len()), &word(data), &sizes].concat());
+        let run =
+            boxed(*b"trun", &[&[0, 0, 2, 1][..], &word(piece.len()), &word(data), &sizes].concat());
         content.extend(boxed(*b"traf", &[head, run].concat()));
         data += piece.iter().map(Vec::len).sum::<usize>();
     }

@@ -1,6 +1,9 @@
 //! WAV: chunks with the sizes that a test wants.
 
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "the name of a chunk is written as it stands in the file")]
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the name of a chunk is written as it stands in the file"
+)]
 
 /// Returns a chunk that says it has `stated` bytes, whatever it has.
 pub(crate) fn chunk(name: &[u8; 4], stated: u32, content: &[u8]) -> Vec<u8> {

@@ -81,14 +81,22 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
                 (status, body.to_string())
             }
             Some(Fault::Slow(wait)) => {
-                #[expect(clippy::disallowed_methods, reason = "a server that is slow is what is asked for")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a server that is slow is what is asked for"
+                )]
                 thread::sleep(wait);
                 (answer.status, answer.body.to_string())
             }
-            None => (answer.status, if answer.body.is_null() { String::new() } else { answer.body.to_string() }),
+            None => (
+                answer.status,
+                if answer.body.is_null() { String::new() } else { answer.body.to_string() },
+            ),
         };
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {length}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {length}\r\n\r\n"
+        );
         if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
             return;
         }

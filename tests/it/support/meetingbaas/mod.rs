@@ -127,7 +127,10 @@ impl Bot {
             deleted: false,
             audio: true,
             video: true,
-            said: vec![(0.5, 2.0, "Ann Lee", "Good morning."), (2.5, 6.0, "Bo Chen", "We decided to ship on Friday.")],
+            said: vec![
+                (0.5, 2.0, "Ann Lee", "Good morning."),
+                (2.5, 6.0, "Bo Chen", "We decided to ship on Friday."),
+            ],
             event: None,
             extra: Value::Null,
             transcribed: true,
@@ -136,8 +139,18 @@ impl Bot {
 
     /// A bot that nobody let in.
     pub(crate) fn failed(name: &str) -> Self {
-        let failed = Some(("BOT_NOT_ACCEPTED".to_owned(), "The bot was not accepted into the meeting".to_owned()));
-        Self { failed, joined: None, audio: false, video: false, said: Vec::new(), ..Self::ended(name) }
+        let failed = Some((
+            "BOT_NOT_ACCEPTED".to_owned(),
+            "The bot was not accepted into the meeting".to_owned(),
+        ));
+        Self {
+            failed,
+            joined: None,
+            audio: false,
+            video: false,
+            said: Vec::new(),
+            ..Self::ended(name)
+        }
     }
 
     /// What it recorded, in a file of this extension.
@@ -359,9 +372,12 @@ impl Baas {
 
     /// A `[[source]]` of this version whose key is the file `baas-key` beside the config.
     pub(crate) fn source(&self, api: &str, into: &str, keys: &str) -> String {
-        let mut text =
-            format!("[[source]]\nkind = \"meetingbaas\"\napi = \"{api}\"\nbase_url = \"{}\"\n", self.base_url());
-        writeln!(text, "api_key_file = \"baas-key\"\ninto = \"{into}\"\n{keys}").expect("a string takes all");
+        let mut text = format!(
+            "[[source]]\nkind = \"meetingbaas\"\napi = \"{api}\"\nbase_url = \"{}\"\n",
+            self.base_url()
+        );
+        writeln!(text, "api_key_file = \"baas-key\"\ninto = \"{into}\"\n{keys}")
+            .expect("a string takes all");
         text
     }
 
@@ -454,7 +470,11 @@ impl Baas {
 
     /// How often a file whose path ends so was sent whole.
     pub(crate) fn downloads(&self, end: &str) -> usize {
-        self.state().fetched.iter().filter(|fetched| fetched.status == 200 && fetched.path.ends_with(end)).count()
+        self.state()
+            .fetched
+            .iter()
+            .filter(|fetched| fetched.status == 200 && fetched.path.ends_with(end))
+            .count()
     }
 
     /// Fails when the key, or anything else that proves who asks, went to the store.
@@ -487,7 +507,8 @@ fn ok(body: Value) -> Answer {
 
 /// The items of a page from a cursor on, and the next cursor.
 fn page(items: Vec<Value>, limit: usize, cursor: Option<&str>) -> (Vec<Value>, Value) {
-    let from = cursor.and_then(|cursor| cursor.strip_prefix("after=")?.parse().ok()).unwrap_or(0_usize);
+    let from =
+        cursor.and_then(|cursor| cursor.strip_prefix("after=")?.parse().ok()).unwrap_or(0_usize);
     let to = (from + limit).min(items.len());
     let next = if to < items.len() { json!(format!("after={to}")) } else { Value::Null };
     (items.into_iter().take(to).skip(from).collect(), next)

@@ -41,12 +41,24 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
         let (spoil, found) = {
             let mut state = state.lock().expect("not poisoned");
             let found = found(&mut state, &request);
-            let spoil =
-                if state.spoil_once.is_empty() { state.spoil_always.clone() } else { Some(state.spoil_once.remove(0)) };
+            let spoil = if state.spoil_once.is_empty() {
+                state.spoil_always.clone()
+            } else {
+                Some(state.spoil_once.remove(0))
+            };
             let spoil = if is_broken(&state, &request) { Some(Spoil::Status(503)) } else { spoil };
             let status = match (&spoil, &found) {
                 (Some(Spoil::Status(status)), _) => *status,
-                (Some(Spoil::Cut(_) | Spoil::Longer(_) | Spoil::Page | Spoil::Empty | Spoil::Redirect(_)), _) => 0,
+                (
+                    Some(
+                        Spoil::Cut(_)
+                        | Spoil::Longer(_)
+                        | Spoil::Page
+                        | Spoil::Empty
+                        | Spoil::Redirect(_),
+                    ),
+                    _,
+                ) => 0,
                 (Some(Spoil::Slow(..) | Spoil::NoLength) | None, Some(_)) => 200,
                 (Some(Spoil::Slow(..) | Spoil::NoLength) | None, None) => 403,
             };
@@ -61,7 +73,8 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
 }
 
 fn is_broken(state: &State, request: &Request) -> bool {
-    let owner = request.query("X-Amz-Signature").and_then(|signature| state.addresses.get(&signature));
+    let owner =
+        request.query("X-Amz-Signature").and_then(|signature| state.addresses.get(&signature));
     owner.is_some_and(|(id, _)| state.broken.as_ref() == Some(id))
 }
 
@@ -70,15 +83,23 @@ fn found(state: &mut State, request: &Request) -> Option<Vec<u8>> {
     let (id, file) = state.addresses.get(&request.query("X-Amz-Signature")?)?.clone();
     let bot = state.bot(&id).filter(|bot| !bot.deleted)?;
     let (_, extension) = file.rsplit_once('.')?;
-    Some(if extension == "json" { v2::transcript(bot).to_string().into_bytes() } else { bot.recorded(extension) })
+    Some(if extension == "json" {
+        v2::transcript(bot).to_string().into_bytes()
+    } else {
+        bot.recorded(extension)
+    })
 }
 
 /// Sends it; `false` when the connection is over.
 fn send(stream: &TcpStream, spoil: Option<Spoil>, found: Option<&[u8]>) -> bool {
     let head = |status: u16, kind: &str, length: usize| {
-        format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+        format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .into_bytes()
     };
-    let whole = |status: u16, kind: &str, body: &[u8]| [&head(status, kind, body.len()), body].concat();
+    let whole =
+        |status: u16, kind: &str, body: &[u8]| [&head(status, kind, body.len()), body].concat();
     let expired = || whole(403, "application/xml", b"<Error><Code>AccessDenied</Code></Error>");
     let say = |bytes: &[u8]| (&mut &*stream).write_all(bytes).is_ok();
     let bytes = found.unwrap_or_default();
@@ -87,7 +108,8 @@ fn send(stream: &TcpStream, spoil: Option<Spoil>, found: Option<&[u8]>) -> bool 
         (Some(Spoil::Page), _) => say(&whole(200, "text/html", b"<h1>Please sign in</h1>")),
         (Some(Spoil::Empty), _) => say(&whole(200, "audio/flac", b"")),
         (Some(Spoil::Redirect(to)), _) => {
-            say(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes())
+            say(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
+                .as_bytes())
         }
         (_, None) => say(&expired()),
         (Some(Spoil::Cut(after)), Some(_)) => {
@@ -109,7 +131,10 @@ fn send(stream: &TcpStream, spoil: Option<Spoil>, found: Option<&[u8]>) -> bool 
             let piece = bytes.len().div_ceil(pieces.max(1)).max(1);
             say(&head(200, "audio/flac", bytes.len()))
                 && bytes.chunks(piece).all(|chunk| {
-                    #[expect(clippy::disallowed_methods, reason = "a store that is slow is what is asked for")]
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a store that is slow is what is asked for"
+                    )]
                     thread::sleep(wait);
                     say(chunk)
                 })

@@ -64,7 +64,9 @@ pub(super) fn answer(state: &mut State, call: Call, request: &Request) -> Answer
             Some(found) => ok(event(found)),
             None => refusal(404, "Event not found"),
         },
-        Call::Schedule => plan(state, id, Some(request.json()["bot_name"].as_str().expect("a name"))),
+        Call::Schedule => {
+            plan(state, id, Some(request.json()["bot_name"].as_str().expect("a name")))
+        }
         Call::Unschedule => plan(state, id, None),
         Call::Planned => refusal(404, "there is no such call"),
     }
@@ -75,14 +77,17 @@ fn list(state: &mut State, request: &Request) -> Answer {
         let since: jiff::civil::DateTime = since.parse().expect("a time without a zone");
         since.to_zoned(jiff::tz::TimeZone::UTC).expect("in range").timestamp()
     });
-    let is_wanted = |bot: &&Bot| since.is_none_or(|since| bot.ended.is_some_and(|ended| ended >= since));
+    let is_wanted =
+        |bot: &&Bot| since.is_none_or(|since| bot.ended.is_some_and(|ended| ended >= since));
     let limit = request.number("limit", 10);
     assert!((1..=50).contains(&limit), "{limit}");
     let mut bots: Vec<&Bot> = state.bots.iter().filter(is_wanted).collect();
     bots.sort_by_key(|bot| std::cmp::Reverse(bot.created));
     let entries = bots.iter().map(|bot| entry(bot)).collect();
     let (bots, next) = page(entries, limit.min(state.page_max), request.query("cursor").as_deref());
-    ok(json!({"bots": bots, "next_cursor": next, "last_updated": minuted::testing::clock::now().to_string()}))
+    ok(
+        json!({"bots": bots, "next_cursor": next, "last_updated": minuted::testing::clock::now().to_string()}),
+    )
 }
 
 fn number(id: &str) -> i64 {
@@ -107,7 +112,9 @@ fn entry(bot: &Bot) -> Value {
 
 fn metadata(state: &mut State, bot: &Bot) -> Value {
     let is_there = |has: bool| has && bot.is_over() && !bot.deleted;
-    let mut address = |has: bool, file: &str| if is_there(has) { state.address(&bot.id, file) } else { String::new() };
+    let mut address = |has: bool, file: &str| {
+        if is_there(has) { state.address(&bot.id, file) } else { String::new() }
+    };
     let (audio, mp4) = (address(bot.audio, "output.wav"), address(bot.video, "output.mp4"));
     let said = if bot.transcribed && !bot.deleted { bot.said.as_slice() } else { &[] };
     let transcripts: Vec<Value> = said
@@ -191,7 +198,11 @@ fn events(state: &State, request: &Request) -> Answer {
         Some(_) | None => event.starts >= minuted::testing::clock::now(),
     };
     let found = state.events.iter().filter(|event| event.calendar == calendar).filter(is_wanted);
-    let (data, next) = page(found.map(event).collect(), state.page_max.min(100), request.query("cursor").as_deref());
+    let (data, next) = page(
+        found.map(event).collect(),
+        state.page_max.min(100),
+        request.query("cursor").as_deref(),
+    );
     ok(json!({"data": data, "next": next}))
 }
 

@@ -24,8 +24,7 @@ pub(super) fn call(request: &Request) -> Option<Call> {
 }
 
 pub(super) fn refusal(status: u16, message: &str) -> Answer {
-    let body =
-        json!({"success": false, "error": "Refused", "code": "FST_ERR", "statusCode": status, "message": message});
+    let body = json!({"success": false, "error": "Refused", "code": "FST_ERR", "statusCode": status, "message": message});
     Answer { status, body }
 }
 
@@ -80,10 +79,12 @@ fn tokens() -> Value {
 }
 
 fn list(state: &State, request: &Request) -> Answer {
-    let since: Option<Timestamp> = request.query("ended_after").map(|since| since.parse().expect("a time"));
+    let since: Option<Timestamp> =
+        request.query("ended_after").map(|since| since.parse().expect("a time"));
     let words = request.query("status");
     let is_wanted = |bot: &&Bot| {
-        let named = words.as_deref().is_none_or(|words| words.split(',').any(|word| word == status(bot)));
+        let named =
+            words.as_deref().is_none_or(|words| words.split(',').any(|word| word == status(bot)));
         named && since.is_none_or(|since| bot.ended.is_some_and(|ended| ended > since))
     };
     let limit = request.number("limit", 50);
@@ -99,8 +100,11 @@ fn list(state: &State, request: &Request) -> Answer {
             "error_message": bot.failed.as_ref().map(|(_, message)| message), "tokens": tokens(),
         })
     };
-    let (found, next) =
-        page(bots.iter().map(entry).collect(), limit.min(state.page_max), request.query("cursor").as_deref());
+    let (found, next) = page(
+        bots.iter().map(entry).collect(),
+        limit.min(state.page_max),
+        request.query("cursor").as_deref(),
+    );
     ok(json!({"success": true, "data": found, "cursor": next, "prev_cursor": null}))
 }
 
@@ -155,7 +159,8 @@ fn join(state: &mut State, body: &Value, later: bool) -> Answer {
     let text = |name: &str| body[name].as_str().expect("a text").to_owned();
     let (name, meeting_url) = (text("bot_name"), text("meeting_url"));
     let id = state.id();
-    let created = |id: &str| Answer { status: 201, body: json!({"success": true, "data": { "bot_id": id }}) };
+    let created =
+        |id: &str| Answer { status: 201, body: json!({"success": true, "data": { "bot_id": id }}) };
     if later {
         let at = text("join_at").parse().expect("a time");
         state.planned.push(Planned { id: id.clone(), name, meeting_url, at });
@@ -196,7 +201,8 @@ fn planned(state: &State, request: &Request) -> Answer {
                "extra": null})
     };
     let limit = request.number("limit", 50).min(state.page_max);
-    let (found, next) = page(state.planned.iter().map(entry).collect(), limit, request.query("cursor").as_deref());
+    let (found, next) =
+        page(state.planned.iter().map(entry).collect(), limit, request.query("cursor").as_deref());
     ok(json!({"success": true, "data": found, "cursor": next, "prev_cursor": null}))
 }
 
@@ -207,7 +213,11 @@ fn calendars(state: &State, request: &Request) -> Answer {
                "status": "active", "synced_at": at, "created_at": at})
     };
     let limit = request.number("limit", 50).min(state.page_max);
-    let (found, next) = page(state.calendars.iter().map(entry).collect(), limit, request.query("cursor").as_deref());
+    let (found, next) = page(
+        state.calendars.iter().map(entry).collect(),
+        limit,
+        request.query("cursor").as_deref(),
+    );
     ok(json!({"success": true, "data": found, "cursor": next, "prev_cursor": null}))
 }
 
@@ -216,12 +226,23 @@ fn events(state: &State, calendar: &str, request: &Request) -> Answer {
     let (from, to) = (time("start_date"), time("end_date"));
     let is_wanted = |event: &&Event| {
         let starts = event.starts;
-        event.calendar == calendar && from.is_none_or(|from| starts >= from) && to.is_none_or(|to| starts <= to)
+        event.calendar == calendar
+            && from.is_none_or(|from| starts >= from)
+            && to.is_none_or(|to| starts <= to)
     };
     let entry = |found: &Event| {
         let mut event = event(found);
-        let more = ["description", "location", "timezone", "is_all_day", "organizer_email", "organizer_name"];
-        for name in more.into_iter().chain(["attendees", "calendar_platform", "raw_payload", "updated_at"]) {
+        let more = [
+            "description",
+            "location",
+            "timezone",
+            "is_all_day",
+            "organizer_email",
+            "organizer_name",
+        ];
+        for name in
+            more.into_iter().chain(["attendees", "calendar_platform", "raw_payload", "updated_at"])
+        {
             event.as_object_mut().expect("an object").remove(name);
         }
         event["is_exception"] = json!(false);
@@ -234,8 +255,7 @@ fn events(state: &State, calendar: &str, request: &Request) -> Answer {
 }
 
 fn event(event: &Event) -> Value {
-    let attendee =
-        |(email, name): &(&str, Option<&str>)| json!({"email": email, "name": name, "response_status": "accepted"});
+    let attendee = |(email, name): &(&str, Option<&str>)| json!({"email": email, "name": name, "response_status": "accepted"});
     let attendees: Vec<Value> = event.attendees.iter().map(attendee).collect();
     let at = event.starts.to_string();
     json!({
@@ -254,7 +274,8 @@ fn plan(state: &mut State, calendar: &str, body: &Value, is_planned: bool) -> An
         let own = event.calendar == calendar && body["series_id"] == event.series;
         own && (whole || body["event_id"] == event.id)
     };
-    let bot = is_planned.then(|| (body["bot_name"].as_str().expect("a name").to_owned(), body["extra"].clone()));
+    let bot = is_planned
+        .then(|| (body["bot_name"].as_str().expect("a name").to_owned(), body["extra"].clone()));
     let mut done = Vec::new();
     for event in state.events.iter_mut().filter(is_meant) {
         event.bot.clone_from(&bot);

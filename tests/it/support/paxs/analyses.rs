@@ -36,7 +36,8 @@ pub(crate) enum Analysis {
 
 impl Analysis {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Transcription, Self::MeetingNote, Self::KeyPoints, Self::Sentiment];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Transcription, Self::MeetingNote, Self::KeyPoints, Self::Sentiment];
 
     /// Returns PAXS's word for it.
     #[must_use]
@@ -51,12 +52,17 @@ impl Analysis {
 
     fn parse(word: &str) -> Result<Self, Refusal> {
         let known = Self::ALL.into_iter().find(|analysis| analysis.as_str() == word);
-        known.ok_or_else(|| Refusal::bad("analysis type must be transcription, meeting note, key_points or sentiment"))
+        known.ok_or_else(|| {
+            Refusal::bad(
+                "analysis type must be transcription, meeting note, key_points or sentiment",
+            )
+        })
     }
 }
 
 /// The kinds of meeting, in the documents.
-const MEETING_TYPES: [&str; 6] = ["group", "team", "department", "cross_functional", "organization", "company"];
+const MEETING_TYPES: [&str; 6] =
+    ["group", "team", "department", "cross_functional", "organization", "company"];
 
 /// A request for analyses that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +126,11 @@ pub(super) struct AnalysisRequest {
 impl AnalysisRequest {
     /// Returns the analyses that it asks for.
     fn check(&self) -> Result<Vec<Analysis>, Refusal> {
-        let analyses = self.analysis_types.iter().map(|word| Analysis::parse(word)).collect::<Result<Vec<_>, _>>()?;
+        let analyses = self
+            .analysis_types
+            .iter()
+            .map(|word| Analysis::parse(word))
+            .collect::<Result<Vec<_>, _>>()?;
         if analyses.is_empty() {
             return Err(Refusal::bad("analysis_types must not be empty"));
         }
@@ -163,7 +173,8 @@ impl Model {
             Analysis::Transcription => options.transcription_time,
             Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => options.note_time,
         };
-        let instruction = instruction.filter(|_| analysis == Analysis::MeetingNote).map(str::to_owned);
+        let instruction =
+            instruction.filter(|_| analysis == Analysis::MeetingNote).map(str::to_owned);
         Report { id: self.ids.uuid(), analysis, asked: now, takes, fails, instruction }
     }
 
@@ -177,8 +188,10 @@ impl Model {
         let analyses = request.check()?;
         self.entry(&request.session_id)?.active(&request.attachment_id)?;
         let instruction = request.instruction.as_deref();
-        let mut reports: Vec<_> =
-            analyses.iter().map(|analysis| self.begin(*analysis, instruction, options, now)).collect();
+        let mut reports: Vec<_> = analyses
+            .iter()
+            .map(|analysis| self.begin(*analysis, instruction, options, now))
+            .collect();
         if options.has(Quirk::RemakesInPlace) {
             let entry = self.entry_mut(&request.session_id)?;
             for report in &mut reports {
@@ -211,14 +224,21 @@ impl Model {
         options: &Options,
         now: Moment,
     ) -> Result<Value, Refusal> {
-        let meeting = query.session_id.as_deref().ok_or_else(|| Refusal::bad("session_id is required"))?;
+        let meeting =
+            query.session_id.as_deref().ok_or_else(|| Refusal::bad("session_id is required"))?;
         let wanted = query.analysis_type.as_deref().map(Analysis::parse).transpose()?;
         let entry = self.entry(meeting)?;
         entry.active(recording)?;
-        let listed = entry.reports.iter().filter(|report| wanted.is_none_or(|wanted| report.analysis == wanted));
+        let listed = entry
+            .reports
+            .iter()
+            .filter(|report| wanted.is_none_or(|wanted| report.analysis == wanted));
         let told = listed.map(|report| (report, entry.status(report, now.at, self.stalled)));
-        let shown = told.filter(|(_, status)| !options.has(Quirk::HidesPending) || *status != Status::Pending);
-        Ok(options.reports_envelope.wrap(shown.map(|(report, status)| entry.answer(report, status, options)).collect()))
+        let shown = told
+            .filter(|(_, status)| !options.has(Quirk::HidesPending) || *status != Status::Pending);
+        Ok(options
+            .reports_envelope
+            .wrap(shown.map(|(report, status)| entry.answer(report, status, options)).collect()))
     }
 }
 
@@ -239,7 +259,8 @@ impl Entry {
         if report.analysis == Analysis::Transcription {
             return Some((asked + report.takes / PENDING_PART, asked + report.takes));
         }
-        let transcriptions = self.reports.iter().filter(|r| r.analysis == Analysis::Transcription && !r.fails);
+        let transcriptions =
+            self.reports.iter().filter(|r| r.analysis == Analysis::Transcription && !r.fails);
         let transcribed = transcriptions.map(|r| r.asked.at + r.takes).min()?;
         let begin = asked.max(transcribed);
         Some((begin, begin + report.takes))
@@ -271,7 +292,8 @@ impl Entry {
         match status {
             Status::Pending | Status::Processing => {}
             Status::Failed => {
-                answer["error"] = json!(format!("the {} failed at the stand-in", report.analysis.as_str()));
+                answer["error"] =
+                    json!(format!("the {} failed at the stand-in", report.analysis.as_str()));
             }
             Status::Completed => answer["report_content"] = self.content(report, options),
         }
@@ -347,16 +369,22 @@ mod tests {
         }
 
         fn reports(&self, after: Duration) -> Vec<Value> {
-            let query = ReportsQuery { session_id: Some(self.meeting.clone()), analysis_type: None };
+            let query =
+                ReportsQuery { session_id: Some(self.meeting.clone()), analysis_type: None };
             let now = later(self.start, after);
-            let reports = self.model.reports(&self.recording, &query, &self.options, now).expect("good");
+            let reports =
+                self.model.reports(&self.recording, &query, &self.options, now).expect("good");
             reports.as_array().expect("a list").clone()
         }
 
         /// The statuses, in order.
         fn look(&self, after: Duration) -> String {
             let reports = self.reports(after);
-            reports.iter().filter_map(|report| report["status"].as_str()).collect::<Vec<_>>().join(" ")
+            reports
+                .iter()
+                .filter_map(|report| report["status"].as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
         }
 
         fn request(&mut self, after: Duration, words: &[&str], instruction: Option<&str>) {
@@ -389,14 +417,18 @@ mod tests {
 
     #[test]
     fn the_list_can_be_empty_at_first() {
-        let uploaded = Uploaded::new(Options { quirks: vec![Quirk::HidesPending], ..Options::default() }, |_| ());
+        let uploaded = Uploaded::new(
+            Options { quirks: vec![Quirk::HidesPending], ..Options::default() },
+            |_| (),
+        );
         assert_eq!(uploaded.look(Duration::ZERO), "");
         assert_eq!(uploaded.look(SECOND), "processing");
     }
 
     #[test]
     fn a_note_waits_for_a_transcription_that_succeeds() {
-        let mut uploaded = Uploaded::new(Options::default(), |model| model.fail(Analysis::Transcription, 1));
+        let mut uploaded =
+            Uploaded::new(Options::default(), |model| model.fail(Analysis::Transcription, 1));
         assert_eq!(uploaded.look(100 * SECOND), "failed pending");
         assert!(uploaded.reports(100 * SECOND)[0]["error"].is_string());
         uploaded.request(100 * SECOND, &["transcription"], None);
@@ -406,12 +438,15 @@ mod tests {
 
     #[test]
     fn a_failed_note_is_made_by_a_request_that_is_quoted() {
-        let mut uploaded = Uploaded::new(Options::default(), |model| model.fail(Analysis::MeetingNote, 1));
+        let mut uploaded =
+            Uploaded::new(Options::default(), |model| model.fail(Analysis::MeetingNote, 1));
         assert_eq!(uploaded.look(5 * SECOND), "completed failed");
         uploaded.request(5 * SECOND, &["meeting note"], Some("List risks."));
         assert_eq!(uploaded.look(6 * SECOND), "completed failed completed");
         assert!(
-            uploaded.reports(6 * SECOND)[2]["report_content"].as_str().is_some_and(|text| text.contains("List risks."))
+            uploaded.reports(6 * SECOND)[2]["report_content"]
+                .as_str()
+                .is_some_and(|text| text.contains("List risks."))
         );
     }
 
@@ -428,7 +463,10 @@ mod tests {
     fn content_comes_as_a_string_or_as_an_object() {
         let uploaded = Uploaded::new(Options::default(), |_| ());
         assert!(uploaded.reports(5 * SECOND)[1]["report_content"].is_string());
-        let uploaded = Uploaded::new(Options { quirks: vec![Quirk::ReportObjects], ..Options::default() }, |_| ());
+        let uploaded = Uploaded::new(
+            Options { quirks: vec![Quirk::ReportObjects], ..Options::default() },
+            |_| (),
+        );
         assert!(uploaded.reports(5 * SECOND)[1]["report_content"]["markdown"].is_string());
     }
 }

@@ -97,7 +97,10 @@ fn loopback(redirect_uri: &str) -> Result<Url, Refusal> {
 /// `GET /api/oauth/provider/poll`
 ///
 /// A state that nobody has opened yet is pending: polling begins before the person follows the link.
-pub(super) async fn poll(State(shared): State<Shared>, Query(query): Query<PollQuery>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn poll(
+    State(shared): State<Shared>,
+    Query(query): Query<PollQuery>,
+) -> Result<Json<Value>, Refusal> {
     let state = required_state(query.state)?;
     let redirect_uri = agent_redirect(&shared);
     let mut world = shared.world();
@@ -124,7 +127,9 @@ pub(super) async fn token(
         Grant::AuthorizationCode { code, redirect_uri } => {
             model.tokens.exchange(&code, &redirect_uri, now, &options, &mut model.ids)?
         }
-        Grant::RefreshToken { refresh_token } => model.tokens.rotate(&refresh_token, now, &options, &mut model.ids)?,
+        Grant::RefreshToken { refresh_token } => {
+            model.tokens.rotate(&refresh_token, now, &options, &mut model.ids)?
+        }
     };
     Ok(Json(pair.answer()))
 }

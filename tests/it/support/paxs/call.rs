@@ -94,7 +94,14 @@ impl Book {
         if self.records.len() == RECORDS_MAX {
             self.records.pop_front();
         }
-        self.records.push_back(Record { number, at, call, path: path.to_owned(), faulted: false, status: None });
+        self.records.push_back(Record {
+            number,
+            at,
+            call,
+            path: path.to_owned(),
+            faulted: false,
+            status: None,
+        });
         number
     }
 
@@ -187,6 +194,9 @@ mod tests {
         book.answer(0, 200);
         book.answer(1, 204);
         let records = book.records();
-        assert_eq!((records.len(), records[0].number, records[0].status), (RECORDS_MAX, 1, Some(204)));
+        assert_eq!(
+            (records.len(), records[0].number, records[0].status),
+            (RECORDS_MAX, 1, Some(204))
+        );
     }
 }

@@ -16,7 +16,8 @@ use super::{
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).expect("the model refuses with statuses that exist");
+        let status =
+            StatusCode::from_u16(self.status).expect("the model refuses with statuses that exist");
         (status, Json(self.body)).into_response()
     }
 }
@@ -29,7 +30,8 @@ impl FromRequestParts<Shared> for SignedIn {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        let token = bearer(&parts.headers).ok_or_else(|| Refusal::new(401, "a bearer token is required"))?;
+        let token = bearer(&parts.headers)
+            .ok_or_else(|| Refusal::new(401, "a bearer token is required"))?;
         if shared.world().model.tokens.admits(token, Moment::now().at) {
             Ok(Self)
         } else {
@@ -54,12 +56,18 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             return Err(Refusal::new(415, "the body must be application/json"));
         }
         let body = Bytes::from_request(request, shared).await;
-        let body = body.map_err(|rejection| Refusal::new(rejection.status().as_u16(), "the body could not be read"))?;
+        let body = body.map_err(|rejection| {
+            Refusal::new(rejection.status().as_u16(), "the body could not be read")
+        })?;
         serde_json::from_slice(&body).map(Self).map_err(|error| Refusal::bad(&error.to_string()))
     }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    let value =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

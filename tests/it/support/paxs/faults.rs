@@ -115,7 +115,8 @@ impl Faults {
 impl Rule {
     fn meets(&self, call: Call, subjects: &[String]) -> bool {
         self.call == call
-            && (self.needle.is_empty() || subjects.iter().any(|subject| subject.contains(self.needle.as_str())))
+            && (self.needle.is_empty()
+                || subjects.iter().any(|subject| subject.contains(self.needle.as_str())))
     }
 }
 mod tests {
@@ -137,6 +138,9 @@ mod tests {
         faults.plant(Call::Upload, "bad", Fault::Empty, None);
         assert!(faults.ask_subjects(Call::Upload) && !faults.ask_subjects(Call::Token));
         assert_eq!(faults.take(Call::Upload, &["good".into()]), None);
-        assert_eq!(faults.take(Call::Upload, &["good".into(), "a bad one".into()]), Some(Fault::Empty));
+        assert_eq!(
+            faults.take(Call::Upload, &["good".into(), "a bad one".into()]),
+            Some(Fault::Empty)
+        );
     }
 }

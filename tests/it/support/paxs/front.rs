@@ -151,7 +151,11 @@ impl Drop for Entered {
 }
 
 /// Answers one request: the fault that it meets, around the work of the router.
-async fn answer(shared: Shared, router: Router, request: Request<Incoming>) -> Result<Response, Cut> {
+async fn answer(
+    shared: Shared,
+    router: Router,
+    request: Request<Incoming>,
+) -> Result<Response, Cut> {
     let call = Call::of(request.method(), request.uri().path());
     let entered = Entered::new(&shared, call, request.uri().path());
     let (parts, body) = request.into_parts();
@@ -162,7 +166,9 @@ async fn answer(shared: Shared, router: Router, request: Request<Incoming>) -> R
     }
     let mut result = match fault {
         Some(Planted::Down) => refuse(&intake, Ok(spoil::down())).await,
-        Some(Planted::Fault(fault)) => faulty(&fault, router, Request::from_parts(parts, intake)).await,
+        Some(Planted::Fault(fault)) => {
+            faulty(&fault, router, Request::from_parts(parts, intake)).await
+        }
         None => work(router, Request::from_parts(parts, intake)).await,
     };
     if let Ok(answer) = &mut result {
@@ -191,8 +197,11 @@ async fn planted(shared: &Shared, call: Call, uri: &Uri, intake: &Intake) -> Opt
     if shared.world().down {
         return Some(Planted::Down);
     }
-    let subjects =
-        if shared.world().faults.ask_subjects(call) { subjects(shared, call, uri, intake).await } else { Vec::new() };
+    let subjects = if shared.world().faults.ask_subjects(call) {
+        subjects(shared, call, uri, intake).await
+    } else {
+        Vec::new()
+    };
     shared.world().faults.take(call, &subjects).map(Planted::Fault)
 }
 
@@ -211,7 +220,12 @@ async fn subjects(shared: &Shared, call: Call, uri: &Uri, intake: &Intake) -> Ve
         }
         Call::Analysis => shared.about(&query_session(uri)),
         Call::GetSession => shared.about(uri.path().rsplit('/').next().unwrap_or_default()),
-        Call::Authorize | Call::Poll | Call::Token | Call::Profile | Call::ListSessions | Call::Unknown => Vec::new(),
+        Call::Authorize
+        | Call::Poll
+        | Call::Token
+        | Call::Profile
+        | Call::ListSessions
+        | Call::Unknown => Vec::new(),
     }
 }
 
@@ -226,7 +240,11 @@ async fn body_json(intake: &Intake) -> serde_json::Value {
 
 fn query_session(uri: &Uri) -> String {
     let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    pairs.into_iter().find(|(name, _)| name == "session_id").map(|(_, id)| id.into_owned()).unwrap_or_default()
+    pairs
+        .into_iter()
+        .find(|(name, _)| name == "session_id")
+        .map(|(_, id)| id.into_owned())
+        .unwrap_or_default()
 }
 
 /// How far into an upload its file name is looked for, in bytes.
@@ -251,7 +269,9 @@ async fn faulty(fault: &Fault, router: Router, request: Request<Intake>) -> Resu
         if length == Some(0) {
             return Err(Cut::Reset);
         }
-        request.body().cut_after(length.map_or(CUT_AFTER_MAX, |length| CUT_AFTER_MAX.min(length / 2)));
+        request
+            .body()
+            .cut_after(length.map_or(CUT_AFTER_MAX, |length| CUT_AFTER_MAX.min(length / 2)));
     }
     if let Fault::Slow { bytes_per_second } = fault {
         request.body().slow_down(*bytes_per_second);
@@ -272,7 +292,12 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return None;
     }
-    Some(headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))
+    Some(
+        headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .unwrap_or(0),
+    )
 }
 
 /// Answers without work, once the request has come in.

@@ -64,7 +64,11 @@ impl Intake {
     }
 
     /// Returns the beginning of the body, as far as `enough` wants or `bytes_max` allows; it stays to be read.
-    pub(super) async fn look_ahead(&self, bytes_max: usize, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    pub(super) async fn look_ahead(
+        &self,
+        bytes_max: usize,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Vec<u8> {
         let mut head = Vec::new();
         while head.len() < bytes_max && !enough(&head) {
             let frame = poll_fn(|cx| Pin::new(&mut self.inner().body).poll_frame(cx)).await;
@@ -91,13 +95,19 @@ impl HttpBody for Intake {
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         self.inner().poll_frame(cx)
     }
 }
 
 impl Inner {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(cx));
             self.rest = None;
@@ -120,7 +130,9 @@ impl Inner {
         self.given += bytes as u64;
         if let Some(speed) = self.speed {
             let micros = (bytes as u64).saturating_mul(1_000_000) / speed;
-            self.rest = Some(Box::pin(tokio::time::sleep_until(Instant::now() + Duration::from_micros(micros))));
+            self.rest = Some(Box::pin(tokio::time::sleep_until(
+                Instant::now() + Duration::from_micros(micros),
+            )));
         }
     }
 }

@@ -131,7 +131,8 @@ impl Standin {
     /// Starts on a free port of loopback, in a thread with a runtime of its own.
     pub(crate) fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
+        let (shared, stop) =
+            (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = shared.clone();
         // A listener belongs to the runtime in which it is adopted: that of the thread, not that of the caller.
@@ -172,7 +173,12 @@ impl Standin {
 impl Standin {
     /// Puts a meeting into the list as the newest, whatever `created` says, as if somebody had made it then. Returns
     /// its id.
-    pub(crate) fn plant_meeting(&self, title: &str, description: &str, created: Timestamp) -> String {
+    pub(crate) fn plant_meeting(
+        &self,
+        title: &str,
+        description: &str,
+        created: Timestamp,
+    ) -> String {
         self.shared.world().model.plant(title, description, created)
     }
 }

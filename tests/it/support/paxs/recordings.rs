@@ -42,7 +42,8 @@ impl Recording {
         if options.has(Quirk::BareAttachments) {
             return json!({ "id": self.id });
         }
-        let mut answer = json!({ "id": self.id, "name": self.name, "size": self.size, "mime_type": self.mime });
+        let mut answer =
+            json!({ "id": self.id, "name": self.name, "size": self.size, "mime_type": self.mime });
         if !options.has(Quirk::NoTimestamps) {
             answer["created_at"] = json!(self.uploaded.to_string());
         }
@@ -51,8 +52,10 @@ impl Recording {
 }
 
 /// The extensions that are taken, in the documents.
-const EXTENSIONS: [&str; 15] =
-    ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp", "3gpp"];
+const EXTENSIONS: [&str; 15] = [
+    "mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv",
+    "3gp", "3gpp",
+];
 
 /// The MIME types that are taken. The documents name formats; these are the types in use for them.
 const MIMES: [&str; 26] = [
@@ -91,7 +94,11 @@ fn check_type(name: &str, mime: &str) -> Result<(), Refusal> {
         return Err(Refusal::new(415, "this kind of file is not supported"));
     }
     let essence = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if MIMES.contains(&essence.as_str()) { Ok(()) } else { Err(Refusal::new(415, "this MIME type is not supported")) }
+    if MIMES.contains(&essence.as_str()) {
+        Ok(())
+    } else {
+        Err(Refusal::new(415, "this MIME type is not supported"))
+    }
 }
 
 /// A file that came in whole and is not yet anybody's.
@@ -145,7 +152,8 @@ pub(super) async fn upload(
     Query(query): Query<UploadQuery>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let session = query.session_id.ok_or_else(|| Refusal::bad("session_id is required in the query"))?;
+    let session =
+        query.session_id.ok_or_else(|| Refusal::bad("session_id is required in the query"))?;
     shared.world().model.entry(&session)?;
     let form = form.map_err(|_| Refusal::bad("a multipart form is required"))?;
     let taken = take_form(form, &session).await?;
@@ -160,14 +168,18 @@ async fn take_form(mut form: Multipart, session: &str) -> Result<Taken, Refusal>
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name() {
             Some("session_id") => named = Some(take_text(field).await?),
-            Some("file") if taken.is_some() => return Err(Refusal::bad("only one file is allowed")),
+            Some("file") if taken.is_some() => {
+                return Err(Refusal::bad("only one file is allowed"));
+            }
             Some("file") => taken = Some(take_file(field).await?),
             Some(_) | None => {}
         }
     }
     match named {
         None => Err(Refusal::bad("session_id is required as a form field")),
-        Some(named) if named != session => Err(Refusal::bad("session_id differs between query and form")),
+        Some(named) if named != session => {
+            Err(Refusal::bad("session_id differs between query and form"))
+        }
         Some(_) => taken.ok_or_else(|| Refusal::bad("file is required")),
     }
 }

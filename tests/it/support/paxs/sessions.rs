@@ -67,7 +67,12 @@ const SOURCES: [&str; 3] = ["manual", "event", "zoom_participant"];
 impl Attendee {
     /// Returns an attendee with the default role and source.
     pub(super) fn new(name: &str, email: &str) -> Self {
-        Self { email: email.into(), display_name: name.into(), role: unknown_role(), source: manual_source() }
+        Self {
+            email: email.into(),
+            display_name: name.into(),
+            role: unknown_role(),
+            source: manual_source(),
+        }
     }
 
     fn check(&self) -> Result<(), Refusal> {
@@ -118,7 +123,8 @@ impl PageQuery {
     /// Returns page, from 1, and page size.
     fn read(&self) -> Result<(usize, usize), Refusal> {
         let page = number(self.page.as_deref(), 1).filter(|page| *page >= 1);
-        let size = number(self.page_size.as_deref(), 20).filter(|size| (1..=PAGE_SIZE_MAX).contains(size));
+        let size =
+            number(self.page_size.as_deref(), 20).filter(|size| (1..=PAGE_SIZE_MAX).contains(size));
         page.zip(size).ok_or_else(|| Refusal::bad("page must be at least 1, page_size 1 to 100"))
     }
 }
@@ -129,7 +135,12 @@ fn number(text: Option<&str>, default: usize) -> Option<usize> {
 
 impl Model {
     /// Makes a meeting; returns its id.
-    pub(super) fn create(&mut self, new: NewSession, options: &Options, now: Moment) -> Result<String, Refusal> {
+    pub(super) fn create(
+        &mut self,
+        new: NewSession,
+        options: &Options,
+        now: Moment,
+    ) -> Result<String, Refusal> {
         new.check()?;
         Ok(self.enter(new, &options.id_end, now.wall))
     }
@@ -170,7 +181,8 @@ impl Model {
     /// Returns a page of the list, in its envelope.
     pub(super) fn list(&self, query: &PageQuery, options: &Options) -> Result<Value, Refusal> {
         let (page, size) = query.read()?;
-        let skipped = if options.has(Quirk::IgnoresPage) { 0 } else { (page - 1).saturating_mul(size) };
+        let skipped =
+            if options.has(Quirk::IgnoresPage) { 0 } else { (page - 1).saturating_mul(size) };
         let row = |entry: &Entry| entry.meeting.row(options);
         let rows = self.meetings.values();
         let rows = if options.has(Quirk::OldestFirst) {
@@ -205,7 +217,8 @@ impl Meeting {
         let mut details = self.row(options);
         details["description"] = json!(self.description);
         details["attendees"] = json!(self.attendees);
-        let attachments: Vec<Value> = self.recording.iter().map(|recording| recording.answer(options)).collect();
+        let attachments: Vec<Value> =
+            self.recording.iter().map(|recording| recording.answer(options)).collect();
         details["attachments"] = Value::Array(attachments);
         details
     }
@@ -253,7 +266,11 @@ pub(super) mod tests {
     /// Returns the body of a good create call.
     pub(in super::super) fn new_session(title: &str) -> NewSession {
         let attendees = vec![Attendee::new("Ann Lee", "ann@example.com")];
-        NewSession { title: title.into(), description: Some(format!("{title}\nminuted:x")), attendees }
+        NewSession {
+            title: title.into(),
+            description: Some(format!("{title}\nminuted:x")),
+            attendees,
+        }
     }
 
     fn page(page: &str, size: &str) -> PageQuery {
@@ -286,7 +303,8 @@ pub(super) mod tests {
 
     #[test]
     fn an_attendee_without_role_and_source_gets_the_documented_ones() {
-        let attendee: Attendee = serde_json::from_str(r#"{"email":"a@b.c","displayName":"A"}"#).expect("good");
+        let attendee: Attendee =
+            serde_json::from_str(r#"{"email":"a@b.c","displayName":"A"}"#).expect("good");
         assert_eq!((attendee.role.as_str(), attendee.source.as_str()), ("Unknown", "manual"));
     }
 

@@ -28,14 +28,17 @@ pub(super) enum Cut {
 pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
     match fault {
         Fault::Status(status) => Some(Ok(plain(*status))),
-        Fault::StatusWith { status, retry_after, body } => Some(Ok(exact(*status, retry_after.as_deref(), body))),
+        Fault::StatusWith { status, retry_after, body } => {
+            Some(Ok(exact(*status, retry_after.as_deref(), body)))
+        }
         Fault::EarlyStatus(status) => Some(Ok(closing(plain(*status)))),
         Fault::ResetBefore => Some(Err(Cut::Reset)),
         Fault::Redirect(place) => Some(Ok(redirect(StatusCode::TEMPORARY_REDIRECT, place))),
         Fault::Moved { status, to } => Some(Ok(redirect(status_of(*status), to))),
-        Fault::Html => {
-            Some(Ok(Html("<!doctype html><title>Hotel Wi-Fi</title><p>Please accept the terms.</p>").into_response()))
-        }
+        Fault::Html => Some(Ok(Html(
+            "<!doctype html><title>Hotel Wi-Fi</title><p>Please accept the terms.</p>",
+        )
+        .into_response())),
         Fault::Hang => std::future::pending().await,
         Fault::ResetMidBody
         | Fault::LoseAnswer

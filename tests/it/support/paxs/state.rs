@@ -132,7 +132,9 @@ impl Model {
     /// Returns the meeting of that id, to change it.
     pub(super) fn entry_mut(&mut self, id: &str) -> Result<&mut Entry, Refusal> {
         let place = self.places.get(id);
-        place.and_then(|place| self.meetings.get_mut(place)).ok_or_else(|| Refusal::missing("session"))
+        place
+            .and_then(|place| self.meetings.get_mut(place))
+            .ok_or_else(|| Refusal::missing("session"))
     }
 
     /// Removes a meeting, as if it had never been; returns whether it was there.

@@ -113,7 +113,13 @@ impl Tokens {
     }
 
     /// Returns how a sign-in stands; one that was approved is completed with a code for `redirect_uri`.
-    pub(super) fn complete(&mut self, state: &str, redirect_uri: &str, now: Instant, ids: &mut Ids) -> SignIn {
+    pub(super) fn complete(
+        &mut self,
+        state: &str,
+        redirect_uri: &str,
+        now: Instant,
+        ids: &mut Ids,
+    ) -> SignIn {
         let standing = self.standing(state);
         if standing != SignIn::Approved {
             return standing;
@@ -126,7 +132,10 @@ impl Tokens {
     /// Returns a fresh code that can be exchanged with that `redirect_uri`.
     pub(super) fn code(&mut self, redirect_uri: &str, now: Instant, ids: &mut Ids) -> String {
         let code = ids.token();
-        self.codes.insert(code.clone(), Code { redirect_uri: redirect_uri.to_owned(), expires: now + CODE_TTL });
+        self.codes.insert(
+            code.clone(),
+            Code { redirect_uri: redirect_uri.to_owned(), expires: now + CODE_TTL },
+        );
         code
     }
 
@@ -176,7 +185,9 @@ impl Tokens {
 
     /// Returns whether an access token is good.
     pub(super) fn admits(&self, access: &str, now: Instant) -> bool {
-        self.access.get(access).is_some_and(|live| live.expires > now && !self.revoked.contains(&live.family))
+        self.access
+            .get(access)
+            .is_some_and(|live| live.expires > now && !self.revoked.contains(&live.family))
     }
 
     /// Ends every family that there is.
@@ -199,9 +210,19 @@ impl Tokens {
     fn pair(&mut self, family: u64, now: Instant, options: &Options, ids: &mut Ids) -> TokenPair {
         self.prune(now);
         let (access, refresh) = (ids.token(), ids.token());
-        self.access.insert(access.clone(), Live { family, expires: now + options.access_ttl, used: false });
-        self.refresh.insert(refresh.clone(), Live { family, expires: now + options.refresh_ttl, used: false });
-        TokenPair { access: access.into(), refresh: refresh.into(), expires_in: options.access_ttl.as_secs() }
+        self.access.insert(
+            access.clone(),
+            Live { family, expires: now + options.access_ttl, used: false },
+        );
+        self.refresh.insert(
+            refresh.clone(),
+            Live { family, expires: now + options.refresh_ttl, used: false },
+        );
+        TokenPair {
+            access: access.into(),
+            refresh: refresh.into(),
+            expires_in: options.access_ttl.as_secs(),
+        }
     }
 }
 
@@ -221,11 +242,16 @@ mod tests {
         let (mut tokens, mut ids, options, now) = start();
         let first = tokens.issue(now, &options, &mut ids);
         let other = tokens.issue(now, &options, &mut ids);
-        let second = tokens.rotate(first.refresh.expose_secret(), now, &options, &mut ids).expect("fresh");
+        let second =
+            tokens.rotate(first.refresh.expose_secret(), now, &options, &mut ids).expect("fresh");
         for _ in 0..2 {
-            tokens.rotate(first.refresh.expose_secret(), now, &options, &mut ids).expect_err("dead");
+            tokens
+                .rotate(first.refresh.expose_secret(), now, &options, &mut ids)
+                .expect_err("dead");
         }
-        tokens.rotate(second.refresh.expose_secret(), now, &options, &mut ids).expect_err("of a dead family");
+        tokens
+            .rotate(second.refresh.expose_secret(), now, &options, &mut ids)
+            .expect_err("of a dead family");
         assert!(!tokens.admits(second.access.expose_secret(), now));
         assert!(tokens.admits(other.access.expose_secret(), now));
         assert_eq!((tokens.refreshes, tokens.families_revoked), (1, 1));
@@ -247,10 +273,16 @@ mod tests {
     fn a_code_is_exchanged_once_and_only_with_its_redirect_uri() {
         let (mut tokens, mut ids, options, now) = start();
         let code = tokens.code("http://localhost:1/callback", now, &mut ids);
-        tokens.exchange(&code, "http://localhost:1/callback", now, &options, &mut ids).expect("fresh");
-        tokens.exchange(&code, "http://localhost:1/callback", now, &options, &mut ids).expect_err("used");
+        tokens
+            .exchange(&code, "http://localhost:1/callback", now, &options, &mut ids)
+            .expect("fresh");
+        tokens
+            .exchange(&code, "http://localhost:1/callback", now, &options, &mut ids)
+            .expect_err("used");
         let code = tokens.code("http://localhost:1/callback", now, &mut ids);
-        tokens.exchange(&code, "http://localhost:2/callback", now, &options, &mut ids).expect_err("another place");
+        tokens
+            .exchange(&code, "http://localhost:2/callback", now, &options, &mut ids)
+            .expect_err("another place");
     }
 
     #[test]
@@ -268,6 +300,9 @@ mod tests {
         let (mut tokens, mut ids, options, now) = start();
         let pair = tokens.issue(now, &options, &mut ids);
         let shown = format!("{tokens:?} {pair:?}");
-        assert!(!shown.contains(pair.access.expose_secret()) && !shown.contains(pair.refresh.expose_secret()));
+        assert!(
+            !shown.contains(pair.access.expose_secret())
+                && !shown.contains(pair.refresh.expose_secret())
+        );
     }
 }

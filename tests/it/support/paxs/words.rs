@@ -43,8 +43,10 @@ fn transcription(matter: &Matter<'_>) -> Value {
         (last, DISCLAIMER.to_owned()),
         (first, format!("The file {} of {} bytes arrived whole.", matter.file, matter.size)),
     ];
-    let segments: Vec<Value> = lines.iter().zip(0_u32..).map(|((who, text), n)| segment(who, text, n)).collect();
-    let speakers: Vec<&str> = matter.attendees.iter().map(|attendee| attendee.display_name.as_str()).collect();
+    let segments: Vec<Value> =
+        lines.iter().zip(0_u32..).map(|((who, text), n)| segment(who, text, n)).collect();
+    let speakers: Vec<&str> =
+        matter.attendees.iter().map(|attendee| attendee.display_name.as_str()).collect();
     let summary = format!("{} in three sentences. {DISCLAIMER}", matter.title);
     json!({ "transcription": { "summary": summary, "speakers": speakers, "segments": segments } })
 }
@@ -65,7 +67,11 @@ fn note(matter: &Matter<'_>) -> String {
 }
 
 fn key_points(matter: &Matter<'_>) -> String {
-    format!("- {} was held with {} attendees.\n- {DISCLAIMER}\n", matter.title, matter.attendees.len())
+    format!(
+        "- {} was held with {} attendees.\n- {DISCLAIMER}\n",
+        matter.title,
+        matter.attendees.len()
+    )
 }
 
 fn sentiment() -> String {
@@ -83,8 +89,13 @@ mod tests {
     #[test]
     fn every_text_says_whose_words_it_is() {
         let attendees = [Attendee::new("Ann Lee", "ann@example.com")];
-        let matter =
-            Matter { title: "Sales", file: "talk.wav", size: 9, attendees: &attendees, instruction: Some("Be brief.") };
+        let matter = Matter {
+            title: "Sales",
+            file: "talk.wav",
+            size: 9,
+            attendees: &attendees,
+            instruction: Some("Be brief."),
+        };
         for analysis in Analysis::ALL {
             assert!(report(analysis, &matter).to_string().contains(DISCLAIMER), "{analysis:?}");
         }

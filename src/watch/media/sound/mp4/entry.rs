@@ -25,7 +25,8 @@ pub(super) fn read_entry(window: &mut Window<'_>, table: &Found) -> Result<Sound
         return Err(Obscure);
     }
     let half = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-    let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let version = half(8);
     let mut pcm = Pcm {
         is_float: false,
@@ -51,14 +52,19 @@ pub(super) fn read_entry(window: &mut Window<'_>, table: &Found) -> Result<Sound
             params::opus(*channels, *family)
         }
         // Version and flags, and the head of the first block, come before what describes the sound.
-        b"fLaC" => content(window, &inner, *b"dfLa")?.get(8..).and_then(params::flac).ok_or(Obscure)?,
+        b"fLaC" => {
+            content(window, &inner, *b"dfLa")?.get(8..).and_then(params::flac).ok_or(Obscure)?
+        }
         b"ac-3" => Params::new("ac-3"),
         b"ec-3" => Params::new("e-ac-3"),
         // Version and flags come before the cookie.
-        b"alac" => Params::new("alac").bytes(content(window, &inner, *b"alac")?.get(4..).ok_or(Obscure)?),
+        b"alac" => {
+            Params::new("alac").bytes(content(window, &inner, *b"alac")?.get(4..).ok_or(Obscure)?)
+        }
         kind => match plain(window, &inner, *kind, pcm)? {
             Some(pcm) => {
-                let frame_bytes = Some(pcm.bits.div_ceil(8) * pcm.channels).filter(|bytes| *bytes > 0);
+                let frame_bytes =
+                    Some(pcm.bits.div_ceil(8) * pcm.channels).filter(|bytes| *bytes > 0);
                 return Ok(SoundEntry { params: pcm.params().done(), frame_bytes });
             }
             None => Params::new("mp4").bytes(kind).number(pcm.channels).number(pcm.rate),
@@ -71,9 +77,14 @@ pub(super) fn read_entry(window: &mut Window<'_>, table: &Found) -> Result<Sound
 fn wide(window: &mut Window<'_>, entry: &Found) -> Result<Pcm, Obscure> {
     let bytes = read_at::<28>(window, entry.body + 32)?.ok_or(Obscure)?;
     let hertz = f64::from_be_bytes(bytes[..8].try_into().map_err(|_| Obscure)?);
-    let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let flags = word(20);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and no rate is so large")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and no rate is so large"
+    )]
     let rate = hertz as u64;
     Ok(Pcm {
         is_float: flags & 1 != 0,
@@ -86,7 +97,12 @@ fn wide(window: &mut Window<'_>, entry: &Found) -> Result<Pcm, Obscure> {
 }
 
 /// Returns samples that are not coded, by their four letters.
-fn plain(window: &mut Window<'_>, entry: &Found, kind: [u8; 4], pcm: Pcm) -> Result<Option<Pcm>, Obscure> {
+fn plain(
+    window: &mut Window<'_>,
+    entry: &Found,
+    kind: [u8; 4],
+    pcm: Pcm,
+) -> Result<Option<Pcm>, Obscure> {
     let has_little_end = |window: &mut Window<'_>| -> Result<bool, Obscure> {
         let mark = descend(window, entry, &[b"wave", b"enda"])?;
         let mark = mark.map(|mark| read_at::<2>(window, mark.body)).transpose()?.flatten();
@@ -130,7 +146,8 @@ fn described(window: &mut Window<'_>, entry: &Found) -> Result<Params, Obscure> 
         skip += 1 + usize::from(*descriptor.get(skip).ok_or(Obscure)?);
     }
     skip += if flags & 0x20 != 0 { 2 } else { 0 };
-    let decoder = descriptor.get(skip..).and_then(|bytes| Descriptor::read(bytes, 4)).ok_or(Obscure)?;
+    let decoder =
+        descriptor.get(skip..).and_then(|bytes| Descriptor::read(bytes, 4)).ok_or(Obscure)?;
     let object = *decoder.first().ok_or(Obscure)?;
     let config = decoder.get(13..).and_then(|bytes| Descriptor::read(bytes, 5)).unwrap_or_default();
     Ok(match object {

@@ -39,7 +39,12 @@ pub(super) struct Fragments<'f> {
 }
 
 impl<'f> Fragments<'f> {
-    pub(super) fn open(window: &mut Window<'f>, movie: &Found, number: u32, len: u64) -> Result<Self, Obscure> {
+    pub(super) fn open(
+        window: &mut Window<'f>,
+        movie: &Found,
+        number: u32,
+        len: u64,
+    ) -> Result<Self, Obscure> {
         let defaults = child(window, movie, *b"mvex")?.ok_or(Obscure)?;
         let mut size = 0;
         let mut at = defaults.body;
@@ -48,7 +53,9 @@ impl<'f> Fragments<'f> {
             at = found.end;
             if &found.kind == b"trex" {
                 let bytes = read_at::<20>(window, found.body)?.ok_or(Obscure)?;
-                let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+                let word = |at: usize| {
+                    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+                };
                 if word(4) == number {
                     size = word(16);
                 }

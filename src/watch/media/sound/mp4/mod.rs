@@ -10,7 +10,9 @@ mod fragments;
 mod samples;
 
 use self::{entry::read_entry, fragments::Fragments, samples::Samples};
-use super::{Obscure, Opened, Packet, Packets, ReadAt, TRACKS_MAX, TrackForm, params::Params, window::Window};
+use super::{
+    Obscure, Opened, Packet, Packets, ReadAt, TRACKS_MAX, TrackForm, params::Params, window::Window,
+};
 use crate::watch::media::{
     mp4::{Found, child, descend, handler},
     read_at, read_up_to,
@@ -49,7 +51,11 @@ pub(super) fn open(file: &dyn ReadAt, len: u64) -> Result<Option<Opened<'_>>, Ob
         let table = descend(&mut window, &media, &[b"minf", b"stbl"])?.ok_or(Obscure)?;
         let entry = read_entry(&mut window, &table)?;
         let edits = edits(&mut window, &found, &media, timescale)?;
-        let mut track = IsoTrack { samples: Samples::open(&window, &table, &entry, len)?, fragments: None, next: None };
+        let mut track = IsoTrack {
+            samples: Samples::open(&window, &table, &entry, len)?,
+            fragments: None,
+            next: None,
+        };
         if is_fragmented {
             let number = track_number(&mut window, &found)?;
             track.fragments = Some(Fragments::open(&mut window, &movie, number, len)?);
@@ -82,14 +88,24 @@ fn find_movie(window: &mut Window<'_>, len: u64) -> Result<Option<Found>, Obscur
 }
 
 /// Returns the units a second and the duration in the header of a movie or of its media.
-fn timescale(window: &mut Window<'_>, parent: &Found, kind: [u8; 4]) -> Result<Option<(u64, u64)>, Obscure> {
+fn timescale(
+    window: &mut Window<'_>,
+    parent: &Found,
+    kind: [u8; 4],
+) -> Result<Option<(u64, u64)>, Obscure> {
     let Some(header) = child(window, parent, kind)? else { return Ok(None) };
     let (bytes, count) = read_up_to::<32>(window, header.body)?;
     if count < 32 {
         return Ok(None);
     }
-    let word = |at: usize| u64::from(u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
-    Ok(Some(if bytes[0] == 1 { (word(20), word(24) << 32 | word(28)) } else { (word(12), word(16)) }))
+    let word = |at: usize| {
+        u64::from(u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]))
+    };
+    Ok(Some(if bytes[0] == 1 {
+        (word(20), word(24) << 32 | word(28))
+    } else {
+        (word(12), word(16))
+    }))
 }
 
 fn track_number(window: &mut Window<'_>, track: &Found) -> Result<u32, Obscure> {
@@ -100,7 +116,12 @@ fn track_number(window: &mut Window<'_>, track: &Found) -> Result<u32, Obscure> 
 }
 
 /// Returns the edits of a track in canonical form; nothing where they leave out no sound.
-fn edits(window: &mut Window<'_>, track: &Found, media: &Found, movie_scale: u64) -> Result<Vec<u8>, Obscure> {
+fn edits(
+    window: &mut Window<'_>,
+    track: &Found,
+    media: &Found,
+    movie_scale: u64,
+) -> Result<Vec<u8>, Obscure> {
     let Some(list) = descend(window, track, &[b"edts", b"elst"])? else { return Ok(Vec::new()) };
     let (scale, duration) = timescale(window, media, *b"mdhd")?.ok_or(Obscure)?;
     let head = read_at::<8>(window, list.body)?.ok_or(Obscure)?;
@@ -117,7 +138,11 @@ fn edits(window: &mut Window<'_>, track: &Found, media: &Found, movie_scale: u64
         at += if is_wide { 20 } else { 12 };
         // An edit of nothing delays the track.
         if let Ok(begin) = u64::try_from(edit.begin) {
-            kept.push((milliseconds(begin, scale), milliseconds(edit.duration, movie_scale), edit.rate));
+            kept.push((
+                milliseconds(begin, scale),
+                milliseconds(edit.duration, movie_scale),
+                edit.rate,
+            ));
         }
     }
     let all = milliseconds(duration, scale);
@@ -148,11 +173,16 @@ struct Edit {
 
 impl Edit {
     fn read(window: &mut Window<'_>, at: u64, is_wide: bool) -> Result<Self, Obscure> {
-        let long = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let long =
+            |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         if is_wide {
             let bytes = read_at::<20>(window, at)?.ok_or(Obscure)?;
             let rate = u32::from_be_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
-            return Ok(Self { duration: long(&bytes[..8]), begin: long(&bytes[8..16]).cast_signed(), rate });
+            return Ok(Self {
+                duration: long(&bytes[..8]),
+                begin: long(&bytes[8..16]).cast_signed(),
+                rate,
+            });
         }
         let bytes = read_at::<12>(window, at)?.ok_or(Obscure)?;
         let begin = i32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
@@ -187,7 +217,9 @@ struct Tracks<'f>(Vec<IsoTrack<'f>>);
 impl Packets for Tracks<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
         let waiting = self.0.iter_mut().enumerate().filter(|(_, track)| track.next.is_some());
-        let Some((number, track)) = waiting.min_by_key(|(_, track)| track.next.map(|packet| packet.at)) else {
+        let Some((number, track)) =
+            waiting.min_by_key(|(_, track)| track.next.map(|packet| packet.at))
+        else {
             return Ok(None);
         };
         let found = track.next.take();

@@ -13,9 +13,16 @@ struct SampleTable<'f> {
 impl<'f> SampleTable<'f> {
     /// Returns a table of a kind, whose rows of `width` bytes begin `skip` bytes into its box; `count` is where their
     /// number stands.
-    fn open(window: &Window<'f>, found: &Found, count: u64, skip: u64, width: u64) -> Result<Self, Obscure> {
+    fn open(
+        window: &Window<'f>,
+        found: &Found,
+        count: u64,
+        skip: u64,
+        width: u64,
+    ) -> Result<Self, Obscure> {
         let mut window = window.another();
-        let rows = u32::from_be_bytes(read_at::<4>(&mut window, found.body + count)?.ok_or(Obscure)?);
+        let rows =
+            u32::from_be_bytes(read_at::<4>(&mut window, found.body + count)?.ok_or(Obscure)?);
         let at = found.body + skip;
         let rows = u64::from(rows);
         let is_whole = at + rows * width <= found.end;
@@ -24,7 +31,8 @@ impl<'f> SampleTable<'f> {
 
     /// Returns a number of `N` bytes in a row.
     fn number<const N: usize>(&mut self, row: u64, place: u64) -> Result<u64, Obscure> {
-        let bytes = read_at::<N>(&mut self.window, self.at + row * self.width + place)?.ok_or(Obscure)?;
+        let bytes =
+            read_at::<N>(&mut self.window, self.at + row * self.width + place)?.ok_or(Obscure)?;
         Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 }
@@ -55,7 +63,12 @@ pub(super) struct Samples<'f> {
 }
 
 impl<'f> Samples<'f> {
-    pub(super) fn open(window: &Window<'f>, table: &Found, entry: &SoundEntry, len: u64) -> Result<Self, Obscure> {
+    pub(super) fn open(
+        window: &Window<'f>,
+        table: &Found,
+        entry: &SoundEntry,
+        len: u64,
+    ) -> Result<Self, Obscure> {
         let mut reader = window.another();
         let sizes = child(&mut reader, table, *b"stsz")?.ok_or(Obscure)?;
         let head = read_at::<12>(&mut reader, sizes.body)?.ok_or(Obscure)?;
@@ -106,7 +119,9 @@ impl<'f> Samples<'f> {
     }
 
     fn begin_chunk(&mut self) -> Result<(), Obscure> {
-        let (Some(chunks), Some(runs)) = (&mut self.chunks, &mut self.runs) else { return Err(Obscure) };
+        let (Some(chunks), Some(runs)) = (&mut self.chunks, &mut self.runs) else {
+            return Err(Obscure);
+        };
         if self.chunk >= chunks.rows || runs.rows == 0 {
             return Err(Obscure);
         }
@@ -115,8 +130,11 @@ impl<'f> Samples<'f> {
             self.run += 1;
         }
         self.left = runs.number::<4>(self.run, 4)?;
-        self.at =
-            if chunks.width == 4 { chunks.number::<4>(self.chunk, 0)? } else { chunks.number::<8>(self.chunk, 0)? };
+        self.at = if chunks.width == 4 {
+            chunks.number::<4>(self.chunk, 0)?
+        } else {
+            chunks.number::<8>(self.chunk, 0)?
+        };
         self.chunk += 1;
         (self.left > 0 && self.at <= self.len).then_some(()).ok_or(Obscure)
     }

@@ -39,12 +39,15 @@ impl Heard {
     }
 
     pub(super) fn json(&self) -> Value {
-        serde_json::from_str(&self.body()).unwrap_or_else(|error| panic!("JSON, not {:?}: {error}", self.text()))
+        serde_json::from_str(&self.body())
+            .unwrap_or_else(|error| panic!("JSON, not {:?}: {error}", self.text()))
     }
 
     /// The header as it was sent; headers are lower case.
     pub(super) fn header(&self, name: &str) -> Option<String> {
-        self.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
+        self.text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
     }
 }
 
@@ -61,7 +64,11 @@ impl Caller {
 
     /// Analyses take no time at all.
     pub(super) fn quick() -> Self {
-        Self::new(Options { transcription_time: Duration::ZERO, note_time: Duration::ZERO, ..Options::default() })
+        Self::new(Options {
+            transcription_time: Duration::ZERO,
+            note_time: Duration::ZERO,
+            ..Options::default()
+        })
     }
 
     pub(super) fn of(standin: Standin) -> Self {
@@ -106,7 +113,8 @@ impl Caller {
     }
 
     pub(super) async fn create(&self, title: &str) -> String {
-        let attendees = serde_json::json!([{ "email": "ann@example.com", "displayName": "Ann Lee" }]);
+        let attendees =
+            serde_json::json!([{ "email": "ann@example.com", "displayName": "Ann Lee" }]);
         let body = serde_json::json!({ "title": title, "description": "d\nminuted:x", "attendees": attendees });
         let heard = self.post("/api/sessions", &body).await;
         heard.json()["id"].as_str().expect("an id").to_owned()
@@ -141,7 +149,8 @@ pub(super) fn text(name: &str, value: &str) -> Vec<u8> {
 /// A file's form field.
 pub(super) fn file(name: &str, mime: Option<&str>, bytes: &[u8]) -> Vec<u8> {
     let mime = mime.map(|mime| format!("content-type: {mime}\r\n")).unwrap_or_default();
-    let head = format!("content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n{mime}\r\n");
+    let head =
+        format!("content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n{mime}\r\n");
     [head.as_bytes(), bytes].concat()
 }
 

@@ -28,7 +28,8 @@ fn new_meeting(title: &str) -> serde_json::Value {
 async fn a_status_comes_without_work() {
     let (heard, meetings) = create_with(Fault::Status(503)).await;
     assert_eq!((heard.status(), meetings), (503, 0));
-    let status = Fault::StatusWith { status: 429, retry_after: Some("7".into()), body: "slow down".into() };
+    let status =
+        Fault::StatusWith { status: 429, retry_after: Some("7".into()), body: "slow down".into() };
     let (heard, meetings) = create_with(status).await;
     assert_eq!((heard.status(), heard.header("retry-after"), meetings), (429, Some("7".into()), 0));
     assert_eq!(heard.body(), "slow down");
@@ -37,15 +38,24 @@ async fn a_status_comes_without_work() {
 #[tokio::test]
 async fn a_page_or_a_redirection_comes_without_work() {
     let (heard, meetings) = create_with(Fault::Html).await;
-    assert_eq!((heard.status(), meetings, heard.body().starts_with("<!doctype html>")), (200, 0, true));
+    assert_eq!(
+        (heard.status(), meetings, heard.body().starts_with("<!doctype html>")),
+        (200, 0, true)
+    );
     let (heard, meetings) = create_with(Fault::Redirect("http://127.0.0.1:1/x".into())).await;
-    assert_eq!((heard.status(), heard.header("location"), meetings), (307, Some("http://127.0.0.1:1/x".into()), 0));
+    assert_eq!(
+        (heard.status(), heard.header("location"), meetings),
+        (307, Some("http://127.0.0.1:1/x".into()), 0)
+    );
 }
 
 #[tokio::test]
 async fn a_reset_before_the_work_is_a_reset() {
     let (heard, meetings) = create_with(Fault::ResetBefore).await;
-    assert_eq!((heard.error, heard.bytes.len(), meetings), (Some(ErrorKind::ConnectionReset), 0, 0));
+    assert_eq!(
+        (heard.error, heard.bytes.len(), meetings),
+        (Some(ErrorKind::ConnectionReset), 0, 0)
+    );
 }
 
 #[tokio::test]
@@ -61,7 +71,8 @@ async fn spoiled_answers_come_after_the_work() {
     let (heard, meetings) = create_with(Fault::Nested(1000)).await;
     assert_eq!((heard.body().matches('[').count(), meetings), (1000, 1));
     let (heard, meetings) = create_with(Fault::Truncated).await;
-    let promised: usize = heard.header("content-length").and_then(|length| length.parse().ok()).expect("a length");
+    let promised: usize =
+        heard.header("content-length").and_then(|length| length.parse().ok()).expect("a length");
     assert_eq!((heard.body().len(), meetings), (promised / 2, 1));
     let (heard, meetings) = create_with(Fault::Slow { bytes_per_second: 5_000 }).await;
     assert_eq!((heard.json()["title"].as_str(), meetings), (Some("a"), 1));
@@ -72,7 +83,10 @@ async fn an_endless_answer_goes_on() {
     let caller = Caller::quick();
     caller.standin.fail_next(Call::Profile, Fault::Endless);
     let mut stream = caller.connect().await;
-    stream.write_all(caller.head("GET /api/users/me", "text/plain", 0).as_bytes()).await.expect("sent");
+    stream
+        .write_all(caller.head("GET /api/users/me", "text/plain", 0).as_bytes())
+        .await
+        .expect("sent");
     let mut bytes = vec![0; 4 * 1024 * 1024];
     stream.read_exact(&mut bytes).await.expect("more than anybody wants");
 }
@@ -145,7 +159,8 @@ async fn an_early_status_does_not_wait_for_the_body() {
     let meeting = caller.create("a").await;
     caller.standin.fail_next(Call::Upload, Fault::EarlyStatus(413));
     let mut stream = caller.connect().await;
-    let head = caller.head(&format!("POST /api/recordings?session_id={meeting}"), &form_type(), 1 << 30);
+    let head =
+        caller.head(&format!("POST /api/recordings?session_id={meeting}"), &form_type(), 1 << 30);
     stream.write_all(head.as_bytes()).await.expect("sent");
     let early = super::client::listen(&mut stream).await;
     assert_eq!((early.status(), early.header("connection").as_deref()), (413, Some("close")));
@@ -158,7 +173,10 @@ async fn an_upload_whose_answer_is_lost_is_there() {
     caller.standin.fail_next(Call::Upload, Fault::LoseAnswer);
     let heard = caller.upload(&meeting, "a.wav", b"bytes").await;
     assert_eq!((heard.bytes.len(), heard.error), (0, None));
-    assert_eq!(caller.standin.snapshot().meetings[0].recording.as_ref().map(|recording| recording.size), Some(5));
+    assert_eq!(
+        caller.standin.snapshot().meetings[0].recording.as_ref().map(|recording| recording.size),
+        Some(5)
+    );
 }
 
 #[tokio::test]

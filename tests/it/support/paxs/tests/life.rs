@@ -57,7 +57,8 @@ async fn the_end_of_the_last_handle_ends_what_hangs() {
 fn a_standin_in_a_thread_serves_other_runtimes_and_ends_with_its_last_handle() {
     let standin = Standin::start(Options::default()).expect("loopback");
     let address = address(&standin);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let caller = Caller::of(standin.clone());
     assert_eq!(runtime.block_on(caller.get("/api/users/me")).status(), 200);
     drop(caller);

@@ -17,21 +17,27 @@ async fn the_agent_flow_waits_for_the_person() {
     let caller = Caller::new(Options::default());
     let poll = || caller.get("/api/oauth/provider/poll?state=s1");
     assert_eq!(poll().await.json(), json!({ "status": "pending" }), "before the page is opened");
-    let page = caller.get("/api/oauth/provider/authorize?response_type=code&state=s1&flow=agent").await;
+    let page =
+        caller.get("/api/oauth/provider/authorize?response_type=code&state=s1&flow=agent").await;
     assert_eq!((page.status(), page.body().contains("Waiting")), (200, true));
     assert_eq!(poll().await.json(), json!({ "status": "pending" }));
     caller.standin.approve("s1");
     let code = poll().await.json();
     assert_eq!(code["status"], "complete");
-    let grant =
-        |redirect: &str| json!({ "grant_type": "authorization_code", "code": code["code"], "redirect_uri": redirect });
+    let grant = |redirect: &str| json!({ "grant_type": "authorization_code", "code": code["code"], "redirect_uri": redirect });
     let pair = caller.post(TOKEN, &grant(&agent_callback(&caller))).await.json();
     assert_eq!((&pair["expires_in"], &pair["token_type"]), (&json!(3600), &json!("Bearer")));
     assert_eq!(pair["scope"], "session media analysis user:read");
-    let signed_in =
-        Caller { standin: caller.standin.clone(), token: pair["access_token"].as_str().expect("one").into() };
+    let signed_in = Caller {
+        standin: caller.standin.clone(),
+        token: pair["access_token"].as_str().expect("one").into(),
+    };
     assert_eq!(signed_in.get("/api/users/me").await.status(), 200);
-    assert_eq!(caller.post(TOKEN, &grant(&agent_callback(&caller))).await.status(), 400, "a code is good once");
+    assert_eq!(
+        caller.post(TOKEN, &grant(&agent_callback(&caller))).await.status(),
+        400,
+        "a code is good once"
+    );
 }
 
 #[tokio::test]
@@ -58,11 +64,13 @@ async fn the_callback_flow_comes_back_with_code_and_state() {
     let heard = caller.get(link).await;
     assert_eq!(heard.status(), 302);
     let place = heard.header("location").expect("a place");
-    let code =
-        place.strip_prefix("http://localhost:9/callback?code=").and_then(|rest| rest.strip_suffix("&state=a%26b"));
+    let code = place
+        .strip_prefix("http://localhost:9/callback?code=")
+        .and_then(|rest| rest.strip_suffix("&state=a%26b"));
     let grant = |redirect: &str| json!({ "grant_type": "authorization_code", "code": code.expect("a code"), "redirect_uri": redirect });
     assert_eq!(caller.post(TOKEN, &grant("http://localhost:9/callback")).await.status(), 200);
-    let abroad = "/api/oauth/provider/authorize?response_type=code&state=s&redirect_uri=http://example.com/";
+    let abroad =
+        "/api/oauth/provider/authorize?response_type=code&state=s&redirect_uri=http://example.com/";
     assert_eq!(caller.get(abroad).await.status(), 400);
 }
 
@@ -70,13 +78,17 @@ async fn the_callback_flow_comes_back_with_code_and_state() {
 async fn a_dead_refresh_token_ends_the_sign_in() {
     let caller = Caller::new(Options::default());
     let first = caller.standin.issue_pair();
-    let grant = json!({ "grant_type": "refresh_token", "refresh_token": first.refresh.expose_secret() });
+    let grant =
+        json!({ "grant_type": "refresh_token", "refresh_token": first.refresh.expose_secret() });
     let second = caller.post(TOKEN, &grant).await.json();
     assert_eq!(caller.post(TOKEN, &grant).await.json(), json!({ "error": "invalid_grant" }));
     let grant = json!({ "grant_type": "refresh_token", "refresh_token": second["refresh_token"] });
     assert_eq!(caller.post(TOKEN, &grant).await.status(), 400);
     let snapshot = caller.standin.snapshot();
-    assert_eq!((snapshot.refreshes, snapshot.families_revoked, snapshot.count(Call::Token)), (1, 1, 3));
+    assert_eq!(
+        (snapshot.refreshes, snapshot.families_revoked, snapshot.count(Call::Token)),
+        (1, 1, 3)
+    );
     assert_eq!(caller.get("/api/users/me").await.status(), 200, "another family");
     caller.standin.revoke_all();
     assert_eq!(caller.get("/api/users/me").await.status(), 401);
@@ -86,7 +98,8 @@ async fn a_dead_refresh_token_ends_the_sign_in() {
 async fn the_token_endpoint_takes_json_alone() {
     let caller = Caller::new(Options::default());
     let call = format!("POST {TOKEN}");
-    let heard = caller.send(&call, "application/x-www-form-urlencoded", b"grant_type=refresh_token").await;
+    let heard =
+        caller.send(&call, "application/x-www-form-urlencoded", b"grant_type=refresh_token").await;
     assert_eq!(heard.status(), 415);
     assert_eq!(caller.post(TOKEN, &json!({ "grant_type": "password" })).await.status(), 400);
 }
@@ -97,6 +110,7 @@ async fn access_can_expire_while_the_refresh_token_stays() {
     let pair = caller.standin.issue_pair();
     caller.standin.expire_access_tokens();
     assert_eq!(caller.get("/api/users/me").await.status(), 401);
-    let grant = json!({ "grant_type": "refresh_token", "refresh_token": pair.refresh.expose_secret() });
+    let grant =
+        json!({ "grant_type": "refresh_token", "refresh_token": pair.refresh.expose_secret() });
     assert_eq!(caller.post(TOKEN, &grant).await.status(), 200);
 }
