@@ -437,7 +437,7 @@ fn check_mail(
                     .map(|mailbox| mailbox.email.to_string())
                     .filter(|to| !email.permits(to));
                 refused.for_each(|address| {
-                    diagnostics.add_error(to.span(), address_not_allowed(&address))
+                    diagnostics.add_error(to.span(), address_not_allowed(&address));
                 });
             }
             Recipients::Attendees => check_attendees(raw, email, &deliver.span(), diagnostics),

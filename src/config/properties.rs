@@ -70,7 +70,9 @@ fn keeps_its_promises(settings: &Settings) {
         folder_keeps(folder);
         let others = settings.folders[..at].iter();
         others.for_each(|other| {
-            assert!(other.name != folder.name && other.id != folder.id && other.path != folder.path)
+            assert!(
+                other.name != folder.name && other.id != folder.id && other.path != folder.path
+            );
         });
     }
 }
@@ -86,7 +88,7 @@ fn folder_keeps(folder: &Folder) {
     );
     match &folder.on_success {
         OnSuccess::Move(to) => {
-            assert!(to.is_relative() && clean(to) && !to.as_os_str().is_empty(), "{folder:?}")
+            assert!(to.is_relative() && clean(to) && !to.as_os_str().is_empty(), "{folder:?}");
         }
         OnSuccess::Keep | OnSuccess::Delete => {}
     }

@@ -184,10 +184,10 @@ fn explain_delivery(job: &JobView, now: Timestamp) -> (String, Option<String>) {
         .any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
         Some(hold) if !tried => {
-            parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now)))
+            parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now)));
         }
         Some(_) | None if tried => {
-            parts.push(format!("it resumes without help{}", next_try(job.due, now)))
+            parts.push(format!("it resumes without help{}", next_try(job.due, now)));
         }
         Some(_) | None => {}
     }

@@ -76,7 +76,7 @@ async fn reconsider_jobs(parts: &Parts, folder: &Folder) {
     match unsupported.and_then(|unsupported| Ok(unsupported + beyond?)) {
         Ok(0) => {}
         Ok(count) => {
-            tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name)
+            tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name);
         }
         Err(error) => parts.runtime.queue_failed("look at skipped files again", &error),
     }
@@ -130,7 +130,7 @@ fn link_worker(worker: &Arc<Worker>, folder: &str) -> WorkerLink {
         }),
         announce_retries: Box::new(move || nudging.runtime.nudge()),
         handle_queue_error: Box::new(move |operation, error| {
-            failing.runtime.queue_failed(operation, error)
+            failing.runtime.queue_failed(operation, error);
         }),
         unsupported_reason: Box::new(move || unsupported_reason(&explaining, &folder)),
     }

@@ -131,7 +131,7 @@ mod tests {
             &|| fs::hard_link(&secret, &name).expect("a second name"),
             &|| {
                 rustix::fs::mkfifoat(rustix::fs::CWD, &name, Mode::from_raw_mode(0o600))
-                    .expect("a FIFO")
+                    .expect("a FIFO");
             },
         ];
         for trap in traps {

@@ -8,6 +8,7 @@ mod engine;
 mod erase;
 mod fetch;
 mod handle;
+mod listing;
 pub(crate) mod meetingbaas;
 mod names;
 

@@ -127,7 +127,7 @@ impl StateLock {
         loop {
             match Self::try_acquire(dir) {
                 Err(LockError::Held { .. }) if begun.elapsed() < patience => {
-                    tokio::time::sleep(RETRY).await
+                    tokio::time::sleep(RETRY).await;
                 }
                 done => return done,
             }

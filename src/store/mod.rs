@@ -31,6 +31,7 @@ mod meta;
 #[cfg(test)]
 mod model;
 mod owner;
+mod placing;
 mod record;
 mod reports;
 mod requests;
@@ -69,9 +70,7 @@ pub(crate) use deliveries::{
 };
 pub(crate) use error::{CommandError, StoreError};
 pub(crate) use evidence::FoundNotes;
-pub(crate) use fetched::{
-    FetchedFile, FetchedState, Fetching, Intent, Later, Placing, SourceState,
-};
+pub(crate) use fetched::{FetchedFile, FetchedState, Fetching, Intent, Later, SourceState};
 pub(crate) use folders::{FolderRoot, LOST_AFTER};
 pub(crate) use forgotten::Forgotten;
 pub(crate) use holds::{Hold, Scope};
@@ -80,6 +79,7 @@ pub(crate) use jobs::Job;
 pub(crate) use lock::{LockError, READ_ONLY, StateLock};
 pub use owner::user_name;
 pub(crate) use owner::{as_user, owner_of, sudo};
+pub(crate) use placing::Placing;
 pub(crate) use record::{Analysed, DeferReason, Failure};
 pub(crate) use requests::{ResultRequest, WantedResults};
 pub(crate) use settled::{Settled, Unplayable};

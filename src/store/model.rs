@@ -530,7 +530,7 @@ impl World {
         let job = self.job(id);
         match (from, job.remote.as_str()) {
             (Stage::Create, remote) if remote != "creating" => {
-                "nothing".clone_into(&mut job.remote)
+                "nothing".clone_into(&mut job.remote);
             }
             (Stage::Upload, "uploaded") => "meeting".clone_into(&mut job.remote),
             (Stage::Create | Stage::Upload | Stage::Analyse | Stage::Deliver, _) => {}

@@ -89,7 +89,7 @@ fn quote_word(word: &OsStr) -> String {
             for character in text.chars() {
                 match character {
                     '\'' | '\\' | '!' => {
-                        write!(shown, r"'\{character}'").expect("a String takes what is written")
+                        write!(shown, r"'\{character}'").expect("a String takes what is written");
                     }
                     other => shown.push(other),
                 }

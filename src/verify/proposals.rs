@@ -189,7 +189,7 @@ fn read_lines(value: &Value) -> Vec<usize> {
 fn collect_lines(value: &Value, numbers: &mut Vec<usize>) {
     match value {
         Value::Number(number) => {
-            numbers.extend(number.as_u64().and_then(|number| usize::try_from(number).ok()))
+            numbers.extend(number.as_u64().and_then(|number| usize::try_from(number).ok()));
         }
         Value::String(text) => {
             let runs = text.split(|c: char| !c.is_ascii_digit()).take(READ_MAX);
@@ -198,7 +198,7 @@ fn collect_lines(value: &Value, numbers: &mut Vec<usize>) {
         Value::Array(items) => {
             items.iter().take(READ_MAX).filter(|item| !item.is_array()).for_each(|item| {
                 collect_lines(item, numbers);
-            })
+            });
         }
         Value::Null | Value::Bool(_) | Value::Object(_) => {}
     }

@@ -96,7 +96,7 @@ impl FolderQueue {
             match &taken.skipped {
                 None => tracing::info!(job.id = job.0, "job {job}: `{shown}` is queued"),
                 Some(why) => {
-                    tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}")
+                    tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}");
                 }
             }
         }

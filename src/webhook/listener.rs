@@ -58,7 +58,7 @@ async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
                 is_said = true;
             }
             Err(error) => {
-                tracing::debug!("webhooks still cannot be accepted at `{listen}`: {error}")
+                tracing::debug!("webhooks still cannot be accepted at `{listen}`: {error}");
             }
         }
         tokio::time::sleep(BIND_RETRY_AFTER).await;

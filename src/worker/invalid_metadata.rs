@@ -29,9 +29,9 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         // Without such a job there is nothing to look at, and nobody is woken for that.
         let pause = async {
             if any {
-                tokio::time::sleep(EVERY).await
+                tokio::time::sleep(EVERY).await;
             } else {
-                worker.invalid_metadata.notified().await
+                worker.invalid_metadata.notified().await;
             }
         };
         tokio::select! {
@@ -46,7 +46,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
                 last = next;
             }
             Err(error) => {
-                worker.runtime.queue_failed("read the jobs whose metadata is invalid", &error)
+                worker.runtime.queue_failed("read the jobs whose metadata is invalid", &error);
             }
         }
     }

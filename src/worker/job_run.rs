@@ -262,7 +262,7 @@ impl JobRun {
                 );
             }
             Err(error) => {
-                self.worker.runtime.queue_failed("put a job back that makes room", &error)
+                self.worker.runtime.queue_failed("put a job back that makes room", &error);
             }
         }
     }

@@ -448,7 +448,7 @@ fn the_filter_of_each_unit_lets_children_be_confined_and_one_without_the_calls_i
             match transcribe(request(model, dir.path()), &opus) {
                 Ok(transcript) => println!("HEARD {:?}", transcript.segments),
                 Err(error) => {
-                    println!("FAILED {} {error}", matches!(error, EngineError::Disk { .. }))
+                    println!("FAILED {} {error}", matches!(error, EngineError::Disk { .. }));
                 }
             }
         }

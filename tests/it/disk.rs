@@ -53,7 +53,7 @@ fn bring(house: &House, point: Point) {
         Point::Idle | Point::Settling => {}
         Point::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),
         Point::Sending => {
-            house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 })
+            house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 });
         }
         Point::Analysing => house.standin.stall_analysis(true),
     }

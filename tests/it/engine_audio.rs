@@ -113,7 +113,7 @@ fn every_kind_of_recording_is_heard() {
         let alone = heard(&nameless, None);
         match &alone {
             Err(AudioError::NeedsFfmpeg { what }) => {
-                assert!(takes_ffmpeg, "{name}: needs ffmpeg for {what}")
+                assert!(takes_ffmpeg, "{name}: needs ffmpeg for {what}");
             }
             Err(error) => panic!("{name}: {error}"),
             Ok(_) => assert!(!takes_ffmpeg, "{name} was decoded without ffmpeg"),

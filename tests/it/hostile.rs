@@ -388,7 +388,7 @@ pub(crate) fn secrets(house: &House) -> Vec<String> {
     fn strings(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::String(text) if text.len() >= 16 && !text.contains(['/', ':']) => {
-                found.push(text.clone())
+                found.push(text.clone());
             }
             Value::Array(list) => list.iter().for_each(|value| strings(value, found)),
             Value::Object(fields) => fields.values().for_each(|value| strings(value, found)),

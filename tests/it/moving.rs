@@ -196,7 +196,7 @@ fn bring(house: &House, moment: Moment, files: &[File]) {
         Moment::Queued => assert!(house.run(&["pause", "sales"]).status.success()),
         Moment::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),
         Moment::Sending => {
-            house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 })
+            house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 });
         }
         Moment::Analysing => house.standin.stall_analysis(true),
     }
@@ -551,7 +551,7 @@ fn a_clock_that_is_set_back_by_an_hour_keeps_nothing_waiting_for_that_hour() {
         let daemon = house.start();
         match wait {
             Wait::Retry | Wait::Restart => {
-                house.standin.fail_next(Call::Upload, Fault::Status(415))
+                house.standin.fail_next(Call::Upload, Fault::Status(415));
             }
             Wait::Service => house.standin.fail_next(Call::CreateSession, Fault::Status(503)),
             Wait::Analysis => house.standin.stall_analysis(true),

@@ -247,7 +247,7 @@ fn what_holds_secrets_is_closed_to_others_whatever_the_umask() {
 fn what_others_can_read_is_refused_with_the_line_that_closes_it() {
     let house = guarded();
     let open = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set")
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
     };
     open(&house.state_dir(), 0o755);
     let output = house.run(&["run"]);

@@ -67,7 +67,7 @@ fn readiness_does_not_wait_for_the_first_scan() {
     let house = House::new();
     // Thousands of directories to look through: the start does not wait for that.
     (0..4_000).for_each(|number| {
-        fs::create_dir_all(house.path(&format!("{number}/deep"))).expect("made")
+        fs::create_dir_all(house.path(&format!("{number}/deep"))).expect("made");
     });
     house.drop_recording("3999/deep/talk.wav");
     let mut manager = Manager::of(&house);

@@ -39,7 +39,7 @@ fn check(house: &House, authority: &Authority) -> String {
 /// Nothing but the service is at fault, it was told once with `cause` and `cure`, and `check` says the same.
 fn assert_held_up(house: &House, authority: &Authority, cause: &str, cure: &str) {
     let told = |text: &str| {
-        assert!(text.contains(cause) && text.contains(cure), "no `{cause}`, `{cure}`: {text}")
+        assert!(text.contains(cause) && text.contains(cure), "no `{cause}`, `{cure}`: {text}");
     };
     let daemon = start_trusting(house, authority);
     house.drop_recording("talk.mp3");

@@ -132,7 +132,7 @@ impl LeavingRecording<'_> {
                     match made.rename_new(&candidate) {
                         Ok(()) => return self.remove_original(to, candidate),
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                            copy = Some(made)
+                            copy = Some(made);
                         }
                         Err(error) => return Err(there(error)),
                     }

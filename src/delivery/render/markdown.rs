@@ -118,7 +118,7 @@ fn find_dangers(text: &str) -> Vec<Edit> {
                 edits.extend(bracket_in(text, &range));
             }
             Event::Start(Tag::Image { .. }) => {
-                edits.push((range.start..range.start + 1, "".into()))
+                edits.push((range.start..range.start + 1, "".into()));
             }
             _ => {}
         }

@@ -106,7 +106,7 @@ mod tests {
             .collect();
         let mut found = Vec::new();
         each_paragraph(&segments, |paragraph| {
-            found.push((paragraph.start, paragraph.text.clone()))
+            found.push((paragraph.start, paragraph.text.clone()));
         });
         found
     }
@@ -151,7 +151,7 @@ mod tests {
         };
         let mut speakers = Vec::new();
         each_paragraph(&[said("Ann"), said("Bo"), said("Bo"), said("Ann")], |one| {
-            speakers.push(one.speaker.clone())
+            speakers.push(one.speaker.clone());
         });
         assert_eq!(speakers.iter().flatten().collect::<Vec<_>>(), ["Ann", "Bo", "Ann"]);
     }

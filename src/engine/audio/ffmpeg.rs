@@ -231,13 +231,13 @@ pub(crate) fn decoding_arguments(kind: FileKind, streams: FfmpegStreams) -> Vec<
         FfmpegStreams::First => add(&["-map", "0:a:0"]),
         FfmpegStreams::All => add(&["-map", "0:a"]),
         FfmpegStreams::Mixed(count) => {
-            add(&["-filter_complex", &mixing_filter(count), "-map", "[mix]"])
+            add(&["-filter_complex", &mixing_filter(count), "-map", "[mix]"]);
         }
     }
     add(&["-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1", "-ar", "16000"]);
     match streams {
         FfmpegStreams::First | FfmpegStreams::Mixed(_) => {
-            add(&["-c:a", "pcm_s16le", "-f", "wav", "pipe:1"])
+            add(&["-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]);
         }
         FfmpegStreams::All => add(&["-ac", "1", "-c:a", "pcm_s16le", "-f", "matroska", "pipe:1"]),
     }

@@ -162,16 +162,13 @@ impl FrameShape {
     fn codec_parameters(self) -> AudioCodecParameters {
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(self.codec).with_sample_rate(self.rate);
-        match self.channels {
-            0 => {}
-            1 => drop(parameters.with_channels(Channels::Positioned(Position::FRONT_LEFT))),
-            2 => {
-                drop(parameters.with_channels(Channels::Positioned(
-                    Position::FRONT_LEFT | Position::FRONT_RIGHT,
-                )))
-            }
-            more => drop(parameters.with_channels(Channels::Discrete(more))),
-        }
+        let channels = match self.channels {
+            0 => return parameters,
+            1 => Channels::Positioned(Position::FRONT_LEFT),
+            2 => Channels::Positioned(Position::FRONT_LEFT | Position::FRONT_RIGHT),
+            more => Channels::Discrete(more),
+        };
+        parameters.with_channels(channels);
         parameters
     }
 }

@@ -9,8 +9,9 @@ use std::{
 use super::{
     AudioError,
     damage::DecodeRefusal,
-    decode::{self, Decoder, PartEnd, PartSource, RecordingPart},
+    decode::{self, Decoder},
     flac, ogg,
+    part::{PartEnd, PartSource, RecordingPart},
     sniff::{self, FileKind, Sniffed},
     tags,
     tracks::{self, Container},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Audio, samples_from_seconds};
+use super::{Audio, gaps::samples_from_seconds};
 use crate::{engine::RATE, text};
 
 impl Audio {

@@ -122,7 +122,7 @@ pub(crate) fn find_sound(file: &File, within: Range<u64>) -> io::Result<Wav> {
             }
             // Files that were joined: the next one begins here.
             b"RIFF" | b"RF64" | b"BW64" if bytes_at(file, chunk.body, 4)? == b"WAVE" => {
-                next = chunk.body + 4
+                next = chunk.body + 4;
             }
             _ => {}
         }

@@ -100,7 +100,7 @@ async fn whatever_is_damaged_is_seen_and_repaired() {
     let scene = Scene::new();
     let spoil: [Spoil<'_>; 5] = [
         ("damaged", &|file| {
-            fs::write(file, content(&scene.package.decoder, "evil")).expect("written")
+            fs::write(file, content(&scene.package.decoder, "evil")).expect("written");
         }),
         ("damaged", &|file| fs::write(file, "short").expect("written")),
         ("missing", &|file| fs::remove_file(file).expect("removed")),

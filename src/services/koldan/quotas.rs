@@ -105,7 +105,9 @@ fn gather_quotas(value: &Value, name: &str, depth: u8, found: &mut Vec<Quota>) {
     }
     match value {
         Value::Array(items) => {
-            items.iter().for_each(|item| gather_quotas(item, name, depth + 1, found))
+            for item in items {
+                gather_quotas(item, name, depth + 1, found);
+            }
         }
         Value::Object(fields) => {
             if let Some(quota) = parse_quota(value, name) {

@@ -81,7 +81,7 @@ impl ChatWriter {
             match writer.propose(&lines, room).await {
                 Ok(proposed) => break proposed,
                 Err(QuestionError::TooLong(message)) => {
-                    room = self.smaller_room(model, room.min(bytes), &message)?
+                    room = self.smaller_room(model, room.min(bytes), &message)?;
                 }
                 Err(error) => return Err(error.into_call_error()),
             }

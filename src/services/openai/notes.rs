@@ -116,7 +116,7 @@ impl ChatWriter {
                 Ok(output) => return Ok(output),
                 // The estimate was too high, or `context` is too large.
                 Err(QuestionError::TooLong(message)) => {
-                    room = self.smaller_room(model, room.min(bytes), &message)?
+                    room = self.smaller_room(model, room.min(bytes), &message)?;
                 }
                 Err(error) => return Err(error.into_call_error()),
             }

@@ -149,7 +149,7 @@ impl Hints {
                 self.is_close_awaited.fetch_or(awaited > 0, Ordering::Relaxed);
             }
             (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) => {
-                written.rename(from, to)
+                written.rename(from, to);
             }
             (
                 EventKind::Create(_)
@@ -190,7 +190,7 @@ impl Hints {
                     }
                 }
                 Ok(relative) if is_news(filter, relative, event.kind) => {
-                    self.add_path(relative.to_owned())
+                    self.add_path(relative.to_owned());
                 }
                 Ok(_) | Err(_) => {}
             }

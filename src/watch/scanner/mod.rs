@@ -333,7 +333,7 @@ impl FolderScanner {
             {
                 Ok(watches) => {
                     (self.watches, self.refused, self.mode) =
-                        (Some(watches), None, WatchMode::Native)
+                        (Some(watches), None, WatchMode::Native);
                 }
                 Err(error) => self.fall_back_to_polling(Some(error)),
             }

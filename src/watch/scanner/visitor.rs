@@ -59,7 +59,7 @@ impl ScanVisitor<'_> {
                 return tally.is_walked();
             }
             Ok(Some(Entry::Directory | Entry::Other) | None) => {
-                self.seen.vanished.push(path.to_owned())
+                self.seen.vanished.push(path.to_owned());
             }
             // Nothing is concluded; the next scan will tell.
             Ok(Some(Entry::File(_))) | Err(_) => {}

@@ -298,7 +298,7 @@ impl FolderTask {
                 tracing::debug!(folder, "`{shown}` waits: {why}");
             }
             Inspection::Changed(stamp) => {
-                state.settling.observe(path, stamp, now, self.schedule.scans, &policy)
+                state.settling.observe(path, stamp, now, self.schedule.scans, &policy);
             }
             Inspection::Unreadable(why) => {
                 if state.settling.mark_unreadable(path, &why, &policy, now) {

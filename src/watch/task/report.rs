@@ -35,10 +35,10 @@ impl FolderTask {
         let folder = &self.folder.name;
         match &mode {
             WatchMode::Native => {
-                tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path))
+                tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path));
             }
             WatchMode::Polled(why) => {
-                tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path))
+                tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path));
             }
             WatchMode::Unwatched(why) => {
                 tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path));

@@ -314,10 +314,10 @@ impl<'a> Conversation<'a> {
         let size = self.state().size;
         match (size, told) {
             (Some(SizeLimit { is_told: true, .. }) | None, None) => {
-                self.note("no SIZE, though it was asked for")
+                self.note("no SIZE, though it was asked for");
             }
             (Some(SizeLimit { is_told: false, .. }), Some(_)) => {
-                self.note("a SIZE that nobody asked for")
+                self.note("a SIZE that nobody asked for");
             }
             (Some(SizeLimit { bytes, .. }), Some(told)) if told > bytes => {
                 return self.say(TOO_LARGE);
