@@ -234,6 +234,7 @@ fn parse_segment(line: &str) -> Option<Segment> {
         end: None,
         speaker: Some(speaker.to_owned()),
         text: words.to_owned(),
+        ..Segment::default()
     })
 }
 

@@ -18,6 +18,7 @@ use std::{
 
 use super::{
     audio::{Audio, AudioError, Side, ffmpeg::StartFfmpeg},
+    confidence::RecognisedWords,
     lender::FfmpegLender,
     limits::{ChildLimits, end_with, give_way},
     moonshine::ModelError,
@@ -340,8 +341,15 @@ impl TranscribingSession<'_> {
         {
             return Ok(());
         }
-        let text = self.recogniser.recognise_words(&piece.sound)?;
-        let piece = FinishedPiece { side, start: piece.start, end: piece.end, text, speaker: None };
+        let RecognisedWords { text, confidence } = self.recogniser.recognise_words(&piece.sound)?;
+        let piece = FinishedPiece {
+            side,
+            start: piece.start,
+            end: piece.end,
+            text,
+            confidence,
+            speaker: None,
+        };
         let end = piece.end;
         self.pieces.append_piece(piece).map_err(ChildFailure::Pieces)?;
         self.report_progress(end)

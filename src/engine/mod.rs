@@ -21,6 +21,7 @@
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
 //! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has
 //!   it. `onnx` loads the runtime of the models.
+//! - `confidence` is how likely the recogniser found these words.
 //! - [`voices`] tells the people in one channel apart: pieces are cut where another one takes over,
 //!   and segments get their speakers at the end.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
@@ -31,6 +32,7 @@
 
 pub(crate) mod audio;
 pub(crate) mod child;
+mod confidence;
 pub(crate) mod ffmpeg_child;
 pub(crate) mod lender;
 mod limits;

@@ -15,14 +15,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{RATE, audio::Side, voices::prints::forget_prints};
+use super::{RATE, audio::Side, confidence::Confidence, voices::prints::forget_prints};
 use crate::effect::Effect;
 
 /// The file's name.
 const NAME: &str = "pieces.jsonl";
 
-/// The version of the engine: raised when the same sound would be cut or read differently.
-const ENGINE: u32 = 2;
+/// The version of the engine: raised when the same sound would be cut or read differently, or more
+/// of a piece is kept.
+const ENGINE: u32 = 3;
 
 /// Bytes of a line at most: 15 s of speech have a few hundred.
 const LINE_MAX: u64 = 64 * 1024;
@@ -48,6 +49,9 @@ pub(crate) struct FinishedPiece {
     pub end: u64,
     /// The words; may be none.
     pub text: String,
+    /// The likelihood of their tokens.
+    #[serde(default, skip_serializing_if = "Confidence::is_empty")]
+    pub confidence: Confidence,
     /// The number of its speaker, from 1, as lines of their own tell it at the end.
     #[serde(skip)]
     pub speaker: Option<u16>,
@@ -359,7 +363,15 @@ mod tests {
     use super::*;
 
     fn piece(start: u64, text: &str) -> FinishedPiece {
-        FinishedPiece { side: None, start, end: start + 10, text: text.to_owned(), speaker: None }
+        let confidence = Confidence { tokens: u32::from(!text.is_empty()), log_probability: 0 };
+        FinishedPiece {
+            side: None,
+            start,
+            end: start + 10,
+            text: text.to_owned(),
+            confidence,
+            speaker: None,
+        }
     }
 
     fn opened(directory: &Path, model: &str, content: &str) -> io::Result<Pieces> {

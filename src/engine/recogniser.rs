@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    confidence::RecognisedWords,
     model::Model,
     moonshine::{ModelError, Moonshine},
     whisper,
@@ -84,12 +85,13 @@ impl Recogniser {
     }
 
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(super) fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+    pub(super) fn recognise_words(&mut self, sound: &[f32]) -> Result<RecognisedWords, ModelError> {
         let words = match self {
             Self::Moonshine(moonshine) => moonshine.recognise_words(sound)?,
             #[cfg(feature = "whisper")]
             Self::Whisper(whisper) => whisper.recognise_words(sound)?,
         };
-        Ok(spoken_words(&words).unwrap_or_default().to_owned())
+        let Some(text) = spoken_words(&words.text) else { return Ok(RecognisedWords::default()) };
+        Ok(RecognisedWords { text: text.to_owned(), ..words })
     }
 }

@@ -307,6 +307,7 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
             .map(|side| side.speaker())
             .or_else(|| Some(format!("Speaker {}", piece.speaker?))),
         text: piece.text,
+        confidence: piece.confidence.of_segment(),
     });
     let duration = Duration::from_secs_f64(sample_seconds(end.samples));
     Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks })

@@ -104,7 +104,13 @@ fn extract_meeting(meeting: &LabelledMeeting, bare: bool) -> Extract {
             said.text.clone()
         };
         let speaker = said.by.clone().filter(|_| !bare);
-        segments.push(Segment { start: Some(said.from), end: Some(said.to), speaker, text });
+        segments.push(Segment {
+            start: Some(said.from),
+            end: Some(said.to),
+            speaker,
+            text,
+            ..Segment::default()
+        });
     }
     let attendees: Vec<Attendee> = meeting
         .attendees

@@ -239,7 +239,13 @@ mod tests {
     use super::*;
 
     fn said(start: f64, end: f64, text: &str) -> Segment {
-        Segment { start: Some(start), end: Some(end), speaker: None, text: text.to_owned() }
+        Segment {
+            start: Some(start),
+            end: Some(end),
+            speaker: None,
+            text: text.to_owned(),
+            ..Segment::default()
+        }
     }
 
     fn of(segments: &[Segment]) -> Extract {

@@ -178,6 +178,7 @@ mod tests {
             end,
             speaker,
             text,
+            ..Segment::default()
         })
     }
 

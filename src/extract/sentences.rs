@@ -173,7 +173,13 @@ mod tests {
     use super::*;
 
     fn line(start: f64, end: f64, text: &str) -> Segment {
-        Segment { start: Some(start), end: Some(end), speaker: None, text: text.to_owned() }
+        Segment {
+            start: Some(start),
+            end: Some(end),
+            speaker: None,
+            text: text.to_owned(),
+            ..Segment::default()
+        }
     }
 
     fn texts(segments: &[Segment]) -> Vec<String> {

@@ -166,6 +166,16 @@ pub struct Segment {
     pub speaker: Option<String>,
     /// The words.
     pub text: String,
+    /// The mean probability of the words by the recogniser that found them, 0 to 1, where it tells:
+    /// the geometric mean over its tokens. Recognisers differ in how sure they are of themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+}
+
+/// Returns the confidence in thousandths for the mean of the natural logarithms of tokens'
+/// probabilities; `None` where it is none.
+pub(crate) fn confidence_from_log(mean: f64) -> Option<f64> {
+    (mean <= 0.0).then(|| (mean.exp() * 1000.0).round() / 1000.0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     CallError, answers,
     bounded::{TRANSCRIPT_BYTES_MAX, count_word_bytes, too_many_words},
 };
-use crate::job::{Segment, spoken_words};
+use crate::job::{Segment, confidence_from_log, spoken_words};
 
 /// The transcript of a server.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,7 +62,9 @@ fn parse_segment(value: &Value) -> Option<Segment> {
         Some(Value::Number(number)) => Some(format!("Speaker {number}")),
         Some(_) | None => None,
     };
-    Some(Segment { start, end, speaker, text })
+    // The mean of Whisper's tokens: a natural logarithm.
+    let confidence = value.get("avg_logprob").and_then(Value::as_f64).and_then(confidence_from_log);
+    Some(Segment { start, end, speaker, text, confidence })
 }
 
 fn time_field(segment: &Value, name: &str) -> Option<f64> {
@@ -128,6 +130,13 @@ mod tests {
                 (Some(5.0), None, Some("Speaker 1"), "An end before its start."),
             ]
         );
+    }
+
+    #[test]
+    fn segments_say_how_sure_their_server_is() {
+        let answer = json!({"segments": [{"text": "Good morning.", "avg_logprob": -0.2231}, {"text": "No.", "avg_logprob": 1.5}]});
+        let read = parse_transcript(&answer).expect("few words").expect("a transcription").segments;
+        assert_eq!((read[0].confidence, read[1].confidence), (Some(0.8), None));
     }
 
     #[test]

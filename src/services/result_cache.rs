@@ -367,7 +367,8 @@ mod tests {
 
     fn transcript() -> CachedTranscript {
         let text = "Good morning.".to_owned();
-        let segment = Segment { start: Some(0.0), end: Some(1.5), speaker: None, text };
+        let segment =
+            Segment { start: Some(0.0), end: Some(1.5), speaker: None, text, ..Segment::default() };
         let remarks = vec!["its end is missing".into()];
         CachedTranscript {
             name: "talk.wav".into(),

@@ -117,7 +117,13 @@ mod tests {
         let transcripts = SourceTranscriber::new("calls", dir.path());
         let content = Content::from_hash(&blake3::hash(b"talk"));
         let text = "Good morning.".to_owned();
-        let segment = Segment { start: Some(0.0), end: None, speaker: Some("Ann".into()), text };
+        let segment = Segment {
+            start: Some(0.0),
+            end: None,
+            speaker: Some("Ann".into()),
+            text,
+            ..Segment::default()
+        };
         transcripts.place_transcript(&content, "sales.eu", 4, vec![segment]).await.expect("placed");
         assert!(dir.path().join(format!("sources/calls/{content}.sales.eu")).is_dir());
         let service = transcripts.clone().into_service(None);

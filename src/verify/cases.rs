@@ -381,6 +381,7 @@ fn segments(said: &[(&str, &str)]) -> Vec<Segment> {
         end: None,
         speaker: (!speaker.is_empty()).then(|| (*speaker).to_owned()),
         text: (*text).to_owned(),
+        ..Segment::default()
     };
     said.iter().zip(0_u16..).map(segment).collect()
 }

@@ -34,6 +34,7 @@ pub(crate) fn answer(bytes: &[u8]) -> Vec<Item> {
             end: None,
             speaker: Some((*speaker).to_owned()),
             text: (*text).to_owned(),
+            ..Segment::default()
         })
         .collect();
     let lines = NumberedLines::from_segments(&segments);

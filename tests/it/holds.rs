@@ -340,6 +340,7 @@ fn no_word_no_speaker_and_no_time_of_a_transcript_breaks_out_of_its_line() {
             end: times[(n / 2 + 1) % times.len()],
             speaker: Some(SAID[n % SAID.len()].to_owned()),
             text: SAID[(n / times.len()) % SAID.len()].to_owned(),
+            ..Segment::default()
         })
         .collect();
     let count = segments.len();

@@ -254,6 +254,7 @@ mod tests {
             end: Some(start + 2.0),
             speaker: Some(speaker.into()),
             text: text.into(),
+            ..Segment::default()
         }
     }
 

@@ -119,7 +119,13 @@ mod tests {
     }
 
     fn segment(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
-        Segment { start, end, speaker: speaker.map(Into::into), text: text.into() }
+        Segment {
+            start,
+            end,
+            speaker: speaker.map(Into::into),
+            text: text.into(),
+            ..Segment::default()
+        }
     }
 
     fn talk() -> Vec<Segment> {

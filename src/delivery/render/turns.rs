@@ -102,6 +102,7 @@ mod tests {
                 end: start.map(|start| start + 5.0),
                 speaker: Some("Ann".to_owned()),
                 text: (*text).to_owned(),
+                ..Segment::default()
             })
             .collect();
         let mut found = Vec::new();

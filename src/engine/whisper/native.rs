@@ -7,12 +7,16 @@ use std::ffi::c_int;
 
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError,
-    WhisperState,
+    WhisperState, WhisperTokenId,
 };
 
 use super::Weights;
 use crate::{
-    engine::{RATE, moonshine::ModelError},
+    engine::{
+        RATE,
+        confidence::{Confidence, RecognisedWords},
+        moonshine::ModelError,
+    },
     job::spoken_words,
     text::printable_path,
 };
@@ -25,6 +29,8 @@ pub(in crate::engine) struct Whisper {
     state: WhisperState,
     hash: String,
     threads: c_int,
+    /// The token that ends a text; all that are words are before it.
+    end_token: WhisperTokenId,
     /// The language of the folder.
     language: Option<&'static str>,
     /// The language of the last piece that was long enough to detect it.
@@ -62,13 +68,8 @@ impl Whisper {
         let hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
         // A model of English alone finds out nothing.
         let language = if context.is_multilingual() { language } else { Some("en") };
-        Ok(Self {
-            state,
-            hash,
-            threads: c_int::try_from(threads.max(1)).unwrap_or(1),
-            language,
-            detected: None,
-        })
+        let threads = c_int::try_from(threads.max(1)).unwrap_or(1);
+        Ok(Self { state, hash, threads, end_token: context.token_eot(), language, detected: None })
     }
 
     /// Returns the identity of its words: the language of the folder, and [`Weights::hash`].
@@ -80,9 +81,9 @@ impl Whisper {
     pub(in crate::engine) fn recognise_words(
         &mut self,
         sound: &[f32],
-    ) -> Result<String, ModelError> {
+    ) -> Result<RecognisedWords, ModelError> {
         if sound.is_empty() {
-            return Ok(String::new());
+            return Ok(RecognisedWords::default());
         }
         let is_long = sound.len() >= TELLS_LANGUAGE;
         let language = self.language.or(self.detected.filter(|_| !is_long));
@@ -93,11 +94,19 @@ impl Whisper {
             self.detected = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
         }
         let mut words = Vec::new();
+        let mut spoken = Vec::new();
         for segment in self.state.as_iter() {
             let text = segment.to_str_lossy().map_err(|error| model_failure(&error))?;
-            words.extend(spoken_words(&text).map(str::to_owned));
+            let Some(text) = spoken_words(&text) else { continue };
+            words.push(text.to_owned());
+            let tokens = (0..segment.n_tokens()).filter_map(|at| segment.get_token(at));
+            // Behind it are the tokens that are no words: times, languages.
+            let tokens = tokens.filter(|token| token.token_id() < self.end_token);
+            spoken.extend(
+                tokens.map(|token| (i64::from(token.token_id()), token.token_probability().ln())),
+            );
         }
-        Ok(words.join(" "))
+        Ok(RecognisedWords { text: words.join(" "), confidence: Confidence::of_tokens(spoken) })
     }
 }
 

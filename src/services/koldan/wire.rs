@@ -191,7 +191,7 @@ fn parse_segment(value: &Value) -> Option<Segment> {
     let speaker = ["speaker", "speakerName", "speakerLabel", "speakerId"]
         .iter()
         .find_map(|name| speaker_name(value.get(name)?));
-    (!text.is_empty()).then_some(Segment { start, end, speaker, text })
+    (!text.is_empty()).then_some(Segment { start, end, speaker, text, ..Segment::default() })
 }
 
 /// Returns a time in seconds. (unknown): the unit. A name that ends in `Ms` means milliseconds, any

@@ -80,6 +80,7 @@ mod tests {
             end: None,
             speaker: speaker.map(Into::into),
             text: text.into(),
+            ..Segment::default()
         }
     }
 

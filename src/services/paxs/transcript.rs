@@ -92,6 +92,7 @@ fn parse_segment(item: &Value) -> Option<Segment> {
         end: parse_moment(fields, &["end", "end_time", "endTime", "to"], &["end_ms", "endMs"]),
         speaker: wire::first_field(fields, &SPEAKER_FIELDS).and_then(speaker_name),
         text: wire::first_text(fields, &TEXT_FIELDS)?.to_owned(),
+        ..Segment::default()
     })
 }
 
@@ -193,6 +194,7 @@ mod tests {
                 end: Some(2.0),
                 speaker: Some("Ann".into()),
                 text: "Hello".into(),
+                ..Segment::default()
             };
             assert_eq!(findings.segments, [segment]);
         }

@@ -278,6 +278,7 @@ mod tests {
             end,
             speaker: speaker.map(Into::into),
             text: text.into(),
+            ..Segment::default()
         };
         let segments = [
             said(Some(0.5), Some(2.0), Some("SPEAKER_00"), "Good\nmorning."),

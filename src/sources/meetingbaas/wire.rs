@@ -127,7 +127,7 @@ fn read_segment(item: &Value) -> Option<Segment> {
         Some(_) | None => None,
     };
     let end = end.filter(|end| start.is_none_or(|start| *end >= start));
-    (!text.is_empty()).then_some(Segment { start, end, speaker, text })
+    (!text.is_empty()).then_some(Segment { start, end, speaker, text, ..Segment::default() })
 }
 
 #[cfg(test)]
@@ -150,6 +150,7 @@ mod tests {
             end: Some(2.5),
             speaker: Some("Ann".into()),
             text: "Good morning.".into(),
+            ..Segment::default()
         };
         for items in [old, new] {
             assert_eq!(
