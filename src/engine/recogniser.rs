@@ -31,6 +31,15 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// Returns whether it hears English words in every language, which its confidence shows. Limits
+    /// for whisper's models of English were not measured.
+    pub(super) fn is_english_only(&self) -> bool {
+        match self {
+            Self::Moonshine(_) => true,
+            Self::Whisper { .. } => false,
+        }
+    }
+
     /// Returns the files that are read to load it.
     pub(super) fn model_files(&self) -> Vec<&Path> {
         match self {

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     audio::error::NO_MEMORY_LEFT,
     child,
+    confidence::Confidence,
     memory_kills::MemoryKills,
     pieces,
     recogniser::Choice,
@@ -27,7 +28,7 @@ use super::{
     wire::{ChildLine, FailureKind, LINE_MAX, VoiceWork, Work},
 };
 use crate::{
-    job::Segment,
+    job::{Segment, UNCLEAR},
     progress::{Progress, Unit},
     text,
 };
@@ -83,6 +84,9 @@ pub struct Transcript {
     pub duration: Duration,
     /// Remarks for the reader: damage, an end that is missing.
     pub remarks: Vec<String>,
+    /// True where the recogniser understands English alone and something else was spoken: the words
+    /// mean nothing.
+    pub is_foreign: bool,
 }
 
 /// An error of the engine, by what is to be done next.
@@ -299,6 +303,9 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
     })?;
     found.retain(|piece| !piece.text.is_empty());
     found.sort_by_key(|piece| (piece.start, piece.end));
+    let is_english_only = request.recogniser.is_english_only();
+    let is_foreign = is_english_only
+        && found.iter().map(|piece| piece.confidence).sum::<Confidence>().is_foreign();
     let segments = found.into_iter().map(|piece| Segment {
         start: Some(sample_seconds(piece.start)),
         end: Some(sample_seconds(piece.end)),
@@ -306,11 +313,16 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
             .side
             .map(|side| side.speaker())
             .or_else(|| Some(format!("Speaker {}", piece.speaker?))),
-        text: piece.text,
+        // The words of another language may still show whoever speaks it what the recording is.
+        text: if is_english_only && !is_foreign && piece.confidence.is_unclear() {
+            UNCLEAR.to_owned()
+        } else {
+            piece.text
+        },
         confidence: piece.confidence.of_segment(),
     });
     let duration = Duration::from_secs_f64(sample_seconds(end.samples));
-    Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks })
+    Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks, is_foreign })
 }
 
 fn child_failure(kind: FailureKind, reason: &str, request: &Request) -> EngineError {

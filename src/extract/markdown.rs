@@ -16,6 +16,9 @@ const LABEL_OTHER: &str = "*Automatic extract, no language model: every line is 
 /// The whole extract of a recording without speech.
 const SILENCE: &str = "No speech was found in this recording.";
 
+/// The whole extract of a recording of which no word was understood.
+const UNCLEAR: &str = "No words were understood in this recording.";
+
 /// The lines of sections in which nothing was found: much is settled without saying so.
 const NO_DECISION: &str = "No decision was said in so many words.";
 const NO_ACTION: &str = "No task was taken on in so many words.";
@@ -29,6 +32,7 @@ impl Extract {
     pub(crate) fn markdown(&self) -> String {
         let label = match self.speech {
             Speech::None => return SILENCE.to_owned(),
+            Speech::Unclear => return UNCLEAR.to_owned(),
             Speech::English => LABEL,
             Speech::Other => LABEL_OTHER,
         };

@@ -104,6 +104,8 @@ pub(crate) struct Extract {
 pub(crate) enum Speech {
     /// None.
     None,
+    /// Some, and no word of it was understood.
+    Unclear,
     /// English.
     English,
     /// Another language: no rule reads it, there is a summary at most.
@@ -151,7 +153,8 @@ const EACH_MAX: usize = 30;
 pub(crate) fn extract(talk: &Talk<'_>) -> Extract {
     let sentences = sentences::split_sentences(talk.segments);
     if sentences.iter().all(|sentence| sentence.words.is_empty()) {
-        return empty_extract(Speech::None);
+        let is_unclear = talk.segments.iter().any(Segment::is_unclear);
+        return empty_extract(if is_unclear { Speech::Unclear } else { Speech::None });
     }
     if language::is_english(&sentences) {
         extract_english(talk, sentences)
@@ -257,6 +260,16 @@ mod tests {
         let attendees = [attendee("Ann Lee"), attendee("Bo Chen")];
         let recorded = date(2026, 11, 18).at(9, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
         extract(&Talk { segments, attendees: &attendees, recorded })
+    }
+
+    #[test]
+    fn words_that_were_not_understood_are_no_sentence() {
+        let unclear = |start: f64| said(start, start + 1.0, crate::job::UNCLEAR);
+        let found =
+            of(&[said(0.0, 1.0, "We decided to buy a new printer for the office."), unclear(1.1)]);
+        assert_eq!((found.decisions.len(), found.markdown().contains("unclear")), (1, false));
+        assert_eq!(of(&[unclear(0.0)]).markdown(), "No words were understood in this recording.");
+        assert_eq!(of(&[]).markdown(), "No speech was found in this recording.");
     }
 
     #[test]

@@ -76,11 +76,11 @@ impl OpenSentence {
 }
 
 /// Returns the sentences of the segments. The end of a segment ends a sentence, unless it goes on
-/// at once in lower case.
+/// at once in lower case. Segments that were not understood are left out.
 pub(super) fn split_sentences(segments: &[Segment]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let mut open = OpenSentence::default();
-    for segment in segments {
+    for segment in segments.iter().filter(|segment| !segment.is_unclear()) {
         let line = text::strip_to_line(&segment.text);
         let Some(first) = line.chars().next() else { continue };
         let speaker =

@@ -98,6 +98,10 @@ pub struct Findings {
     /// The language that was recognised, in the words of who recognised it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// True where the words are not those that were spoken, but what a recogniser of English alone
+    /// made of another language: no notes are made of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_foreign: bool,
     /// Remarks for the reader: the recording ended early, nothing was said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
@@ -170,6 +174,19 @@ pub struct Segment {
     /// the geometric mean over its tokens. Recognisers differ in how sure they are of themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+}
+
+/// The text of a segment in place of words that the recogniser did not find but invent.
+pub(crate) const UNCLEAR: &str = "[unclear]";
+
+/// The note in place of one that would be made of words that nobody said, in Markdown.
+pub(crate) const FOREIGN_NOTE: &str = "*This does not sound like English: no summary, decisions, actions or questions were looked for.*";
+
+impl Segment {
+    /// Returns whether its words were not understood.
+    pub(crate) fn is_unclear(&self) -> bool {
+        self.text == UNCLEAR
+    }
 }
 
 /// Returns the confidence in thousandths for the mean of the natural logarithms of tokens'

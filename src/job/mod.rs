@@ -23,7 +23,9 @@ pub use findings::Findings;
 pub use findings::Report;
 pub use findings::Segment;
 pub use findings::Status;
-pub(crate) use findings::{Item, ItemKind, ItemQuote, confidence_from_log, spoken_words};
+pub(crate) use findings::{
+    FOREIGN_NOTE, Item, ItemKind, ItemQuote, UNCLEAR, confidence_from_log, spoken_words,
+};
 pub(crate) use history::{EventKind, HistoryEvent};
 pub(crate) use hold_reason::{EndedBy, HoldReason};
 pub use key::{Content, Key};

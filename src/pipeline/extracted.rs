@@ -5,7 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     config::{Analysis, Notes},
     extract::{Talk, extract},
-    job::{Findings, Plan, Report, Status},
+    job::{FOREIGN_NOTE, Findings, Plan, Report, Status},
 };
 
 /// Adds the extracted note to the results of a job, where one is wanted, the service writes none and the transcription
@@ -23,21 +23,19 @@ pub(crate) fn add_extracted_note(
         report.analysis == Analysis::Transcription && report.status == Status::Completed
     };
     let Some(transcription) = reports.iter().rev().find(is_there) else { return };
+    let is_foreign = transcription.findings.is_foreign;
     // Dates are those of the people who spoke, who say "tomorrow" by their own clock.
     let recorded = recorded.to_zoned(TimeZone::system());
     let talk =
         Talk { segments: &transcription.findings.segments, attendees: &plan.attendees, recorded };
-    let markdown = extract(&talk).markdown();
+    let markdown = if is_foreign { FOREIGN_NOTE.to_owned() } else { extract(&talk).markdown() };
+    let notes_by = (!is_foreign).then(|| "extraction".to_owned());
     let note = Report {
         analysis: Analysis::MeetingNote,
         status: Status::Completed,
         id: None,
         raw: markdown.clone(),
-        findings: Findings {
-            markdown: Some(markdown),
-            notes_by: Some("extraction".to_owned()),
-            ..Findings::default()
-        },
+        findings: Findings { markdown: Some(markdown), notes_by, ..Findings::default() },
         error: None,
     };
     reports.retain(|report| report.analysis != Analysis::MeetingNote);

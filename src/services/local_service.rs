@@ -133,8 +133,11 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
                 return Err(CallError::Refused { status: 400, message });
             };
             let transcript = self.require_transcript(request.meeting).await?;
-            let output =
-                writer.write_notes(*analysis, request, &transcript.segments, &cache).await?;
+            let output = if transcript.is_foreign {
+                ModelOutput::of_foreign_words()
+            } else {
+                writer.write_notes(*analysis, request, &transcript.segments, &cache).await?
+            };
             cache.write_file(file, &output).await?;
         }
         Ok(())
@@ -185,7 +188,7 @@ mod tests {
     use crate::{
         beneath::Stamp,
         config::MeetingType,
-        job::Segment,
+        job::{FOREIGN_NOTE, Segment},
         services::{
             response_parsing::ServerTranscript, result_cache::JobCache, transcriber::NotesWriter,
         },
@@ -195,6 +198,7 @@ mod tests {
     #[derive(Debug)]
     struct Parrot {
         written: AtomicUsize,
+        hears_foreign_words: bool,
     }
 
     #[async_trait]
@@ -219,7 +223,9 @@ mod tests {
             let segment = Segment { text: "Good morning.".to_owned(), ..Segment::default() };
             let transcript =
                 ServerTranscript { segments: vec![segment], ..ServerTranscript::default() };
-            Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
+            let transcript =
+                CachedTranscript::from_server(recording.name, recording.stamp.size, transcript);
+            Ok(CachedTranscript { is_foreign: self.hears_foreign_words, ..transcript })
         }
     }
 
@@ -238,7 +244,19 @@ mod tests {
     }
 
     fn service(root: &std::path::Path, writes: bool) -> TranscriberService<Parrot> {
-        let parrot = Arc::new(Parrot { written: AtomicUsize::new(0) });
+        service_of(
+            root,
+            writes,
+            Parrot { written: AtomicUsize::new(0), hears_foreign_words: false },
+        )
+    }
+
+    fn service_of(
+        root: &std::path::Path,
+        writes: bool,
+        parrot: Parrot,
+    ) -> TranscriberService<Parrot> {
+        let parrot = Arc::new(parrot);
         let writer = writes.then(|| Arc::clone(&parrot) as Arc<dyn NotesWriter>);
         TranscriberService::new(parrot, writer, ResultCache::per_job(root.to_owned()))
     }
@@ -294,6 +312,23 @@ mod tests {
         second.forget_results("a.1").await;
         let gone = second.read_reports("a.1", RECORDING).await;
         assert!(matches!(gone, Err(CallError::Refused { status: 404, .. })), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn no_writer_is_asked_about_words_of_another_language() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let parrot = Parrot { written: AtomicUsize::new(0), hears_foreign_words: true };
+        let service = service_of(dir.path(), true, parrot);
+        service.upload_recording("a.1", recording()).await.expect("transcribed");
+        service.request_analyses(&request(&[Analysis::MeetingNote])).await.expect("answered");
+        let reports = service.read_reports("a.1", RECORDING).await.expect("read");
+        assert_eq!(
+            reports[0].findings.segments[0].text, "Good morning.",
+            "the transcript is there"
+        );
+        assert!(reports[0].findings.is_foreign);
+        assert_eq!(reports[1].findings.markdown.as_deref(), Some(FOREIGN_NOTE));
+        assert_eq!(service.transcriber.written.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

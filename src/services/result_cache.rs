@@ -19,7 +19,7 @@ use crate::{
     config::Analysis,
     effect::Effect,
     engine::voices::prints::forget_prints,
-    job::{Findings, Item, Key, Report, Segment, Status},
+    job::{FOREIGN_NOTE, Findings, Item, Key, Report, Segment, Status},
 };
 
 /// The file of the transcript.
@@ -46,6 +46,9 @@ pub(crate) struct CachedTranscript {
     /// The language that was recognised.
     #[serde(default)]
     pub(super) language: Option<String>,
+    /// True where another language than English was spoken, and English words were made of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_foreign: bool,
 }
 
 impl CachedTranscript {
@@ -54,7 +57,7 @@ impl CachedTranscript {
         let ServerTranscript { segments, duration, language } = transcript;
         let nothing = "nothing was said in this recording, as far as the service could hear";
         let remarks = if segments.is_empty() { vec![nothing.to_owned()] } else { Vec::new() };
-        Self { name, size, segments, remarks, duration, language }
+        Self { name, size, segments, remarks, duration, language, is_foreign: false }
     }
 
     /// Returns the error of a transcript that was removed.
@@ -77,6 +80,7 @@ impl CachedTranscript {
             segments: self.segments,
             duration: self.duration,
             language: self.language,
+            is_foreign: self.is_foreign,
             remarks: self.remarks,
             ..Findings::default()
         };
@@ -102,6 +106,17 @@ impl ModelOutput {
     /// Returns the notes of a recording in which nothing was said.
     pub(super) fn of_silence() -> Self {
         Self { text: "*Nothing was said.*".to_owned(), ..Self::default() }
+    }
+
+    /// Returns the notes of a recording of which no word was understood.
+    pub(super) fn of_unclear_words() -> Self {
+        Self { text: "*No words were understood.*".to_owned(), ..Self::default() }
+    }
+
+    /// Returns the notes of a recording in another language than English, of which only English is
+    /// understood.
+    pub(super) fn of_foreign_words() -> Self {
+        Self { text: FOREIGN_NOTE.to_owned(), ..Self::default() }
     }
 
     /// Returns the notes as a result.
@@ -377,6 +392,7 @@ mod tests {
             remarks,
             duration: None,
             language: None,
+            is_foreign: false,
         }
     }
 

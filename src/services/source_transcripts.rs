@@ -67,6 +67,7 @@ impl SourceTranscriber {
             remarks,
             duration: None,
             language: None,
+            is_foreign: false,
         };
         let key = Key { content: content.clone(), folder: folder.to_owned(), generation: 1 };
         self.cache.job_cache(&key.to_string()).write_transcript(&transcript).await

@@ -7,6 +7,7 @@ mod bounds;
 mod breaker;
 mod changed;
 mod commands;
+mod confidence;
 mod confine;
 mod containers;
 mod contract;

@@ -1,7 +1,7 @@
 //! The transcript by turns: the words of one speaker in a row, cut into paragraphs.
 
 use crate::{
-    job::Segment,
+    job::{Segment, UNCLEAR},
     text::{escape_markdown, format_clock, strip_to_line},
 };
 
@@ -76,8 +76,11 @@ pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl F
             Some(open)
                 if open.speaker == speaker && !open.is_full(segment.start) && !has_paused =>
             {
-                open.text.push(' ');
-                open.text.push_str(&text);
+                // A long stretch that was not understood is marked once.
+                if !(segment.is_unclear() && open.text.ends_with(UNCLEAR)) {
+                    open.text.push(' ');
+                    open.text.push_str(&text);
+                }
             }
             Some(_) | None => {
                 let before = open.replace(Paragraph { speaker, start: segment.start, text });
@@ -137,6 +140,13 @@ mod tests {
         let words = "word ".repeat(100);
         let talk: Vec<(Option<f64>, &str)> = (0..5).map(|_| (None, words.as_str())).collect();
         assert_eq!(paragraphs(&talk).len(), 3);
+    }
+
+    #[test]
+    fn words_that_were_not_understood_are_marked_once_in_a_row() {
+        let talk =
+            [(Some(0.0), "Yes."), (Some(5.0), UNCLEAR), (Some(10.0), UNCLEAR), (Some(15.0), "No.")];
+        assert_eq!(paragraphs(&talk), [(Some(0.0), "Yes. [unclear] No.".to_owned())]);
     }
 
     #[test]

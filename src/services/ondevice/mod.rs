@@ -104,6 +104,22 @@ impl OnDeviceTranscriber {
         }
     }
 
+    /// Returns the remark on a recording in which English alone was looked for and is not spoken.
+    fn foreign_remark(&self) -> String {
+        let first = match &self.recogniser {
+            _ if !config::Recogniser::HAS_WHISPER => {
+                "cargo build --release --features whisper, then "
+            }
+            config::Recogniser::Moonshine => "write engine = \"auto\", then ",
+            config::Recogniser::Auto { .. } | config::Recogniser::Whisper { .. } => "",
+        };
+        format!(
+            "this does not sound like English, which is all this engine understands, and no notes were made of it; for \
+             another language {first}minuted engine install FILE with a model of whisper, set `language`, and minuted \
+             redo this recording"
+        )
+    }
+
     fn find_model(&self) -> Result<Model, CallError> {
         let package = Package::here()
             .map_err(|error| missing_model_error(&error, &error.hint().unwrap_or_default()))?;
@@ -184,13 +200,16 @@ impl Transcriber for OnDeviceTranscriber {
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
         }
+        let foreign = transcript.is_foreign.then(|| self.foreign_remark());
+        let remarks = foreign.into_iter().chain(transcript.remarks).collect();
         Ok(CachedTranscript {
             name,
             size: stamp.size,
             segments: transcript.segments,
-            remarks: transcript.remarks,
+            remarks,
             duration: Some(transcript.duration.as_secs_f64()),
             language: None,
+            is_foreign: transcript.is_foreign,
         })
     }
 }
@@ -226,4 +245,32 @@ fn choose_whisper(weights: Weights, language: Option<String>) -> (Choice, u64) {
 /// Returns the error of an engine without a usable model: all recordings wait.
 fn missing_model_error(error: &dyn std::error::Error, hint: &str) -> CallError {
     CallError::service_alone(one_line(&format!("{error}; {hint}"), 500))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an engine of this recogniser, without any model.
+    fn engine(recogniser: config::Recogniser) -> OnDeviceTranscriber {
+        let places = Places::of(None, &Environment::default());
+        OnDeviceTranscriber {
+            name: "local".to_owned(),
+            threads: 1,
+            recogniser,
+            places,
+            path: OsString::new(),
+        }
+    }
+
+    #[test]
+    fn the_remark_on_another_language_fits_where_it_is_shown() {
+        let remarks = [
+            config::Recogniser::Moonshine,
+            config::Recogniser::Auto { model: None },
+            config::Recogniser::Whisper { model: None },
+        ]
+        .map(|recogniser| engine(recogniser).foreign_remark());
+        assert!(remarks.iter().all(|remark| remark.len() <= 300 && remark.contains("minuted engine install FILE")));
+    }
 }

@@ -6,10 +6,10 @@ use crate::{job::Segment, text::one_line};
 /// Bytes of the longest character in UTF-8; no part may be limited to less.
 const CHARACTER_BYTES_MAX: usize = 4;
 
-/// Returns a transcript as lines, one a segment: time, speaker, words. Nothing in a line closes the
-/// frame around the transcript.
+/// Returns a transcript as lines, one a segment that was understood: time, speaker, words. Nothing
+/// in a line closes the frame around the transcript.
 pub(super) fn transcript_lines(segments: &[Segment]) -> Vec<String> {
-    let lines = segments.iter().map(|segment| {
+    let lines = segments.iter().filter(|segment| !segment.is_unclear()).map(|segment| {
         let words = escape_frames(&segment.text);
         let time = segment.start.map(format_clock).unwrap_or_default();
         let speaker = segment.speaker.as_deref().map(|name| format!("{}: ", escape_frames(name)));

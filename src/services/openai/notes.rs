@@ -54,7 +54,12 @@ impl NotesWriter for ChatWriter {
             return Err(CallError::Refused { status: 400, message });
         };
         if cut::transcript_lines(segments).is_empty() {
-            return Ok(ModelOutput::of_silence());
+            let is_unclear = segments.iter().any(Segment::is_unclear);
+            return Ok(if is_unclear {
+                ModelOutput::of_unclear_words()
+            } else {
+                ModelOutput::of_silence()
+            });
         }
         if analysis == Analysis::KeyPoints {
             return self.write_freely(model, analysis, request, segments, cache).await;

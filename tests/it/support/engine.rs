@@ -16,7 +16,7 @@ use minuted::testing::{
     progress::Progress,
 };
 
-use super::sound::program;
+use super::sound::{program, runs};
 
 /// Returns the installed model, or says that the test is skipped; with `MINUTED_REQUIRE_ENGINE` it fails instead.
 pub(crate) fn model() -> Option<Model> {
@@ -115,6 +115,20 @@ pub(crate) fn request(model: Model, state: &Path) -> Request {
         program: PathBuf::from(env!("CARGO_BIN_EXE_minuted")),
         harm: None,
     }
+}
+
+/// Has a voice of `espeak-ng` say a text into a file, or says that the test is skipped; with `MINUTED_REQUIRE_ENGINE` it
+/// fails instead.
+pub(crate) fn say(voice: &str, text: &str, to: &Path) -> Option<()> {
+    let espeak = program("espeak-ng");
+    assert!(
+        espeak.is_some() || variable("MINUTED_REQUIRE_ENGINE").is_none(),
+        "espeak-ng is required"
+    );
+    // At full volume its resampled sound leaves the range, which a build for tests does not forgive.
+    let arguments = ["-a", "60", "-v", voice, "-w", to.to_str().expect("UTF-8"), text];
+    assert!(runs(&espeak?, arguments), "espeak-ng writes it");
+    Some(())
 }
 
 /// Runs it to its end.
