@@ -66,6 +66,53 @@ pub(crate) fn spoken_words(text: &str) -> Option<&str> {
     None
 }
 
+/// Returns whether a text is what a recogniser of Whisper's kind makes of silence: by the probability
+/// that nobody speaks and the mean logarithm of its tokens, as far as they are known.
+///
+/// The first rule and its limits are Whisper's own. Where it is sure of its words all the same, only
+/// the credits of films are taken for silence, which it has learnt for it.
+#[must_use]
+pub(crate) fn is_silence(text: &str, no_speech: Option<f64>, mean_log: Option<f64>) -> bool {
+    const NO_SPEECH_ABOVE: f64 = 0.6;
+    const MEAN_LOG_BELOW: f64 = -1.0;
+    let is_probable = no_speech.is_some_and(|probability| probability > NO_SPEECH_ABOVE);
+    is_probable && (mean_log.is_some_and(|mean| mean < MEAN_LOG_BELOW) || is_credit(text))
+}
+
+/// Returns whether a text is one of the sentences at the end of films.
+fn is_credit(text: &str) -> bool {
+    /// Whole texts, letters alone.
+    const WHOLE: [&str; 14] = [
+        "thank you",
+        "thank you very much",
+        "thank you for watching",
+        "thanks for watching",
+        "thank you so much for watching",
+        "please subscribe",
+        "please subscribe to my channel",
+        "vielen dank",
+        "vielen dank fürs zuschauen",
+        "merci davoir regardé cette vidéo",
+        "gracias por ver el video",
+        "bedankt voor het kijken",
+        "ご視聴ありがとうございました",
+        "谢谢观看",
+    ];
+    /// Begins of texts that name a translator or a station.
+    const BEGINS: [&str; 6] = [
+        "subtitles by",
+        "untertitel der",
+        "untertitel im auftrag",
+        "untertitelung",
+        "soustitres",
+        "subtítulos",
+    ];
+    let letters: String =
+        text.chars().filter(|letter| letter.is_alphanumeric() || letter.is_whitespace()).collect();
+    let letters = letters.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    WHOLE.contains(&letters.as_str()) || BEGINS.iter().any(|begin| letters.starts_with(begin))
+}
+
 /// The status of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -198,6 +245,40 @@ pub(crate) fn confidence_from_log(mean: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_whisper_makes_of_silence_is_no_speech_and_what_it_is_sure_of_is() {
+        assert!(is_silence("So we agreed on Friday.", Some(0.61), Some(-1.01)), "its own rule");
+        for (no_speech, mean) in [
+            (Some(0.6), Some(-1.5)),
+            (Some(0.9), Some(-1.0)),
+            (None, Some(-2.0)),
+            (Some(0.9), None),
+        ] {
+            assert!(
+                !is_silence("So we agreed on Friday.", no_speech, mean),
+                "{no_speech:?} {mean:?}"
+            );
+        }
+        for credit in [
+            " Thank you for watching!",
+            "Thank you.",
+            "Untertitel der Amara.org-Community",
+            "Sous-titres réalisés par la communauté d'Amara.org",
+            "Merci d'avoir regardé cette vidéo !",
+            "ご視聴ありがとうございました。",
+        ] {
+            assert!(
+                is_silence(credit, Some(0.8), Some(-0.2)) && is_silence(credit, Some(0.8), None),
+                "{credit}"
+            );
+            assert!(
+                !is_silence(credit, Some(0.3), Some(-0.2)) && !is_silence(credit, None, None),
+                "{credit}"
+            );
+        }
+        assert!(!is_silence("Thank you, Ann.", Some(0.9), Some(-0.2)));
+    }
 
     #[test]
     fn what_was_heard_instead_of_words_is_no_speech() {

@@ -24,7 +24,7 @@ pub use findings::Report;
 pub use findings::Segment;
 pub use findings::Status;
 pub(crate) use findings::{
-    FOREIGN_NOTE, Item, ItemKind, ItemQuote, UNCLEAR, confidence_from_log, spoken_words,
+    FOREIGN_NOTE, Item, ItemKind, ItemQuote, UNCLEAR, confidence_from_log, is_silence, spoken_words,
 };
 pub(crate) use history::{EventKind, HistoryEvent};
 pub(crate) use hold_reason::{EndedBy, HoldReason};

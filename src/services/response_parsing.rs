@@ -7,7 +7,7 @@ use super::{
     CallError, answers,
     bounded::{TRANSCRIPT_BYTES_MAX, count_word_bytes, too_many_words},
 };
-use crate::job::{Segment, confidence_from_log, spoken_words};
+use crate::job::{Segment, confidence_from_log, is_silence, spoken_words};
 
 /// The transcript of a server.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,13 +44,22 @@ fn parse_language(answer: &Value) -> Option<String> {
 /// Returns the segments of an answer. A text without segments is one segment without times.
 fn parse_segments(answer: &Value) -> Option<Vec<Segment>> {
     let answer = answer.as_object()?;
-    let segments = answer.get("segments").and_then(Value::as_array);
-    let segments: Vec<Segment> = segments.into_iter().flatten().filter_map(parse_segment).collect();
-    if !segments.is_empty() {
+    let all = answer.get("segments").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let (silent, spoken): (Vec<_>, Vec<_>) = all.iter().partition(|segment| is_silent(segment));
+    let segments: Vec<Segment> = spoken.into_iter().filter_map(parse_segment).collect();
+    // Where all were silent, the text of the whole is what was made of that.
+    if !segments.is_empty() || !silent.is_empty() {
         return Some(segments);
     }
     let text = spoken_words(answer.get("text")?.as_str()?).map(str::to_owned);
     Some(text.map(|text| Segment { text, ..Segment::default() }).into_iter().collect())
+}
+
+/// Returns whether nobody speaks in a segment, by what the server tells of it.
+fn is_silent(segment: &Value) -> bool {
+    let number = |name: &str| segment.get(name).and_then(Value::as_f64);
+    let text = segment.get("text").and_then(Value::as_str).unwrap_or_default();
+    is_silence(text, number("no_speech_prob"), number("avg_logprob"))
 }
 
 fn parse_segment(value: &Value) -> Option<Segment> {
@@ -133,10 +142,25 @@ mod tests {
     }
 
     #[test]
-    fn segments_say_how_sure_their_server_is() {
-        let answer = json!({"segments": [{"text": "Good morning.", "avg_logprob": -0.2231}, {"text": "No.", "avg_logprob": 1.5}]});
-        let read = parse_transcript(&answer).expect("few words").expect("a transcription").segments;
-        assert_eq!((read[0].confidence, read[1].confidence), (Some(0.8), None));
+    fn segments_say_how_sure_their_server_is_and_those_without_speech_are_left_out() {
+        let segment = |text: &str, no_speech: f64, mean: f64| json!({"start": 0, "end": 2, "text": text, "no_speech_prob": no_speech, "avg_logprob": mean});
+        let read = |segments: &[Value]| {
+            let answer = json!({"text": "Thank you for watching.", "segments": segments});
+            let read =
+                parse_transcript(&answer).expect("few words").expect("a transcription").segments;
+            read.into_iter().map(|segment| (segment.text, segment.confidence)).collect::<Vec<_>>()
+        };
+        let spoken = segment("Good morning.", 0.1, -0.2231);
+        let silent = [
+            segment("So long, and so on.", 0.7, -1.2),
+            segment(" Thank you for watching.", 0.9, -0.1),
+        ];
+        let all = [silent[0].clone(), spoken, silent[1].clone(), segment("No number.", 0.1, 1.5)];
+        assert_eq!(
+            read(&all),
+            [("Good morning.".to_owned(), Some(0.8)), ("No number.".to_owned(), None)]
+        );
+        assert_eq!(read(&silent), [], "nor is the text of the whole");
     }
 
     #[test]

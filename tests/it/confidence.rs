@@ -1,9 +1,9 @@
-//! What was not understood is not passed off as what was said: another language, noise.
+//! What was not understood is not passed off as what was said: another language, noise, the silence of servers.
 
 use std::fs;
 
 use mail_parser::MessageParser;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     engine::{lines, model, request, say, transcribe},
@@ -198,6 +198,40 @@ fn a_sentence_that_was_not_understood_is_unclear_and_those_around_it_stay_also_a
     fs::write(asked.pieces.join("pieces.jsonl"), earlier).expect("written");
     assert_eq!(transcribe(asked.clone(), &file("both.wav")).expect("transcribed"), transcript);
     assert_eq!(lines(&asked), whole);
+}
+
+#[test]
+fn the_silence_of_a_server_is_not_taken_for_words_and_its_confidence_is_shown() {
+    let house = House::new();
+    let server = OpenAi::start();
+    let segment = |at: u32, text: &str, no_speech: f64, mean: f64| json!({"start": at, "end": at + 2, "text": text, "no_speech_prob": no_speech, "avg_logprob": mean});
+    server.state().transcription = json!({"text": "all of it", "segments": [
+        segment(0, " Thank you for watching.", 0.8, -0.3),
+        segment(2, " We decided to ship the list on Friday.", 0.02, -0.105),
+        segment(4, " [BLANK_AUDIO]", 0.1, -0.3),
+        segment(6, " I think that the weather is the weather.", 0.7, -1.3),
+    ]});
+    let text = format!(
+        "state_dir = \"{}\"\n[services.home]\nkind = \"openai\"\nbase_url = \"{}\"\npoll = {{ first = \"10ms\", every = \
+         \"50ms\" }}\n[[folder]]\nname = \"sales\"\npath = \"{}\"\nformats = [\"md\", \"json\"]\nsettle = \"100ms\"\n\
+         rescan = \"300ms\"\nbacklog = \"process\"\n",
+        house.state_dir().display(),
+        server.base_url(),
+        house.folder().display(),
+    );
+    fs::write(house.config(), text).expect("written");
+    let _daemon = house.start();
+    house.drop_recording("talk.wav");
+    let (notes, json) = notes_of(&house, "talk");
+    let segments = segments(&json);
+    assert_eq!(segments.len(), 1, "{json}");
+    assert_eq!((&segments[0]["confidence"], &segments[0]["start"]), (&json!(0.9), &json!(2.0)));
+    assert!(
+        notes.contains("ship the list")
+            && !notes.contains("watching")
+            && !notes.contains("weather"),
+        "{notes}"
+    );
 }
 
 #[cfg(feature = "whisper")]

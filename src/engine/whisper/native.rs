@@ -17,7 +17,7 @@ use crate::{
         confidence::{Confidence, RecognisedWords},
         moonshine::ModelError,
     },
-    job::spoken_words,
+    job::{is_silence, spoken_words},
     text::printable_path,
 };
 
@@ -97,7 +97,10 @@ impl Whisper {
         let mut spoken = Vec::new();
         for segment in self.state.as_iter() {
             let text = segment.to_str_lossy().map_err(|error| model_failure(&error))?;
-            let Some(text) = spoken_words(&text) else { continue };
+            // By its own rule nobody speaks in it: that has left nothing.
+            let is_silent =
+                is_silence(&text, Some(f64::from(segment.no_speech_probability())), None);
+            let Some(text) = spoken_words(&text).filter(|_| !is_silent) else { continue };
             words.push(text.to_owned());
             let tokens = (0..segment.n_tokens()).filter_map(|at| segment.get_token(at));
             // Behind it are the tokens that are no words: times, languages.
