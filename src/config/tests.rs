@@ -774,6 +774,21 @@ fn a_model_is_for_whisper_alone_and_moonshine_understands_english_alone() {
     "#);
 }
 
+#[test]
+fn a_language_that_a_server_s_model_does_not_know_is_refused_wherever_it_is_set() {
+    let english =
+        "base_url = \"http://127.0.0.1:9000\"\nmodel = \"Systran/faster-whisper-base.en\"\n";
+    settings(&format!("{}language = \"en\"\n", openai(english)));
+    for place in ["language = \"de\"\n", "[defaults]\nlanguage = \"de\"\n"] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(mistakes(&format!("{}{place}", openai(english))), @"
+            the folder's service understands English only, not `de`
+              write a `model` in its table that knows it: `.en` is English alone
+            ");
+        }
+    }
+}
+
 #[cfg(not(feature = "whisper"))]
 #[test]
 fn a_build_without_whisper_says_how_to_get_one() {

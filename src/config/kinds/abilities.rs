@@ -114,6 +114,9 @@ pub(super) trait ServiceProfile {
     }
 }
 
+/// The ending of the names of whisper's models that know English alone.
+pub(super) const ENGLISH_MODEL: &str = ".en";
+
 /// Returns the cure for a key that a service refuses.
 pub(super) fn key_cure(file: &Path) -> String {
     let file = crate::text::printable_path(file);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey, key_cure};
+use super::abilities::{Abilities, ENGLISH_MODEL, Notes, ServiceProfile, SpeakersKey, key_cure};
 use crate::config::{
     analysis::Analysis,
     reader::{Table, TableKeys as _},
@@ -63,6 +63,14 @@ impl ServiceProfile for Openai {
 
     fn place(&self) -> String {
         self.base_url.to_string()
+    }
+
+    fn is_english_only(&self) -> bool {
+        self.model.ends_with(ENGLISH_MODEL)
+    }
+
+    fn language_cure(&self) -> &'static str {
+        "write a `model` in its table that knows it: `.en` is English alone"
     }
 
     fn instruction_cure(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use url::Url;
 
-use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
+use super::abilities::{Abilities, ENGLISH_MODEL, Notes, ServiceProfile, SpeakersKey};
 use crate::config::{
     analysis::Analysis,
     reader::{Table, TableKeys as _},
@@ -82,9 +82,6 @@ const FORMATS: &[(&str, SummaryFormat)] = &[
 /// do not say.
 const LENGTH_MAX: u32 = 500;
 
-/// The ending of the names of whisper's models that know English alone.
-const ENGLISH: &str = ".en";
-
 impl ServiceProfile for Saled {
     fn config_word(&self) -> &'static str {
         "saled"
@@ -114,7 +111,7 @@ impl ServiceProfile for Saled {
     }
 
     fn is_english_only(&self) -> bool {
-        self.model.ends_with(ENGLISH)
+        self.model.ends_with(ENGLISH_MODEL)
     }
 
     fn language_cure(&self) -> &'static str {

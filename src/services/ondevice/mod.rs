@@ -28,6 +28,9 @@ use crate::{
     text::one_line,
 };
 
+/// The language of Moonshine.
+const ENGLISH: &str = "en";
+
 /// The engine of one table of the config.
 #[derive(Debug)]
 pub(crate) struct OnDeviceTranscriber {
@@ -59,7 +62,17 @@ impl OnDeviceTranscriber {
     /// Returns the recogniser, and the MiB of memory that it takes.
     fn choose_recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
         match &self.recogniser {
-            config::Recogniser::Moonshine => self.choose_moonshine(),
+            config::Recogniser::Moonshine => {
+                match language.filter(|language| language != ENGLISH) {
+                    Some(language) => {
+                        let reason = format!(
+                            "its language is `{language}`, and moonshine understands English only"
+                        );
+                        Err(CallError::File(FileFault::Lacking(reason)))
+                    }
+                    None => self.choose_moonshine(),
+                }
+            }
             config::Recogniser::Whisper { model } => {
                 let weights = whisper::installed::choose_model(&self.places, model.as_ref());
                 let weights =
@@ -81,7 +94,7 @@ impl OnDeviceTranscriber {
         model: Option<&config::WhisperModel>,
         language: Option<String>,
     ) -> Result<(Choice, u64), CallError> {
-        if language.as_deref() == Some("en") {
+        if language.as_deref() == Some(ENGLISH) {
             return self.choose_moonshine();
         }
         let weights = whisper::installed::choose_model(&self.places, model);
@@ -260,6 +273,24 @@ mod tests {
             recogniser,
             places,
             path: OsString::new(),
+        }
+    }
+
+    #[test]
+    fn moonshine_hears_no_other_language_than_english_also_when_the_config_changed_since() {
+        let moonshine = engine(config::Recogniser::Moonshine);
+        for language in ["de", "he"] {
+            let refused =
+                moonshine.choose_recogniser(Some(language.to_owned())).expect_err("refused");
+            assert!(matches!(refused, CallError::File(FileFault::Lacking(_))), "{refused}");
+            assert!(
+                refused.to_string().contains(&format!("its language is `{language}`")),
+                "{refused}"
+            );
+        }
+        for language in [Some(ENGLISH.to_owned()), None] {
+            let refused = moonshine.choose_recogniser(language).expect_err("there is no model");
+            assert!(matches!(refused, CallError::Unavailable { .. }), "{refused}");
         }
     }
 
