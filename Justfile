@@ -43,6 +43,10 @@ model:
 test *ARGUMENTS:
     @.ci/run test "$@"
 
+# Build with whisper and run its tests (needs cmake and clang).
+whisper:
+    @.ci/run whisper
+
 # Check the systemd units, where systemd-analyze is installed.
 units:
     @.ci/run units

@@ -6,6 +6,11 @@
 # MODEL_DIRECTORY holds the files of `minuted engine install`. Needs Python 3, sox and Debian's pocketsphinx-testdata;
 # with espeak-ng a spoken meeting is measured too. Real-time factors are of processor time, on one thread: they hold on
 # a machine that is busy with other things.
+#
+# Beside whisper.cpp's command line: WHISPER_CLI names it, built with the flags of MINUTED's own whisper.cpp.
+#   WHISPER_MODEL=ggml-base.bin      other languages, in a MINUTED with whisper: German by espeak-ng, real French and
+#                                    Spanish where Debian's asterisk-core-sounds-fr-wav and -es-wav are installed
+#   WHISPER_TINY_EN=ggml-tiny.en.bin  the hour of English
 set -euo pipefail
 model=${1:?the directory of the model}
 minuted=${2:-$(dirname "$0")/../target/release/minuted}
@@ -31,18 +36,40 @@ TEXT
   espeak-ng -v en-us -f "$work/meeting.txt" -w "$work/meeting.wav"
 fi
 
+
+if [[ -n ${WHISPER_CLI:-} && -n ${WHISPER_MODEL:-} ]]; then
+  cat >"$work/de.txt" <<'TEXT'
+Guten Morgen zusammen, und vielen Dank, dass Sie gekommen sind.
+Der erste Punkt auf unserer Liste ist das neue Lager.
+Wir haben beschlossen, das Gebäude neben dem Bahnhof zu mieten.
+Anna wird den Eigentümer noch vor Freitag anrufen.
+Der zweite Punkt ist der Haushalt für das nächste Jahr.
+Wer kann die Zahlen bis zum Ende des Monats vorbereiten?
+TEXT
+  if command -v espeak-ng >/dev/null; then
+    espeak-ng -v de -f "$work/de.txt" -w "$work/spoken.wav"
+    sox "$work/spoken.wav" -r 16000 "$work/de.wav" repeat 5
+  fi
+  for language in fr es; do
+    prompts=(/usr/share/asterisk/sounds/"$language"_*/{conf,vm}-*.wav)
+    [[ ! -e ${prompts[0]} ]] || sox "${prompts[@]}" -r 16000 "$work/$language.wav" pad 0 0.6 trim 0 300
+  done
+fi
+
 python3 - "$minuted" "$model" "$work" <<'PYTHON'
 import json, os, re, subprocess, sys, wave
 
 minuted, model, work = sys.argv[1:]
 named = lambda part: next(os.path.join(model, n) for n in sorted(os.listdir(model)) if part in n)
 
-def run(name):
+cli = os.environ.get("WHISPER_CLI")
+
+def run(name, recogniser=None):
     pieces = os.path.join(work, "pieces-" + name)
     files = dict(encoder=named("encoder"), decoder=named("decoder"), tokenizer=named("tokenizer"),
                  runtime=named("libonnxruntime"))
-    request = dict(recogniser=dict(moonshine=files), pieces=pieces, content=name, threads=1, memory_mib=512,
-                   duration_ms=None, ffmpeg=None, parent=os.getpid())
+    request = dict(recogniser=recogniser or dict(moonshine=files), pieces=pieces, content=name, threads=1,
+                   memory_mib=3000 if recogniser else 512, duration_ms=None, ffmpeg=None, parent=os.getpid())
     with open(os.path.join(work, name + ".wav"), "rb") as recording:
         child = subprocess.Popen([minuted, "engine-work", json.dumps(request)], stdin=recording, stdout=subprocess.PIPE, env={})
         last = child.stdout.read().decode().splitlines()[-1]
@@ -53,6 +80,17 @@ def run(name):
         seconds = sound.getnframes() / sound.getframerate()
     text = " ".join(line["piece"]["text"] for line in lines if "piece" in line)
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text
+
+def run_cli(name, model, language):
+    options = ["-t", "1", "-bs", "1", "-bo", "1", "-l", language]
+    child = subprocess.Popen([cli, "-m", model, *options, "-f", os.path.join(work, name + ".wav")],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0, name
+    return usage.ru_utime + usage.ru_stime
+
+def print_beside(name, used, other):
+    print(f"{name:12} {used:6.1f} s of processor, whisper.cpp {other:6.1f} s: {used / other:.2f} of its time")
 
 def words(text):
     text = text.lower().replace("mr.", "mister").replace("-", " ")
@@ -68,10 +106,17 @@ def errors(said, heard):
 
 for name in ["minute", "ten-minutes", "hour"]:
     seconds, used, memory, _ = run(name)
+    hour = used
     print(f"{name:12} {seconds:6.0f} s of speech: {used:6.1f} s of processor, factor {used / seconds:.3f}, peak memory {memory:.0f} MiB")
 for name in ["readings", "meeting"]:
     if os.path.exists(os.path.join(work, name + ".wav")):
         said = words(open(os.path.join(work, name + ".txt")).read())
         wrong = errors(said, words(run(name)[3]))
         print(f"{name:12} {wrong} of {len(said)} words wrong ({100 * wrong / len(said):.1f} %)")
+for name in ["de", "fr", "es"]:
+    if cli and os.path.exists(os.path.join(work, name + ".wav")):
+        model_file = os.environ["WHISPER_MODEL"]
+        print_beside(name, run(name, dict(whisper=dict(model=model_file, language=name)))[1], run_cli(name, model_file, name))
+if cli and "WHISPER_TINY_EN" in os.environ:
+    print_beside("hour", hour, run_cli("hour", os.environ["WHISPER_TINY_EN"], "en"))
 PYTHON

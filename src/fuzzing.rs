@@ -4,6 +4,7 @@
 
 use crate::{
     config, control, delivery,
+    engine::whisper,
     job::{Content, Key},
     services::paxs,
     text, verify, watch,
@@ -30,6 +31,11 @@ pub fn answers(bytes: &[u8]) {
 /// Reads the answer of a model about a transcript.
 pub fn proposals(bytes: &[u8]) {
     verify::properties::answer(bytes);
+}
+
+/// Reads the head of a model of whisper.
+pub fn models(bytes: &[u8]) {
+    whisper::properties::head(bytes);
 }
 
 /// Shows the Markdown of a service.
@@ -205,6 +211,11 @@ mod tests {
         }
 
         #[test]
+        fn models_are_read_whatever_they_hold(bytes in spoilt("models")) {
+            models(&bytes);
+        }
+
+        #[test]
         fn markdown_is_shown_whatever_it_says(bytes in spoilt("markdown")) {
             markdown(&bytes);
         }
@@ -227,6 +238,7 @@ mod tests {
         every("files", files);
         every("answers", answers);
         every("proposals", proposals);
+        every("models", models);
         every("markdown", markdown);
         every("config", config);
         every("lines", lines);

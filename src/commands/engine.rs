@@ -72,13 +72,15 @@ fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Comma
     let weights = whisper::look(file)
         .with_context(|| format!("`{shown}` cannot be used"))
         .map_err(CommandFailure::from)?;
-    let choice = Choice::Whisper { model: file.to_owned(), language: Some("en".to_owned()) };
+    let language = Some("en".to_owned());
+    let choice =
+        Choice::Whisper { model: file.to_owned(), language, english: None, prompt: String::new() };
     let took = try_recogniser(choice, weights.memory_mib()).with_context(|| {
         format!("`{shown}` was not installed: it did not understand a sentence")
     })?;
     let installed = whisper::installed::install_model(places, file).map_err(anyhow::Error::from)?;
     let weights = &installed.weights;
-    let languages = if weights.is_multilingual { "many languages" } else { "English" };
+    let languages = weights.languages();
     let size = print::format_size(weights.size);
     let place = printable_path(&weights.path);
     print::line(&format!(
@@ -230,6 +232,7 @@ fn print_model(package: &Package, found: &Installation) -> Result<(), CommandFai
         package.runtime_version,
         package.arch
     ))?;
+    print::line("language English")?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
     print::line(&format!("size     {}\n", print::format_size(found.size())))?;
     let mut list = List::new(
@@ -262,7 +265,9 @@ fn whisper_json(places: &Places) -> serde_json::Value {
 
 fn print_whisper_models(places: &Places) -> Result<(), CommandFailure> {
     if !Recogniser::HAS_WHISPER {
-        return Ok(());
+        return Ok(print::line(
+            "\nwhisper  not in this build: other languages than English are not understood",
+        )?);
     }
     let models = whisper::installed::list_models(places);
     if models.is_empty() {
@@ -274,7 +279,7 @@ fn print_whisper_models(places: &Places) -> Result<(), CommandFailure> {
         "place",
     );
     for InstalledModel { name, weights } in models {
-        let languages = if weights.is_multilingual { "many" } else { "English" };
+        let languages = weights.languages();
         let size = print::format_size(weights.size);
         list.add([name, languages.to_owned(), size], printable_path(&weights.path));
     }

@@ -19,13 +19,14 @@ use std::{
 use super::{
     audio::{Audio, AudioError, Side, ffmpeg::StartFfmpeg},
     confidence::RecognisedWords,
+    language::first_speech,
     lender::FfmpegLender,
     limits::{ChildLimits, end_with, give_way},
     moonshine::ModelError,
     pieces::{self, FinishedPiece, Pieces, PiecesEnd, PiecesFile},
     recogniser::{Choice, Recogniser},
     sample_milliseconds,
-    speech::{SpeechListener, SpeechPiece},
+    speech::{SpeechListener, SpeechPiece, listen_to_planes},
     voices::{self, VoiceError, VoiceListener, VoiceRecogniser, prints::PrintsFile},
     wire::{ChildLine, FailureKind, VoiceWork, Work},
 };
@@ -158,11 +159,24 @@ fn recogniser_reach(choice: &Choice, voices: Option<&VoiceWork>) -> Reach {
 }
 
 fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLine, ChildFailure> {
-    let ConfinedChild { recording, pieces, prints, lender } = settle_down(work)?;
+    let ConfinedChild { recording, mut pieces, prints, lender } = settle_down(work)?;
     let ffmpeg = lender.as_ref().map(|lender| lender as &dyn StartFfmpeg);
-    let audio = Audio::open_with(recording, ffmpeg)?;
+    let open_audio = || -> Result<Audio, ChildFailure> {
+        let recording = recording.try_clone().map_err(ChildFailure::Start)?;
+        Ok(Audio::open_with(recording, ffmpeg)?)
+    };
+    let mut audio = open_audio()?;
+    let mut language = None;
+    if work.recogniser.detects_language() {
+        language = pieces.detected_language(&work.content).map_err(ChildFailure::Pieces)?;
+        if language.is_none() {
+            language = detect_language(work, &mut audio, answers)?;
+            audio = open_audio()?;
+        }
+    }
     answers.write_line(&ChildLine::Loading).map_err(ChildFailure::Start)?;
-    let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
+    let choice = language.as_deref().map(|language| work.recogniser.for_language(language));
+    let recogniser = Recogniser::load(choice.as_ref().unwrap_or(&work.recogniser), work.threads)?;
     let voices = work
         .voices
         .as_ref()
@@ -175,7 +189,7 @@ fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLi
     let voices_id =
         voices.as_ref().map(|voices| format!(" voices {}", voices.hash())).unwrap_or_default();
     let models = recogniser.model_id() + &voices_id;
-    let pieces = pieces.take_up(&models, &work.content).map_err(ChildFailure::Pieces)?;
+    let pieces = pieces.take_up(&models, &work.content, language).map_err(ChildFailure::Pieces)?;
     let voices = voices
         .zip(prints)
         .map(|(voices, prints)| VoiceListener::new(voices, prints, &work.content));
@@ -197,6 +211,7 @@ fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLi
         voices,
         is_mono: false,
         waiting: VecDeque::new(),
+        window: Vec::new(),
         pieces,
         answers,
         total_ms,
@@ -212,6 +227,30 @@ fn transcribe_recording(work: &Work, answers: &mut AnswerPipe) -> Result<ChildLi
     session.finish_transcript(speakers)
 }
 
+/// Detects the language of a recording that was just opened; `None` where nobody speaks.
+fn detect_language(
+    work: &Work,
+    audio: &mut Audio,
+    answers: &mut AnswerPipe,
+) -> Result<Option<String>, ChildFailure> {
+    let speech = first_speech(audio)?;
+    if speech.is_empty() {
+        return Ok(None);
+    }
+    answers.write_line(&ChildLine::Loading).map_err(ChildFailure::Start)?;
+    let mut recogniser = Recogniser::load(&work.recogniser, work.threads)?;
+    let language = recogniser.detect_language(&speech)?;
+    Ok(language.map(str::to_owned))
+}
+
+/// A piece that is recognised with those before and after it.
+struct WindowPiece {
+    side: Option<Side>,
+    piece: SpeechPiece,
+    /// Its words are on disk already.
+    is_done: bool,
+}
+
 /// The transcription of one recording.
 struct TranscribingSession<'a> {
     audio: Audio,
@@ -221,6 +260,8 @@ struct TranscribingSession<'a> {
     is_mono: bool,
     /// Pieces of which it is not known yet where one speaker takes over from another.
     waiting: VecDeque<SpeechPiece>,
+    /// Pieces of one speaker that are recognised together.
+    window: Vec<WindowPiece>,
     pieces: Pieces,
     answers: &'a mut AnswerPipe,
     total_ms: u64,
@@ -233,23 +274,11 @@ impl TranscribingSession<'_> {
     fn transcribe_sound(&mut self) -> Result<(), ChildFailure> {
         let mut listeners: Vec<SpeechListener> = Vec::new();
         while let Some(planes) = self.audio.listen()? {
-            if listeners.is_empty() {
-                listeners.resize_with(planes.len(), SpeechListener::default);
-                self.is_mono = planes.len() == 1;
-            }
+            self.is_mono = planes.len() == 1;
             if let Some(voices) = self.voices.as_mut().filter(|_| self.is_mono) {
                 voices.add_sound(&planes[0])?;
             }
-            for (at, listener) in listeners.iter_mut().enumerate() {
-                let others = loudest_samples(
-                    planes
-                        .iter()
-                        .enumerate()
-                        .filter(|(other, _)| *other != at)
-                        .map(|(_, plane)| plane),
-                );
-                listener.add_sound(&planes[at], others.as_deref());
-            }
+            listen_to_planes(&mut listeners, &planes);
             self.finish_pieces(&mut listeners)?;
             if sample_milliseconds(self.audio.given()) > self.length_max_ms {
                 return Err(ChildFailure::TooLong);
@@ -265,7 +294,7 @@ impl TranscribingSession<'_> {
         while let Some(piece) = self.waiting.pop_front() {
             self.finish_voices_piece(piece)?;
         }
-        Ok(())
+        self.finish_window()
     }
 
     /// Starts over with the first sample.
@@ -278,7 +307,9 @@ impl TranscribingSession<'_> {
     }
 
     fn finish_transcript(mut self, speakers: Speakers) -> Result<ChildLine, ChildFailure> {
-        let end = PiecesEnd { samples: self.audio.given(), remarks: self.audio.remarks() };
+        let language = self.pieces.language().map(str::to_owned);
+        let end =
+            PiecesEnd { samples: self.audio.given(), remarks: self.audio.remarks(), language };
         let remarks = end.remarks.clone();
         let speakers = self.name_speakers(speakers);
         self.pieces.write_end(&speakers, end).map_err(ChildFailure::Pieces)?;
@@ -308,7 +339,7 @@ impl TranscribingSession<'_> {
                 if self.voices.is_some() && self.is_mono {
                     self.waiting.push_back(piece);
                 } else {
-                    self.finish_piece(side.clone(), &piece)?;
+                    self.add_to_window(side.clone(), piece)?;
                 }
             }
         }
@@ -326,33 +357,55 @@ impl TranscribingSession<'_> {
             Some(voices) => voices.cut_piece(piece),
             None => vec![piece],
         };
-        cut.iter().try_for_each(|piece| self.finish_piece(None, piece))
+        cut.into_iter().try_for_each(|piece| self.add_to_window(None, piece))
     }
 
-    fn finish_piece(
+    /// Adds a piece to the window, after it has finished the window to which the piece does not belong.
+    fn add_to_window(
         &mut self,
         side: Option<Side>,
-        piece: &SpeechPiece,
+        piece: SpeechPiece,
     ) -> Result<(), ChildFailure> {
-        if self
+        if !self.fits_window(side.as_ref(), &piece) {
+            self.finish_window()?;
+        }
+        let is_done = self
             .pieces
             .match_next(side.as_ref(), piece.start, piece.end)
-            .map_err(ChildFailure::Pieces)?
-        {
+            .map_err(ChildFailure::Pieces)?;
+        self.window.push(WindowPiece { side, piece, is_done });
+        if self.recogniser.window_samples() == 0 { self.finish_window() } else { Ok(()) }
+    }
+
+    /// Returns whether a piece is of the speaker of the window, and fits into it.
+    fn fits_window(&self, side: Option<&Side>, piece: &SpeechPiece) -> bool {
+        let Some(last) = self.window.last() else { return true };
+        let samples: usize = self.window.iter().map(|window| window.piece.sound.len()).sum();
+        let voices = self.voices.as_ref().filter(|_| self.is_mono);
+        last.side.as_ref() == side
+            && samples + piece.sound.len() <= self.recogniser.window_samples()
+            && !voices.is_some_and(|voices| voices.has_change(last.piece.start..piece.end))
+    }
+
+    /// Recognises the words of the window, unless all of it was finished before.
+    fn finish_window(&mut self) -> Result<(), ChildFailure> {
+        let window = std::mem::take(&mut self.window);
+        if window.iter().all(|window| window.is_done) {
             return Ok(());
         }
-        let RecognisedWords { text, confidence } = self.recogniser.recognise_words(&piece.sound)?;
-        let piece = FinishedPiece {
-            side,
-            start: piece.start,
-            end: piece.end,
-            text,
-            confidence,
-            speaker: None,
-        };
-        let end = piece.end;
-        self.pieces.append_piece(piece).map_err(ChildFailure::Pieces)?;
-        self.report_progress(end)
+        let sounds: Vec<&[f32]> =
+            window.iter().map(|window| window.piece.sound.as_slice()).collect();
+        let words = self.recogniser.recognise_pieces(&sounds)?;
+        for (WindowPiece { side, piece, is_done }, words) in window.into_iter().zip(words) {
+            if !is_done {
+                let RecognisedWords { text, confidence } = words;
+                let SpeechPiece { start, end, .. } = piece;
+                let piece = FinishedPiece { side, start, end, text, confidence, speaker: None };
+                self.pieces.append_piece(piece).map_err(ChildFailure::Pieces)?;
+                self.report_progress(end)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reports the progress, unless it was reported just now.
@@ -375,19 +428,6 @@ fn busy_ms() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1000
         + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
-}
-
-/// Returns the loudest of some planes, sample by sample; `None` of none.
-fn loudest_samples<'a>(mut planes: impl Iterator<Item = &'a Vec<f32>>) -> Option<Vec<f32>> {
-    let mut loudest = planes.next()?.clone();
-    for plane in planes {
-        for (most, sample) in loudest.iter_mut().zip(plane) {
-            if sample.abs() > most.abs() {
-                *most = *sample;
-            }
-        }
-    }
-    Some(loudest)
 }
 
 /// The pipe that the parent reads.

@@ -20,7 +20,8 @@
 //!   channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
 //! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has
-//!   it. `onnx` loads the runtime of the models.
+//!   it. `onnx` loads the runtime of the models, and `language` finds the speech on which whisper
+//!   detects which language it is.
 //! - `confidence` is how likely the recogniser found these words.
 //! - [`voices`] tells the people in one channel apart: pieces are cut where another one takes over,
 //!   and segments get their speakers at the end.
@@ -34,6 +35,7 @@ pub(crate) mod audio;
 pub(crate) mod child;
 mod confidence;
 pub(crate) mod ffmpeg_child;
+mod language;
 pub(crate) mod lender;
 mod limits;
 mod memory_kills;

@@ -64,6 +64,9 @@ pub(crate) struct PiecesEnd {
     pub samples: u64,
     /// Remarks for the reader of the transcript.
     pub remarks: Vec<String>,
+    /// The language that was detected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +74,9 @@ struct PiecesHeader {
     engine: u32,
     model: String,
     content: String,
+    /// The language that was detected before the first piece: another run goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,14 +145,40 @@ impl PiecesFile {
         })
     }
 
-    /// Takes up the pieces of a recording. A torn line is cut off, and pieces of another recording
-    /// or another model are thrown away.
+    /// Returns the language that an earlier run has detected in this recording.
     ///
     /// # Errors
     /// When the file system fails.
-    pub(crate) fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
-        let header =
-            PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
+    pub(crate) fn detected_language(&mut self, content: &str) -> io::Result<Option<String>> {
+        let first = PiecesLines::new(&self.0).next()?;
+        self.0.rewind()?;
+        Ok(match first {
+            Some((_, PiecesLine::Pieces(header)))
+                if header.engine == ENGINE && header.content == content =>
+            {
+                header.language
+            }
+            _ => None,
+        })
+    }
+
+    /// Takes up the pieces of a recording. A torn line is cut off, and pieces of another recording,
+    /// another model or another detected language are thrown away.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub(crate) fn take_up(
+        self,
+        model: &str,
+        content: &str,
+        language: Option<String>,
+    ) -> io::Result<Pieces> {
+        let header = PiecesHeader {
+            engine: ENGINE,
+            model: model.to_owned(),
+            content: content.to_owned(),
+            language,
+        };
         let mut pieces = Pieces {
             file: self.0,
             kept: [].into(),
@@ -176,6 +208,11 @@ impl Pieces {
     /// Returns the facts behind the last piece, when all is done.
     pub(crate) fn end(&self) -> Option<&PiecesEnd> {
         self.end.as_ref().map(|(_, end)| end)
+    }
+
+    /// Returns the language that was detected before the first piece.
+    pub(crate) fn language(&self) -> Option<&str> {
+        self.header.language.as_deref()
     }
 
     /// Returns how many pieces with words there are.
@@ -375,7 +412,7 @@ mod tests {
     }
 
     fn opened(directory: &Path, model: &str, content: &str) -> io::Result<Pieces> {
-        PiecesFile::open(directory)?.take_up(model, content)
+        PiecesFile::open(directory)?.take_up(model, content, None)
     }
 
     fn begun(directory: &Path) -> Pieces {
@@ -397,7 +434,7 @@ mod tests {
         );
         assert!(!pieces.match_next(None, 40, 50).expect("not met"));
         pieces.append_piece(piece(40, "three")).expect("written");
-        let end = PiecesEnd { samples: 60, remarks: vec!["short".to_owned()] };
+        let end = PiecesEnd { samples: 60, remarks: vec!["short".to_owned()], language: None };
         pieces.write_end(&[], end.clone()).expect("finished");
         assert_eq!(pieces.spoken_count(), 2);
         drop(pieces);

@@ -25,8 +25,14 @@ pub enum Choice {
     Whisper {
         /// The ggml file.
         model: PathBuf,
-        /// The language that is spoken, ISO 639; `None` lets whisper find out.
+        /// The language that is spoken, ISO 639; `None` has whisper detect it.
         language: Option<String>,
+        /// The model of Moonshine that hears English where whisper detects it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        english: Option<Model>,
+        /// Words to expect, in the form of a text that was spoken before; may be none.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prompt: String,
     },
 }
 
@@ -43,14 +49,37 @@ impl Choice {
     /// Returns the files that are read to load it.
     pub(super) fn model_files(&self) -> Vec<&Path> {
         match self {
-            Self::Moonshine(model) => {
-                [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime]
-                    .map(PathBuf::as_path)
-                    .to_vec()
+            Self::Moonshine(model) => moonshine_files(model).to_vec(),
+            Self::Whisper { model, english, .. } => {
+                english.iter().flat_map(moonshine_files).chain([model.as_path()]).collect()
             }
-            Self::Whisper { model, .. } => vec![model],
         }
     }
+
+    /// Returns whether the language is detected before the first word is recognised.
+    pub(super) fn detects_language(&self) -> bool {
+        matches!(self, Self::Whisper { language: None, .. })
+    }
+
+    /// Returns the choice for a recording whose language was detected.
+    pub(super) fn for_language(&self, detected: &str) -> Self {
+        match self {
+            Self::Whisper { language: None, english: Some(english), .. } if detected == "en" => {
+                Self::Moonshine(english.clone())
+            }
+            Self::Whisper { language: None, model, english, prompt } => Self::Whisper {
+                model: model.clone(),
+                language: Some(detected.to_owned()),
+                english: english.clone(),
+                prompt: prompt.clone(),
+            },
+            Self::Moonshine(_) | Self::Whisper { .. } => self.clone(),
+        }
+    }
+}
+
+fn moonshine_files(model: &Model) -> [&Path; 4] {
+    [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime].map(PathBuf::as_path)
 }
 
 /// A recogniser that is ready.
@@ -62,11 +91,11 @@ pub(super) enum Recogniser {
 }
 
 impl Recogniser {
-    /// Loads the chosen recogniser; once a process. `threads` is at least 1.
+    /// Loads the chosen recogniser. `threads` is at least 1.
     pub(super) fn load(choice: &Choice, threads: usize) -> Result<Self, ModelError> {
         match choice {
             Choice::Moonshine(model) => Moonshine::load(model, threads).map(Self::Moonshine),
-            Choice::Whisper { model, language } => {
+            Choice::Whisper { model, language, prompt, .. } => {
                 let found = whisper::look(model);
                 let found = found.map_err(|error| ModelError::Unusable {
                     path: printable_path(model),
@@ -75,13 +104,29 @@ impl Recogniser {
                 found
                     .understands(language.as_deref())
                     .map_err(|reason| ModelError::Language { reason })?;
-                #[cfg(feature = "whisper")]
-                return whisper::native::Whisper::load(&found, language.as_deref(), threads)
-                    .map(Self::Whisper);
-                #[cfg(not(feature = "whisper"))]
-                Err(ModelError::Failed { reason: "this build has no whisper".to_owned() })
+                Self::load_whisper(&found, language.as_deref(), prompt, threads)
             }
         }
+    }
+
+    #[cfg(feature = "whisper")]
+    fn load_whisper(
+        weights: &whisper::Weights,
+        language: Option<&str>,
+        prompt: &str,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
+        whisper::native::Whisper::load(weights, language, prompt, threads).map(Self::Whisper)
+    }
+
+    #[cfg(not(feature = "whisper"))]
+    fn load_whisper(
+        _: &whisper::Weights,
+        _: Option<&str>,
+        _: &str,
+        _: usize,
+    ) -> Result<Self, ModelError> {
+        Err(ModelError::Failed { reason: "this build has no whisper".to_owned() })
     }
 
     /// Returns the id of the recogniser: its name, and a hash of its model.
@@ -93,14 +138,44 @@ impl Recogniser {
         }
     }
 
-    /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(super) fn recognise_words(&mut self, sound: &[f32]) -> Result<RecognisedWords, ModelError> {
-        let words = match self {
-            Self::Moonshine(moonshine) => moonshine.recognise_words(sound)?,
+    /// Returns the language that is spoken in `sound`, 16 kHz and at most 30 s of it, where the recogniser can tell.
+    pub(super) fn detect_language(
+        &mut self,
+        sound: &[f32],
+    ) -> Result<Option<&'static str>, ModelError> {
+        match self {
+            Self::Moonshine(_) => Ok(None),
             #[cfg(feature = "whisper")]
-            Self::Whisper(whisper) => whisper.recognise_words(sound)?,
+            Self::Whisper(whisper) => whisper.detect_language(sound),
+        }
+    }
+
+    /// Returns the samples that pieces of one speaker have together at most to be recognised as one window.
+    pub(super) fn window_samples(&self) -> usize {
+        match self {
+            Self::Moonshine(_) => 0,
+            #[cfg(feature = "whisper")]
+            Self::Whisper(_) => whisper::native::WINDOW_SAMPLES,
+        }
+    }
+
+    /// Returns the words in each of some pieces, 16 kHz and at most some 15 s long; empty where there are none.
+    pub(super) fn recognise_pieces(
+        &mut self,
+        pieces: &[&[f32]],
+    ) -> Result<Vec<RecognisedWords>, ModelError> {
+        let words = match self {
+            Self::Moonshine(moonshine) => pieces
+                .iter()
+                .map(|piece| moonshine.recognise_words(piece))
+                .collect::<Result<Vec<_>, _>>()?,
+            #[cfg(feature = "whisper")]
+            Self::Whisper(whisper) => whisper.recognise_pieces(pieces)?,
         };
-        let Some(text) = spoken_words(&words.text) else { return Ok(RecognisedWords::default()) };
-        Ok(RecognisedWords { text: text.to_owned(), ..words })
+        let spoken = words.into_iter().map(|words| match spoken_words(&words.text) {
+            Some(text) => RecognisedWords { text: text.to_owned(), ..words },
+            None => RecognisedWords::default(),
+        });
+        Ok(spoken.collect())
     }
 }

@@ -87,6 +87,8 @@ pub struct Transcript {
     /// True where the recogniser understands English alone and something else was spoken: the words
     /// mean nothing.
     pub is_foreign: bool,
+    /// The language, ISO 639, where it was detected.
+    pub language: Option<String>,
 }
 
 /// An error of the engine, by what is to be done next.
@@ -304,6 +306,12 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
     found.retain(|piece| !piece.text.is_empty());
     found.sort_by_key(|piece| (piece.start, piece.end));
     let is_english_only = request.recogniser.is_english_only();
+    // Where whisper has detected English, moonshine has recognised it.
+    let is_moonshine = is_english_only
+        || end
+            .language
+            .as_deref()
+            .is_some_and(|language| request.recogniser.for_language(language).is_english_only());
     let is_foreign = is_english_only
         && found.iter().map(|piece| piece.confidence).sum::<Confidence>().is_foreign();
     let segments = found.into_iter().map(|piece| Segment {
@@ -314,7 +322,7 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
             .map(|side| side.speaker())
             .or_else(|| Some(format!("Speaker {}", piece.speaker?))),
         // The words of another language may still show whoever speaks it what the recording is.
-        text: if is_english_only && !is_foreign && piece.confidence.is_unclear() {
+        text: if is_moonshine && !is_foreign && piece.confidence.is_unclear() {
             UNCLEAR.to_owned()
         } else {
             piece.text
@@ -322,7 +330,13 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
         confidence: piece.confidence.of_segment(),
     });
     let duration = Duration::from_secs_f64(sample_seconds(end.samples));
-    Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks, is_foreign })
+    Ok(Transcript {
+        segments: segments.collect(),
+        duration,
+        remarks: end.remarks,
+        is_foreign,
+        language: end.language,
+    })
 }
 
 fn child_failure(kind: FailureKind, reason: &str, request: &Request) -> EngineError {

@@ -213,6 +213,30 @@ impl OpenPiece {
     }
 }
 
+/// Has a listener for each plane of a recording hear the next sound of all; makes them for the first.
+pub(super) fn listen_to_planes(listeners: &mut Vec<SpeechListener>, planes: &[Vec<f32>]) {
+    if listeners.is_empty() {
+        listeners.resize_with(planes.len(), SpeechListener::default);
+    }
+    for (at, listener) in listeners.iter_mut().enumerate() {
+        let others = planes.iter().enumerate().filter(|(other, _)| *other != at);
+        listener.add_sound(&planes[at], loudest_samples(others.map(|(_, plane)| plane)).as_deref());
+    }
+}
+
+/// Returns the loudest of some planes, sample by sample; `None` of none.
+fn loudest_samples<'a>(mut planes: impl Iterator<Item = &'a Vec<f32>>) -> Option<Vec<f32>> {
+    let mut loudest = planes.next()?.clone();
+    for plane in planes {
+        for (most, sample) in loudest.iter_mut().zip(plane) {
+            if sample.abs() > most.abs() {
+                *most = *sample;
+            }
+        }
+    }
+    Some(loudest)
+}
+
 fn sound_power(sound: &[f32]) -> f32 {
     sound.iter().map(|sample| sample * sample).sum()
 }

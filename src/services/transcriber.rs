@@ -12,6 +12,23 @@ use super::{
 };
 use crate::{config::Analysis, job::Segment};
 
+/// Bytes of the prompt of a transcription. Whisper reads 224 tokens of it, and a name takes a token
+/// for every two or three bytes.
+const PROMPT_BYTES_MAX: usize = 560;
+
+/// Returns words to expect as a prompt: as many as its bound allows, the first ones first.
+pub(super) fn transcription_prompt(words: &[String]) -> String {
+    let mut prompt = String::new();
+    for word in words {
+        let between = if prompt.is_empty() { "" } else { ", " };
+        if prompt.len() + between.len() + word.len() <= PROMPT_BYTES_MAX {
+            prompt.push_str(between);
+            prompt.push_str(word);
+        }
+    }
+    prompt
+}
+
 /// A program that turns a recording into a transcript.
 ///
 /// Like a [`NotesService`](super::NotesService) it makes one attempt at a call, under a timeout.
@@ -67,4 +84,20 @@ pub(crate) trait NotesWriter: Send + Sync + std::fmt::Debug {
         transcript: &[Segment],
         cache: &JobCache,
     ) -> Result<ModelOutput, CallError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_has_as_many_words_as_it_may() {
+        let words: Vec<String> = (0..200).map(|number| format!("Name{number}")).collect();
+        let prompt = transcription_prompt(&words);
+        assert!(
+            prompt.starts_with("Name0, Name1, ") && prompt.len() <= PROMPT_BYTES_MAX,
+            "{prompt}"
+        );
+        assert!(prompt.len() > PROMPT_BYTES_MAX - 10 && transcription_prompt(&[]).is_empty());
+    }
 }

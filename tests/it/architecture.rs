@@ -14,7 +14,7 @@ use proc_macro2::{TokenStream, TokenTree};
 const TABLE: &[(&str, &str)] = &[
     ("main", ""),
     ("testing", "watch sources delivery services engine http store job config"), // for `tests/it` alone
-    ("fuzzing", "control watch delivery services verify job config"), // for tests and `fuzz/` alone
+    ("fuzzing", "control watch delivery services engine verify job config"), // for tests and `fuzz/` alone
     (
         "commands",
         "memory cli daemon webhook control watch worker pipeline sources delivery runtime services engine http store logging \

@@ -319,8 +319,13 @@ fn a_model_that_is_not_there_is_shown_with_the_way_to_it() {
     assert_eq!(said(&output), "hint: minuted engine install\n");
     let shown = String::from_utf8_lossy(&output.stdout)
         .replace(&person.home().display().to_string(), "HOME");
+    let (shown, whisper) = shown.split_once("\nwhisper").expect("both engines");
+    let expected =
+        if cfg!(feature = "whisper") { "no model is installed" } else { "not in this build" };
+    assert!(whisper.contains(expected), "{whisper}");
     insta::assert_snapshot!(shown, @r"
     engine   moonshine-tiny-en 0.0.73, ONNX Runtime 1.23.2, x86_64: not installed
+    language English
     place    HOME/.local/share/minuted/moonshine-tiny-en-0.0.73
     size     0 B
 

@@ -12,7 +12,7 @@ use minuted::testing::engine::{
 };
 
 use crate::support::{
-    engine::{lines, no_model, request, transcribe, whisper_model},
+    engine::{lines, model as minutes_model, no_model, request, transcribe, whisper_model},
     house::{House, until},
     sound::{program, readings, runs, wav, word_errors, words_of},
     whisper::empty_model,
@@ -32,8 +32,12 @@ fn kept(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn asked(model: &Path, language: Option<&str>, state: &Path) -> Request {
-    let recogniser =
-        Choice::Whisper { model: model.to_owned(), language: language.map(str::to_owned) };
+    let recogniser = Choice::Whisper {
+        model: model.to_owned(),
+        language: language.map(str::to_owned),
+        english: None,
+        prompt: String::new(),
+    };
     Request { recogniser, memory_mib: MEMORY_MIB, ..request(no_model(), state) }
 }
 
@@ -59,13 +63,78 @@ fn a_model_is_loaded_and_run_and_its_pieces_are_its_own() {
     let first = lines(&german);
     assert!(first.len() > 1 && first[0].contains("\"model\":\"whisper de "), "{first:?}");
 
+    let prompt = "Ann Lee, Kubernetes".to_owned();
+    let recogniser = Choice::Whisper {
+        model: model.clone(),
+        language: Some("de".to_owned()),
+        english: None,
+        prompt,
+    };
+    let words = Request { recogniser, ..german.clone() };
+    transcribe(words.clone(), &spoken(state.path())).expect("transcribed");
+    assert_ne!(lines(&words)[0], first[0], "words to expect: other pieces");
+}
+
+#[test]
+fn a_language_that_is_not_given_is_detected_once_and_kept_with_the_pieces() {
+    let state = tempfile::tempdir().expect("a directory");
+    let model = kept(state.path(), "ggml-empty.bin", &empty_model(MANY));
     let any = asked(&model, None, state.path());
-    transcribe(any.clone(), &spoken(state.path())).expect("transcribed");
-    assert!(
-        lines(&any)[0].contains("\"model\":\"whisper any "),
-        "another language, other pieces: {:?}",
-        lines(&any)[0]
-    );
+    let transcript = transcribe(any.clone(), &spoken(state.path())).expect("transcribed");
+    let detected = transcript.language.clone().expect("some language");
+    let first = lines(&any);
+    assert!(first[0].contains(&format!("\"model\":\"whisper {detected} ")), "{:?}", first[0]);
+    assert!(first[0].ends_with(&format!("\"language\":\"{detected}\"}}}}")), "{:?}", first[0]);
+    // Another run takes the language from the pieces, whatever it would detect itself.
+    let other = first[0].replace(&format!("\"language\":\"{detected}\""), "\"language\":\"cy\"");
+    let other = other.replace(&format!("whisper {detected} "), "whisper cy ");
+    fs::write(any.pieces.join("pieces.jsonl"), format!("{other}\n{}\n", first[1]))
+        .expect("written");
+    let transcript = transcribe(any.clone(), &spoken(state.path())).expect("transcribed");
+    assert_eq!((transcript.language.as_deref(), &lines(&any)[0]), (Some("cy"), &other));
+    let german = transcribe(asked(&model, Some("de"), state.path()), &spoken(state.path()))
+        .expect("transcribed");
+    assert_eq!(german.language, None, "it was given");
+}
+
+#[test]
+fn nothing_is_detected_where_nobody_speaks() {
+    let state = tempfile::tempdir().expect("a directory");
+    let model = kept(state.path(), "ggml-empty.bin", &empty_model(MANY));
+    let silence = kept(state.path(), "silence.wav", &wav(16_000, 1, &vec![0; 48_000]));
+    let transcript = transcribe(asked(&model, None, state.path()), &silence).expect("transcribed");
+    assert_eq!((transcript.language, transcript.segments), (None, Vec::new()));
+}
+
+#[test]
+fn english_that_whisper_detects_is_recognised_by_moonshine_also_after_a_kill() {
+    let (Some(model), Some(english), Some((sound, words))) =
+        (whisper_model(), minutes_model(), readings())
+    else {
+        return;
+    };
+    let state = tempfile::tempdir().expect("a directory");
+    let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound));
+    let recogniser =
+        Choice::Whisper { model, language: None, english: Some(english), prompt: String::new() };
+    let any = Request { recogniser, ..asked(Path::new("/nowhere"), None, state.path()) };
+    let transcript = transcribe(any.clone(), &recording).expect("transcribed");
+    assert_eq!(transcript.language.as_deref(), Some("en"));
+    let whole = lines(&any);
+    assert!(whole[0].contains("\"model\":\"moonshine "), "{:?}", whole[0]);
+    let heard = transcript
+        .segments
+        .iter()
+        .map(|segment| segment.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(word_errors(&words, &words_of(&heard)) * 100 <= words.len() * 8, "{heard}");
+    for left in 1..whole.len() {
+        fs::write(any.pieces.join("pieces.jsonl"), whole[..left].join("\n") + "\n")
+            .expect("written");
+        assert_eq!(transcribe(any.clone(), &recording).expect("transcribed"), transcript);
+        assert_eq!(lines(&any), whole, "after a kill behind line {left}");
+    }
 }
 
 #[test]

@@ -61,7 +61,10 @@ fn check_whisper_model(
             let (what, cure) = reason.split_once(": ").unwrap_or((&reason, "name another model"));
             Finding::error(subject, what, cure)
         }
-        None => Finding::ok(subject, format!("whisper, with the model {shown}")),
+        None => Finding::ok(
+            subject,
+            format!("{} by whisper, with the model {shown}", weights.languages()),
+        ),
     }
 }
 
@@ -76,9 +79,10 @@ fn check_languages(
     let error = match whisper::installed::choose_model(places, model) {
         Ok(weights) => {
             let shown = printable_path(&weights.path);
+            let languages = weights.languages();
             return Finding::ok(
                 subject,
-                format!("English, and other languages by whisper with the model {shown}"),
+                format!("English by moonshine, {languages} by whisper with the model {shown}"),
             );
         }
         Err(error) => error,
@@ -109,7 +113,8 @@ fn check_package(package: &Package, places: &Places, is_needed: bool) -> Option<
     let found = Installation::inspect(package, &dir);
     let shown = printable_path(&dir);
     if found.is_intact() {
-        let message = format!("{} {} is installed in {shown}", package.model, package.version);
+        let message =
+            format!("{} {} for English is installed in {shown}", package.model, package.version);
         return is_needed.then(|| Finding::ok("engine", message));
     }
     if found.is_usable(package) {

@@ -8,7 +8,7 @@
 //! the first step the encoder's part of the memory is kept as it is, because the later steps return
 //! an empty one.
 
-mod loops;
+pub(in crate::engine) mod loops;
 mod tokenizer;
 
 use std::{borrow::Cow, fs::File, io::Read as _, path::Path};

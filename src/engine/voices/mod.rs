@@ -22,7 +22,7 @@ mod parts;
 pub(crate) mod prints;
 mod segmentation;
 
-use std::{io, path::PathBuf};
+use std::{io, ops::Range, path::PathBuf};
 
 use self::{
     clustering::cluster_parts,
@@ -175,6 +175,11 @@ impl VoiceListener {
         }
         pieces.push(rest);
         pieces
+    }
+
+    /// Returns whether one speaker takes over from another within a range that is decided.
+    pub(super) fn has_change(&self, range: Range<u64>) -> bool {
+        !self.timeline.changes_within(range).is_empty()
     }
 
     /// Returns for each segment the number of its speaker, from 1 in the order in which they are

@@ -1,14 +1,18 @@
 //! whisper.cpp: other languages, in a build that has it.
 //!
 //! A person brings the model, a ggml file; here it is looked at before native code reads it.
-//! `installed` keeps those that `minuted engine install FILE` has copied. `native` loads it and turns sound into words; it is there with the Cargo feature `whisper`
-//! alone.
+//! `installed` keeps those that `minuted engine install FILE` has copied. With the Cargo feature `whisper` alone, `native`
+//! loads it and turns sound into words, and `windows` hands them back to the pieces that were recognised together.
 
 pub(crate) mod installed;
 #[cfg(feature = "whisper")]
 pub(super) mod native;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "whisper")]
+mod windows;
 
 use std::{
     fs::{File, Metadata},
@@ -24,8 +28,9 @@ use crate::text::printable_path;
 /// The first bytes of a ggml file of whisper.cpp ("ggml", as a number of the machine).
 const MAGIC: u32 = 0x6767_6d6c;
 
-/// The numbers behind it, as `whisper_model_load` reads them: 11 of 32 bits.
-const NUMBERS: usize = 11;
+/// Bytes of the head of a model: the magic, and the numbers that `whisper_model_load` reads behind
+/// it, 11 of 32 bits.
+const HEAD: usize = 4 * (1 + 11);
 
 /// Tokens of a model that knows more than English, at least (`whisper_vocab::is_multilingual`).
 const TOKENS_OF_MANY: i32 = 51_865;
@@ -86,29 +91,40 @@ pub(crate) fn look(path: &Path) -> Result<Weights, NotWeights> {
     if !metadata.is_file() {
         return Err(NotWeights::NoFile);
     }
-    let mut head = [0; 4 * (1 + NUMBERS)];
-    match file.read_exact(&mut head) {
+    let mut bytes = [0; HEAD];
+    match file.read_exact(&mut bytes) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(NotWeights::NoGgml);
         }
         read => read?,
     }
-    let (magic, numbers) = head.split_at(4);
-    let number =
-        |at: usize| numbers[at * 4..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
-    let tokens = number(0);
-    let sound = number(2);
-    let text = number(6);
-    let is_plausible = TOKENS.contains(&tokens) && WIDTH.contains(&sound) && WIDTH.contains(&text);
-    if magic != MAGIC.to_le_bytes() || !is_plausible {
-        return Err(NotWeights::NoGgml);
-    }
+    let head = read_head(&bytes).ok_or(NotWeights::NoGgml)?;
     Ok(Weights {
         path: path.to_owned(),
         size: metadata.len(),
-        is_multilingual: tokens >= TOKENS_OF_MANY,
+        is_multilingual: head.tokens >= TOKENS_OF_MANY,
         hash: hash_file(path, &metadata),
     })
+}
+
+/// The head of a model, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ModelHead {
+    /// Its tokens.
+    tokens: i32,
+    /// The width of sound, and of text.
+    sound: i32,
+    text: i32,
+}
+
+/// Reads the head of a model; `None` of another file.
+fn read_head(bytes: &[u8]) -> Option<ModelHead> {
+    let (magic, numbers) = bytes.get(..HEAD)?.split_first_chunk()?;
+    let number = |at: usize| Some(i32::from_le_bytes(*numbers[at * 4..].first_chunk()?));
+    let head = ModelHead { tokens: number(0)?, sound: number(2)?, text: number(6)? };
+    let is_plausible =
+        TOKENS.contains(&head.tokens) && WIDTH.contains(&head.sound) && WIDTH.contains(&head.text);
+    (*magic == MAGIC.to_le_bytes() && is_plausible).then_some(head)
 }
 
 fn hash_file(path: &Path, metadata: &Metadata) -> String {
@@ -130,6 +146,12 @@ impl Weights {
     pub(crate) fn memory_mib(&self) -> u64 {
         const BESIDES: u64 = 1024;
         BESIDES.saturating_add(self.size / 1024 / 1024 / 2 * 3)
+    }
+
+    /// Returns the languages that it knows, for a person.
+    #[must_use]
+    pub(crate) fn languages(&self) -> &'static str {
+        if self.is_multilingual { "99 languages" } else { "English" }
     }
 
     /// Fails, with the reason, when the model does not know the language.

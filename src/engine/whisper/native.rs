@@ -1,7 +1,7 @@
 //! whisper.cpp at work: from a piece of sound to its words.
 //!
-//! Each piece is read by itself, without the words before it: so a resumed recording says what an
-//! uninterrupted one would, and one piece that went wrong does not spoil the next.
+//! Each window is read by itself, without the words before it: so a resumed recording says what an
+//! uninterrupted one would, and one window that went wrong does not spoil the next.
 
 use std::ffi::c_int;
 
@@ -10,31 +10,55 @@ use whisper_rs::{
     WhisperState, WhisperTokenId,
 };
 
-use super::Weights;
+use super::{
+    Weights,
+    windows::{TimedText, words_of_pieces},
+};
 use crate::{
     engine::{
         RATE,
         confidence::{Confidence, RecognisedWords},
-        moonshine::ModelError,
+        moonshine::{ModelError, loops::end_of_sense},
+        sample_seconds,
     },
-    job::{is_silence, spoken_words},
+    job::is_silence,
     text::printable_path,
 };
 
-/// Samples from which a piece shows its language: whisper takes a single word for any.
-const TELLS_LANGUAGE: usize = 5 * RATE as usize;
+/// Tokens of words to expect at most: a model reads so many of what was spoken before.
+const PROMPT_TOKENS_MAX: usize = 223;
+
+/// Samples of a window at most: 29 s. whisper hears 30 s at once.
+pub(in crate::engine) const WINDOW_SAMPLES: usize = 29 * RATE as usize;
+
+/// Samples of a piece from which silence is no answer: two seconds, with the sound around it.
+const SPOKEN_SAMPLES: usize = 2 * RATE as usize;
+
+/// Times that whisper tells apart in a second.
+const TIMES_A_SECOND: f64 = 50.0;
+
+/// Samples of a position of the model; it has 1500 for 30 s.
+const SAMPLES_OF_POSITION: usize = 320;
+const POSITIONS_MAX: usize = 1500;
+
+/// Positions of silence behind the sound at least, 2.5 s: without it whisper makes up an end.
+const POSITIONS_BEHIND: usize = 128;
+
+/// Positions are counted in steps, for which memory is laid out.
+const POSITIONS_STEP: usize = 64;
 
 /// A model that is ready.
 pub(in crate::engine) struct Whisper {
     state: WhisperState,
     hash: String,
-    threads: c_int,
-    /// The token that ends a text; all that are words are before it.
+    threads: usize,
+    /// The token that ends a text, the first that is no word; and that of the time 0.
     end_token: WhisperTokenId,
-    /// The language of the folder.
+    first_time: WhisperTokenId,
+    /// The language that is spoken; `None` where whisper detects that of each piece.
     language: Option<&'static str>,
-    /// The language of the last piece that was long enough to detect it.
-    detected: Option<&'static str>,
+    /// Words to expect.
+    prompt: Vec<WhisperTokenId>,
 }
 
 impl std::fmt::Debug for Whisper {
@@ -47,10 +71,11 @@ impl std::fmt::Debug for Whisper {
 }
 
 impl Whisper {
-    /// Loads the model; once a process. `threads` is at least 1.
+    /// Loads the model. `threads` is at least 1.
     pub(in crate::engine) fn load(
         weights: &Weights,
         language: Option<&str>,
+        prompt: &str,
         threads: usize,
     ) -> Result<Self, ModelError> {
         let language = language.map(find_language).transpose()?;
@@ -65,52 +90,142 @@ impl Whisper {
         let context =
             WhisperContext::new_with_params(&weights.path, parameters).map_err(unusable)?;
         let state = context.create_state().map_err(unusable)?;
-        let hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
+        let mut hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
+        if !prompt.is_empty() {
+            hash = format!("{hash} {}", &blake3::hash(prompt.as_bytes()).to_hex()[..16]);
+        }
         // A model of English alone finds out nothing.
         let language = if context.is_multilingual() { language } else { Some("en") };
-        let threads = c_int::try_from(threads.max(1)).unwrap_or(1);
-        Ok(Self { state, hash, threads, end_token: context.token_eot(), language, detected: None })
+        let prompt = prompt_tokens(&context, prompt).map_err(|error| model_failure(&error))?;
+        let [end_token, first_time] = [context.token_eot(), context.token_beg()];
+        Ok(Self { state, hash, threads, end_token, first_time, language, prompt })
     }
 
-    /// Returns the identity of its words: the language of the folder, and [`Weights::hash`].
+    /// Returns the identity of its words: the language, [`Weights::hash`], and words to expect.
     pub(in crate::engine) fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(in crate::engine) fn recognise_words(
+    /// Returns the language that is spoken in `sound`, 16 kHz and at most 30 s of it.
+    pub(in crate::engine) fn detect_language(
         &mut self,
         sound: &[f32],
-    ) -> Result<RecognisedWords, ModelError> {
-        if sound.is_empty() {
-            return Ok(RecognisedWords::default());
+    ) -> Result<Option<&'static str>, ModelError> {
+        if self.language.is_some() {
+            return Ok(self.language);
         }
-        let is_long = sound.len() >= TELLS_LANGUAGE;
-        let language = self.language.or(self.detected.filter(|_| !is_long));
-        self.state
-            .full(sampling_parameters(language, self.threads), sound)
-            .map_err(|error| model_failure(&error))?;
-        if self.language.is_none() && is_long {
-            self.detected = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+        self.state.pcm_to_mel(sound, self.threads).map_err(|error| model_failure(&error))?;
+        let (detected, _) =
+            self.state.lang_detect(0, self.threads).map_err(|error| model_failure(&error))?;
+        Ok(whisper_rs::get_lang_str(detected))
+    }
+
+    /// Returns the words in each of some pieces of one speaker, 16 kHz and together at most
+    /// [`WINDOW_SAMPLES`]; empty where there are none.
+    pub(in crate::engine) fn recognise_pieces(
+        &mut self,
+        pieces: &[&[f32]],
+    ) -> Result<Vec<RecognisedWords>, ModelError> {
+        if let [piece] = pieces {
+            let heard = self.hear_window(piece, false)?;
+            return Ok(words_of_pieces(&heard.texts, &[f64::INFINITY]));
         }
-        let mut words = Vec::new();
-        let mut spoken = Vec::new();
+        let heard = self.hear_window(&pieces.concat(), true)?;
+        let mut words = if heard.is_loop {
+            vec![RecognisedWords::default(); pieces.len()]
+        } else {
+            let mut end = 0;
+            let ends = pieces.iter().map(|piece| {
+                end += piece.len() as u64;
+                sample_seconds(end)
+            });
+            words_of_pieces(&heard.texts, &ends.collect::<Vec<_>>())
+        };
+        // A window in which whisper loops, or ends too early, is recognised in pieces.
+        for (piece, words) in pieces.iter().zip(&mut words) {
+            if words.text.is_empty() && piece.len() >= SPOKEN_SAMPLES {
+                let heard = self.hear_window(piece, false)?;
+                *words = words_of_pieces(&heard.texts, &[f64::INFINITY]).remove(0);
+            }
+        }
+        Ok(words)
+    }
+
+    /// Recognises a window; at once, or again behind each end that whisper finds in it.
+    fn hear_window(&mut self, sound: &[f32], is_at_once: bool) -> Result<HeardWindow, ModelError> {
+        let mut parameters = sampling_parameters(self.language, self.threads);
+        parameters.set_tokens(&self.prompt);
+        parameters.set_single_segment(is_at_once);
+        parameters.set_audio_ctx(sound_positions(sound.len()));
+        self.state.full(parameters, sound).map_err(|error| model_failure(&error))?;
+        let mut heard = HeardWindow { texts: Vec::new(), is_loop: false };
         for segment in self.state.as_iter() {
             let text = segment.to_str_lossy().map_err(|error| model_failure(&error))?;
             // By its own rule nobody speaks in it: that has left nothing.
-            let is_silent =
-                is_silence(&text, Some(f64::from(segment.no_speech_probability())), None);
-            let Some(text) = spoken_words(&text).filter(|_| !is_silent) else { continue };
-            words.push(text.to_owned());
-            let tokens = (0..segment.n_tokens()).filter_map(|at| segment.get_token(at));
-            // Behind it are the tokens that are no words: times, languages.
-            let tokens = tokens.filter(|token| token.token_id() < self.end_token);
-            spoken.extend(
-                tokens.map(|token| (i64::from(token.token_id()), token.token_probability().ln())),
-            );
+            if is_silence(&text, Some(f64::from(segment.no_speech_probability())), None) {
+                continue;
+            }
+            let tokens: Vec<_> =
+                (0..segment.n_tokens()).filter_map(|at| segment.get_token(at)).collect();
+            let spoken: Vec<i64> = tokens
+                .iter()
+                .map(|token| i64::from(token.token_id()))
+                .filter(|id| *id < self.end_token.into())
+                .collect();
+            let sense = (1..=spoken.len()).find_map(|length| end_of_sense(&spoken[..length]));
+            heard.is_loop |= sense.is_some();
+            let mut left = sense.unwrap_or(spoken.len());
+            let mut start = 0.0;
+            let mut text = TokenText::default();
+            for token in tokens {
+                let id = token.token_id();
+                if id >= self.first_time {
+                    let time = f64::from(id - self.first_time) / TIMES_A_SECOND;
+                    heard.push_text(start, time, std::mem::take(&mut text));
+                    start = time;
+                } else if id < self.end_token && left > 0 {
+                    left -= 1;
+                    let bytes = token.to_bytes().map_err(|error| model_failure(&error))?;
+                    text.bytes.extend_from_slice(bytes);
+                    text.tokens.push((i64::from(id), token.token_probability().ln()));
+                }
+            }
+            heard.push_text(start, sample_seconds(sound.len() as u64), text);
         }
-        Ok(RecognisedWords { text: words.join(" "), confidence: Confidence::of_tokens(spoken) })
+        Ok(heard)
     }
+}
+
+/// The words of a window.
+struct HeardWindow {
+    texts: Vec<TimedText>,
+    /// whisper repeated itself: what it heard is of no use.
+    is_loop: bool,
+}
+
+impl HeardWindow {
+    fn push_text(&mut self, start: f64, end: f64, TokenText { bytes, tokens }: TokenText) {
+        if !bytes.is_empty() {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let confidence = Confidence::of_tokens(tokens);
+            self.texts.push(TimedText { start, end: end.max(start), text, confidence });
+        }
+    }
+}
+
+/// The text of some tokens.
+#[derive(Default)]
+struct TokenText {
+    /// UTF-8 when it is whole: a letter may have several tokens.
+    bytes: Vec<u8>,
+    /// Each with the natural logarithm of its probability.
+    tokens: Vec<(i64, f32)>,
+}
+
+/// Returns how many positions of the model so many samples take, with room behind: 50 a second.
+fn sound_positions(samples: usize) -> c_int {
+    let positions = samples.div_ceil(SAMPLES_OF_POSITION).saturating_add(POSITIONS_BEHIND);
+    c_int::try_from(positions.next_multiple_of(POSITIONS_STEP).min(POSITIONS_MAX)).unwrap_or(0)
 }
 
 /// Returns the language as whisper has it.
@@ -121,15 +236,32 @@ fn find_language(language: &str) -> Result<&'static str, ModelError> {
     })
 }
 
-fn sampling_parameters(
+/// Returns words to expect as tokens, the first ones.
+fn prompt_tokens(
+    context: &WhisperContext,
+    prompt: &str,
+) -> Result<Vec<WhisperTokenId>, WhisperError> {
+    if prompt.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A word begins with a space. No token is shorter than a byte.
+    let mut tokens =
+        context.tokenize(&format!(" {}", prompt.replace('\0', "")), prompt.len() + 1)?;
+    tokens.truncate(PROMPT_TOKENS_MAX);
+    Ok(tokens)
+}
+
+fn sampling_parameters<'tokens>(
     language: Option<&'static str>,
-    threads: c_int,
-) -> FullParams<'static, 'static> {
+    threads: usize,
+) -> FullParams<'static, 'tokens> {
     let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
     parameters.set_language(language);
-    parameters.set_n_threads(threads);
+    parameters.set_n_threads(c_int::try_from(threads).unwrap_or(1));
     parameters.set_no_context(true);
     parameters.set_suppress_nst(true);
+    // Another try would throw dice that another run does not.
+    parameters.set_temperature_inc(0.0);
     parameters.set_print_special(false);
     parameters.set_print_progress(false);
     parameters.set_print_realtime(false);
@@ -144,6 +276,7 @@ fn model_failure(error: &WhisperError) -> ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::spoken_words;
 
     #[test]
     fn what_was_heard_instead_of_words_is_none() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     CallError, FileFault, Upload,
     result_cache::{CachedTranscript, JobCache},
-    transcriber::Transcriber,
+    transcriber::{Transcriber, transcription_prompt},
 };
 use crate::{
     beneath::Stamp,
@@ -60,7 +60,11 @@ impl OnDeviceTranscriber {
     }
 
     /// Returns the recogniser, and the MiB of memory that it takes.
-    fn choose_recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
+    fn choose_recogniser(
+        &self,
+        language: Option<String>,
+        prompt: String,
+    ) -> Result<(Choice, u64), CallError> {
         match &self.recogniser {
             config::Recogniser::Moonshine => {
                 match language.filter(|language| language != ENGLISH) {
@@ -77,9 +81,11 @@ impl OnDeviceTranscriber {
                 let weights = whisper::installed::choose_model(&self.places, model.as_ref());
                 let weights =
                     weights.map_err(|error| missing_model_error(&error, &error.hint()))?;
-                Ok(choose_whisper(weights, language))
+                Ok(choose_whisper(weights, language, None, prompt))
             }
-            config::Recogniser::Auto { model } => self.choose_by_language(model.as_ref(), language),
+            config::Recogniser::Auto { model } => {
+                self.choose_by_language(model.as_ref(), language, prompt)
+            }
         }
     }
 
@@ -87,20 +93,25 @@ impl OnDeviceTranscriber {
         Ok((Choice::Moonshine(self.find_model()?), MEMORY_MIB))
     }
 
-    /// Chooses moonshine for English. Whisper takes other languages, and finds out which one it is where nobody says
-    /// so; a recording in another language waits until there is a model.
+    /// Chooses moonshine for English and whisper for other languages. Where nobody names the language, whisper detects
+    /// it. A recording in another language waits until there is a model.
     fn choose_by_language(
         &self,
         model: Option<&config::WhisperModel>,
         language: Option<String>,
+        prompt: String,
     ) -> Result<(Choice, u64), CallError> {
         if language.as_deref() == Some(ENGLISH) {
             return self.choose_moonshine();
         }
         let weights = whisper::installed::choose_model(&self.places, model);
         match (weights, &language) {
-            (Ok(weights), _) if config::Recogniser::HAS_WHISPER => {
-                Ok(choose_whisper(weights, language))
+            (Ok(weights), None) if config::Recogniser::HAS_WHISPER && weights.is_multilingual => {
+                // Without moonshine whisper hears English, too.
+                Ok(choose_whisper(weights, None, self.find_model().ok(), prompt))
+            }
+            (Ok(weights), Some(_)) if config::Recogniser::HAS_WHISPER => {
+                Ok(choose_whisper(weights, language, None, prompt))
             }
             (Err(error), Some(language)) if config::Recogniser::HAS_WHISPER => {
                 let reason = format!("its language is `{language}`, and {error}; {}", error.hint());
@@ -151,9 +162,10 @@ impl OnDeviceTranscriber {
         &self,
         cache: &JobCache,
         language: Option<String>,
+        prompt: String,
         speakers: Speakers,
     ) -> Result<Request, CallError> {
-        let (recogniser, memory_mib) = self.choose_recogniser(language)?;
+        let (recogniser, memory_mib) = self.choose_recogniser(language, prompt)?;
         Ok(Request {
             recogniser,
             voices: self.find_voices(speakers),
@@ -185,7 +197,7 @@ impl Transcriber for OnDeviceTranscriber {
     }
 
     async fn read_profile(&self) -> Result<Value, CallError> {
-        let model = match self.choose_recogniser(None)? {
+        let model = match self.choose_recogniser(None, String::new())? {
             (Choice::Moonshine(model), _) => model.encoder.parent().map(Path::to_owned),
             (Choice::Whisper { model, .. }, _) => Some(model),
         };
@@ -198,11 +210,13 @@ impl Transcriber for OnDeviceTranscriber {
         recording: Upload,
         cache: &JobCache,
     ) -> Result<CachedTranscript, CallError> {
+        let prompt = transcription_prompt(&recording.expected_words);
         let Upload { file, stamp, name, language, speakers, progress, length_max, .. } = recording;
         let after = file
             .try_clone()
             .map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let request = Request { length_max, ..self.engine_request(cache, language, speakers)? };
+        let request =
+            Request { length_max, ..self.engine_request(cache, language, prompt, speakers)? };
         let transcript = run(request, file, progress).await?;
         // A file that changed during the work has a transcript of no version of it.
         match Stamp::of(&after) {
@@ -221,7 +235,7 @@ impl Transcriber for OnDeviceTranscriber {
             segments: transcript.segments,
             remarks,
             duration: Some(transcript.duration.as_secs_f64()),
-            language: None,
+            language: transcript.language,
             is_foreign: transcript.is_foreign,
         })
     }
@@ -250,9 +264,14 @@ impl From<EngineError> for CallError {
 }
 
 /// Returns whisper with this model, and the MiB of memory that it takes.
-fn choose_whisper(weights: Weights, language: Option<String>) -> (Choice, u64) {
+fn choose_whisper(
+    weights: Weights,
+    language: Option<String>,
+    english: Option<Model>,
+    prompt: String,
+) -> (Choice, u64) {
     let memory_mib = weights.memory_mib();
-    (Choice::Whisper { model: weights.path, language }, memory_mib)
+    (Choice::Whisper { model: weights.path, language, english, prompt }, memory_mib)
 }
 
 /// Returns the error of an engine without a usable model: all recordings wait.

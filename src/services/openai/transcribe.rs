@@ -13,6 +13,7 @@ use crate::{
         CallError, Upload,
         answers::{self, mark_not_executed},
         response_parsing::{self, ServerTranscript},
+        transcriber::transcription_prompt,
     },
     text,
 };
@@ -52,10 +53,6 @@ impl KnownForm {
             .collect()
     }
 }
-
-/// Bytes of the prompt of a transcription. Whisper reads its last 224 tokens, and a name takes a
-/// token for every two or three bytes.
-const PROMPT_BYTES_MAX: usize = 560;
 
 /// A recording that was not transcribed.
 #[derive(Debug)]
@@ -161,19 +158,6 @@ impl OpenAiTranscriber {
     }
 }
 
-/// Returns words to expect as a prompt: as many as its bound allows, the first ones first.
-fn transcription_prompt(words: &[String]) -> String {
-    let mut prompt = String::new();
-    for word in words {
-        let between = if prompt.is_empty() { "" } else { ", " };
-        if prompt.len() + between.len() + word.len() <= PROMPT_BYTES_MAX {
-            prompt.push_str(between);
-            prompt.push_str(word);
-        }
-    }
-    prompt
-}
-
 /// The shortest time after which a proxy may have ended the connection. Common limits are 30 s,
 /// mostly 60 s, some 100 s.
 const PROXY_LIMIT_MIN: Duration = Duration::from_secs(25);
@@ -228,17 +212,6 @@ mod tests {
             (known.forms(true), known.forms(false)),
             (vec![(plain, false)], vec![(plain, false)])
         );
-    }
-
-    #[test]
-    fn a_prompt_has_as_many_words_as_it_may() {
-        let words: Vec<String> = (0..200).map(|number| format!("Name{number}")).collect();
-        let prompt = transcription_prompt(&words);
-        assert!(
-            prompt.starts_with("Name0, Name1, ") && prompt.len() <= PROMPT_BYTES_MAX,
-            "{prompt}"
-        );
-        assert!(prompt.len() > PROMPT_BYTES_MAX - 10 && transcription_prompt(&[]).is_empty());
     }
 
     #[test]
