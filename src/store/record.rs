@@ -374,6 +374,7 @@ impl Stages<'_> {
         let stamp = job.stamp;
         self.0
             .write(Effect::LoseFile, move |tx| {
+                expect(tx, id, &state)?;
                 if adopt_copy(tx, id, &folder, &key)? {
                     log(tx, id, state.stage(), EventKind::CopyTaken, Some(&error), now)?;
                     return transition(tx, id, &state, &Event::Snooze { until: now }, now);
