@@ -160,6 +160,39 @@ fn three_recordings_are_sent_once_each_and_summarised_by_the_template() {
     );
 }
 
+/// Whether a recording is sent to be told apart by speakers, by the config and a sidecar of its own.
+fn diarized(folder_keys: &str, sidecar: Option<&str>) -> Value {
+    let served = Served::new("diarize = true\nanalyses = [\"transcription\"]", folder_keys);
+    let _daemon = served.house.start();
+    if let Some(sidecar) = sidecar {
+        fs::write(served.house.path("talk.wav.toml"), sidecar).expect("written");
+    }
+    served.house.drop_recording("talk.wav");
+    served.notes("talk.wav");
+    let state = served.server.state();
+    serde_json::from_str::<Value>(state.files[0].sent.field("diarization").expect("a field"))
+        .expect("JSON")
+}
+
+#[test]
+fn speakers_off_wins_over_diarize_and_a_number_in_the_defaults_is_ignored() {
+    let enabled = |is: bool| json!({ "enabled": is });
+    assert_eq!(diarized("speakers = \"off\"", None), enabled(false));
+    assert_eq!(diarized("sidecars = true", Some("speakers = \"off\"\n")), enabled(false));
+    assert_eq!(diarized("[defaults]\nspeakers = \"off\"", None), enabled(false));
+    for speakers in ["\"auto\"", "3"] {
+        assert_eq!(
+            diarized(&format!("[defaults]\nspeakers = {speakers}"), None),
+            enabled(true),
+            "{speakers}"
+        );
+    }
+    assert_eq!(
+        diarized("sidecars = true\nspeakers = \"off\"", Some("speakers = \"auto\"\n")),
+        enabled(true)
+    );
+}
+
 #[test]
 fn a_transcription_alone_needs_no_template_and_is_in_hebrew_by_default() {
     let served = Served::new("analyses = [\"transcription\"]", "");

@@ -21,13 +21,13 @@ const SUM_UP: &str = "POST /api/summary";
 const CHAT: &str = "POST /api/chat";
 
 /// A house whose folder `sales` is served by a SaLED.
-struct Served {
-    house: House,
-    server: Saled,
+pub(crate) struct Served {
+    pub(crate) house: House,
+    pub(crate) server: Saled,
 }
 
 impl Served {
-    fn new(service_keys: &str, folder_keys: &str) -> Self {
+    pub(crate) fn new(service_keys: &str, folder_keys: &str) -> Self {
         let served = Self { house: House::new(), server: Saled::start() };
         served.configure(service_keys, folder_keys);
         served
@@ -64,7 +64,7 @@ backlog = "process"
         fs::write(self.house.config(), text).expect("written");
     }
 
-    fn notes(&self, name: &str) -> String {
+    pub(crate) fn notes(&self, name: &str) -> String {
         let job = self.house.wait_for(name, "done");
         fs::read_to_string(job["notes"][0].as_str().expect("notes")).expect("written")
     }
@@ -164,6 +164,36 @@ fn a_recording_is_sent_once_and_summed_up_once() {
     let kept =
         fs::read_dir(served.house.state_dir().join("saled/home")).expect("a directory").count();
     assert_eq!(kept, 0, "what is in the queue is not kept besides");
+}
+
+/// Which value of `diarize` a recording is sent with, by the config and a sidecar of its own.
+fn diarized(folder_keys: &str, sidecar: Option<&str>) -> String {
+    let served = Served::new("diarize = true", folder_keys);
+    let _daemon = served.house.start();
+    if let Some(sidecar) = sidecar {
+        fs::write(served.house.path("talk.wav.toml"), sidecar).expect("written");
+    }
+    served.house.drop_recording("talk.wav");
+    served.notes("talk.wav");
+    served.server.state().sent[0].field("diarize").expect("a field").to_owned()
+}
+
+#[test]
+fn speakers_off_wins_over_diarize_and_what_the_server_cannot_keep_to_is_ignored_in_the_defaults() {
+    assert_eq!(diarized("speakers = \"off\"", None), "false");
+    assert_eq!(diarized("sidecars = true", Some("speakers = \"off\"\n")), "false");
+    assert_eq!(diarized("[defaults]\nspeakers = \"off\"", None), "false");
+    for speakers in ["\"auto\"", "3"] {
+        assert_eq!(
+            diarized(&format!("[defaults]\nspeakers = {speakers}"), None),
+            "true",
+            "{speakers}"
+        );
+    }
+    assert_eq!(
+        diarized("sidecars = true\nspeakers = \"off\"", Some("speakers = \"auto\"\n")),
+        "true"
+    );
 }
 
 #[test]
