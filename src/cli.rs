@@ -1,6 +1,7 @@
 //! The command line: clap types and nothing else.
 
 mod source;
+mod speakers;
 
 use crate::job::JobState;
 
@@ -12,6 +13,7 @@ use clap::{
 };
 
 pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
+pub(crate) use speakers::SpeakersArgs;
 
 /// Drop a recording into a folder; get its minutes beside it.
 #[derive(Debug, Parser)]
@@ -78,6 +80,8 @@ pub(crate) enum Question {
     Add(Add),
     /// Ask for more analyses of a meeting that is done
     Analyse(Analyse),
+    /// List who speaks in a transcript, or name speakers: the notes are written again with the names
+    Speakers(SpeakersArgs),
     /// List the service's own meetings, or show one
     Meetings(Meetings),
     /// Recordings that sources bring: list them, fetch one now

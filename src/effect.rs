@@ -123,6 +123,10 @@ effects! {
     Redo,
     /// The queue: a person wants more analyses.
     Reanalyse,
+    /// The queue: a person names speakers.
+    NameSpeakers,
+    /// The queue: notes are about to be replaced.
+    IntendRewrite,
     /// The queue: a source is met.
     MeetSource,
     /// The queue: the list of a source was read to its end.

@@ -19,6 +19,7 @@ mod retry;
 mod run;
 mod scan;
 mod source;
+mod speakers;
 mod status;
 mod vendor;
 mod why;
@@ -198,6 +199,7 @@ async fn answer_question(
         Question::Why(arguments) => why::run(&caller, arguments).await,
         Question::Add(arguments) => add::run(&settings, &caller, arguments).await,
         Question::Analyse(arguments) => retry::analyse_job(&caller, arguments).await,
+        Question::Speakers(arguments) => speakers::run(&caller, arguments).await,
         Question::Meetings(arguments) => meetings::run(&caller, arguments).await,
         Question::Source(arguments) => source::run(&caller, arguments).await,
         Question::Retry(arguments) => retry::retry_jobs(&caller, arguments).await,

@@ -74,15 +74,15 @@ impl Attendee {
         if email.to_lowercase().ends_with(ROOMS) {
             return None;
         }
-        let line = |text: &str| {
-            values::parse_line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable))
-        };
-        Some(Self {
-            name: name.and_then(line).unwrap_or_else(|| email.clone()),
-            role: role.and_then(line),
-            email,
-        })
+        let name = name.and_then(parse_visible_line).unwrap_or_else(|| email.clone());
+        Some(Self { name, role: role.and_then(parse_visible_line), email })
     }
+}
+
+/// Returns a name or another text from outside that fits on one line and is seen as it is; `None` for any other.
+#[must_use]
+pub(crate) fn parse_visible_line(text: &str) -> Option<String> {
+    values::parse_line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable))
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ mod words;
 
 pub use analysis::Analysis;
 pub use attendee::Attendee;
+pub(crate) use attendee::parse_visible_line;
 pub use email::{Allow, Email, Smtp, Tls};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;

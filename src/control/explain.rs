@@ -55,7 +55,21 @@ pub(crate) fn explain_job(job: &JobView, context: ExplainContext) -> (String, Op
         ),
         JobState::Ready => (format!("job {id} is next in the queue: {}", stage_word(job)), None),
     };
-    (format!("{answer}{gone}"), hint)
+    (format!("{answer}{gone}{}", describe_names(job)), hint)
+}
+
+/// Describes the names that a person gave to the speakers.
+fn describe_names(job: &JobView) -> String {
+    let names: Vec<String> = job
+        .speaker_names
+        .iter()
+        .map(|(label, name)| one_line(&format!("{label} is {name}"), REMARK_MAX))
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; speakers were named: {}", names.join(", "))
+    }
 }
 
 fn stage_word(job: &JobView) -> &str {

@@ -18,6 +18,7 @@ pub(crate) mod properties;
 mod server;
 mod service;
 mod source;
+mod speakers;
 mod status;
 mod trial;
 mod why;
@@ -35,6 +36,7 @@ pub(crate) use mailing::try_mail;
 pub(crate) use server::serve;
 pub(crate) use service::{ControlService, Folders};
 pub(crate) use source::SourceStatus;
+pub(crate) use speakers::SpeakersAnswer;
 pub(crate) use status::{ConnectionState, MailStatus, RunningStatus, ServiceStatus, StatusReport};
 pub(crate) use why::WhyAnswer;
 
@@ -92,6 +94,13 @@ pub(crate) enum ControlRequest {
         analyses: Vec<Analysis>,
         /// True where the new notes are mailed.
         mail: bool,
+    },
+    /// List the speakers of a job, and name them.
+    Speakers {
+        /// The job.
+        job: JobName,
+        /// Assignments such as `Speaker 2=Ann Lee`.
+        names: Vec<String>,
     },
     /// A file was put into a folder whole: make a job of it now.
     Take {
@@ -197,6 +206,7 @@ impl ControlRequest {
             | Self::Redo { .. }
             | Self::Cancel { .. }
             | Self::Analyse { .. }
+            | Self::Speakers { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
             | Self::SourceList { .. } => false,
@@ -227,6 +237,7 @@ impl ControlRequest {
             Self::Redo { .. } => "redo",
             Self::Cancel { .. } => "cancel",
             Self::Analyse { .. } => "analyse",
+            Self::Speakers { .. } => "speakers",
             Self::Take { .. } => "add",
             Self::Scan { .. } => "scan",
             Self::Pause { .. } => "pause",

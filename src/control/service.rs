@@ -100,6 +100,7 @@ impl ControlService {
             ControlRequest::Analyse { job, analyses, mail } => {
                 self.analyse_job(job, analyses, mail).await
             }
+            ControlRequest::Speakers { job, names } => self.name_speakers(job, names).await,
             ControlRequest::Take { folder, path } => self.take_file(&folder, &path).await,
             ControlRequest::Scan { dry_run } => self.scan_folders(dry_run).await,
             ControlRequest::Pause { folder } => self.pause_folder(&folder).await,

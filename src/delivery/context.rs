@@ -108,6 +108,7 @@ pub(super) async fn gather_context(
             if let Some(report) = reports.first_mut() {
                 report.findings.remarks.extend(remarks);
             }
+            job.speaker_names.apply(&mut reports);
             reports.into()
         }
         DeliveryKind::Failure

@@ -21,7 +21,8 @@ mod runner;
 
 pub use files::is_temporary;
 pub(crate) use files::{
-    Temporary, find_notes, generation_beside, head_proof, head_sound, remove_leftovers, try_out,
+    NotesFileState, Temporary, find_notes, find_notes_state, generation_beside, head_proof,
+    head_sound, remove_leftovers, try_out,
 };
 pub use mail::DigestEntry;
 pub use mail::Letter;

@@ -1,8 +1,10 @@
 //! The results of a service for one recording, in one shape for all services.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::Analysis;
+use crate::{config::Analysis, text::strip_to_line};
 
 /// A result of a service, as last seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +160,20 @@ pub struct Findings {
     /// The writer of the notes, where it is not the service itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes_by: Option<String>,
+}
+
+impl Findings {
+    /// Returns the labels of the speakers of the transcript, each on one line, in the order of their first words.
+    #[must_use]
+    pub fn speaker_labels(&self) -> Vec<String> {
+        let mut listed = BTreeSet::new();
+        let labels = self
+            .segments
+            .iter()
+            .filter_map(|segment| segment.speaker.as_deref())
+            .map(strip_to_line);
+        labels.filter(|label| !label.is_empty() && listed.insert(label.clone())).collect()
+    }
 }
 
 /// A decision, an action or an open question, with the words that say it.

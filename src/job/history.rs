@@ -63,6 +63,8 @@ words! {
         CancelRequested = "cancel_requested",
         /// A person asked for more analyses.
         AnalysesRequested = "analyses_requested",
+        /// A person named speakers of its transcript; the detail has the names.
+        SpeakersNamed = "speakers_named",
         /// A person released its mails.
         MailsReleased = "mails_released",
         /// A delivery was made; the detail is its kind and target.
@@ -142,6 +144,7 @@ impl EventKind {
             Self::RedoRequested => return format!("a person asked to redo job {detail}"),
             Self::CancelRequested => "a person cancelled it",
             Self::AnalysesRequested => "a person asked for more analyses",
+            Self::SpeakersNamed => return format!("a person named its speakers: {detail}"),
             Self::MailsReleased => "a person released its mails",
             Self::DeliveryMade => return format!("delivered {detail}"),
             Self::RemoteCopyKept => return format!("did not {detail}"),

@@ -14,6 +14,7 @@ pub(crate) mod retry;
 pub(crate) mod setback;
 pub(crate) mod shown;
 pub(crate) mod sound;
+pub(crate) mod speaker_names;
 pub(crate) mod stage;
 pub(crate) mod state;
 
@@ -34,5 +35,6 @@ pub(crate) use remote::Remote;
 pub(crate) use setback::{Setback, Suspect};
 pub(crate) use shown::{JobState, WaitReason};
 pub use sound::Sound;
+pub(crate) use speaker_names::{NamingError, SpeakerNames};
 pub(crate) use stage::Stage;
 pub(crate) use state::{Event, IllegalTransition, State, Wait};

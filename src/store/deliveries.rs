@@ -8,6 +8,7 @@ use super::{
     Deliveries, Job, JobId, StoreError,
     jobs::load,
     row::words_in_columns,
+    speakers::read_intended,
     sql::{Row, Transaction, Value, params},
 };
 use crate::{effect::Effect, words::words};
@@ -144,6 +145,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// Since when it is tried.
     pub since: Timestamp,
+    /// BLAKE3 of each text that an earlier try was about to write in place of a file.
+    pub intended: Vec<String>,
 }
 
 /// A file that was written for a job.
@@ -244,7 +247,7 @@ impl Deliveries<'_> {
             .read(move |tx| {
                 tx.query_row(
                     "SELECT base, path, digest FROM delivery WHERE job_id = ?1 AND kind = ?2 AND target = ?3 \
-                 AND state = 'done' AND digest IS NOT NULL ORDER BY version DESC LIMIT 1",
+                 AND digest IS NOT NULL ORDER BY version DESC LIMIT 1",
                     params![job, kind, target],
                     |row| Ok(Written { base: row.get("base")?, path: row.get("path")?, digest: row.get("digest")? }),
                 )
@@ -397,6 +400,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
         target: row.get("target")?,
         attempts: row.get("attempts")?,
         since: row.get("since_ms")?,
+        intended: read_intended(row)?,
     })
 }
 

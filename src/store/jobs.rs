@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
-    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, Wait, WaitReason},
+    job::{
+        Content, JobState, Key, Plan, Remote, Sound, SpeakerNames, Stage, State, Wait, WaitReason,
+    },
 };
 
 /// A job that has been or will be worked on.
@@ -64,6 +66,8 @@ pub struct Job {
     /// The longest recording that its folder took at the intake; `None` for a job from before that
     /// bound, and for one that a person asked for again.
     pub length_max: Option<Duration>,
+    /// The names that a person gave to the speakers of its transcript.
+    pub speaker_names: SpeakerNames,
 }
 
 impl Job {
@@ -133,7 +137,7 @@ impl Jobs<'_> {
 /// The columns of [`Job`].
 pub(super) const COLUMNS: &str = "id, key, file_content, sound, path, size, mtime_ns, inode, recorded_ms, backlog, \
      state, stage, waits_for, due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, \
-     version, mail_held, length_max_ms, updated_ms, invalid_metadata";
+     version, mail_held, length_max_ms, updated_ms, invalid_metadata, speaker_names";
 
 /// The columns from which [`read_state`] reads.
 pub(super) const STATE_COLUMNS: &str = "state, stage, waits_for, due_ms, updated_ms";
@@ -162,6 +166,7 @@ pub(super) fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         partial: row.get("partial")?,
         mail_held: row.get("mail_held")?,
         length_max: length_max.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        speaker_names: row.get::<Option<SpeakerNames>>("speaker_names")?.unwrap_or_default(),
     })
 }
 

@@ -39,6 +39,7 @@ mod row;
 mod settled;
 mod sightings;
 mod skip;
+mod speakers;
 mod sql;
 mod sqlite;
 #[cfg(test)]
@@ -85,6 +86,7 @@ pub(crate) use requests::{ResultRequest, WantedResults};
 pub(crate) use settled::{Settled, Unplayable};
 pub(crate) use sightings::{FileVerdict, Sighting};
 pub(crate) use skip::SkipReason;
+pub(crate) use speakers::{GivenNames, WrittenNotes};
 pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
 
 use clock::Clock;

@@ -18,8 +18,8 @@ use crate::{
     budget::budget,
     config::{Analysis, MeetingType},
     job::{
-        Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage,
-        State, Status,
+        Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Segment, Sound,
+        Stage, State, Status,
     },
 };
 
@@ -46,6 +46,8 @@ enum Step {
     Retry(u8),
     Redo(u8),
     Reanalyse(u8),
+    /// A person names the speaker of a transcript, or takes the name away.
+    Name(u8, u8),
     Hold(u8),
     Release(u8),
     WakeFiles,
@@ -71,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<u8>().prop_map(Step::Retry),
         1 => any::<u8>().prop_map(Step::Redo),
         4 => any::<u8>().prop_map(Step::Reanalyse),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(which, what)| Step::Name(which, what)),
         1 => (0..3_u8).prop_map(Step::Hold),
         1 => (0..3_u8).prop_map(Step::Release),
         1 => Just(Step::WakeFiles),
@@ -107,6 +110,8 @@ struct Row {
     mail_held: bool,
     /// When it changed last.
     updated: i64,
+    /// The names of its speakers, as JSON.
+    names: Option<String>,
 }
 
 /// A row of the ledger.
@@ -120,6 +125,8 @@ struct Owed {
     attempts: i64,
     /// It was not made after all.
     kept: bool,
+    /// A file was written.
+    written: bool,
 }
 
 /// A file that was seen: path, stamp and job.
@@ -166,7 +173,7 @@ impl World {
         let jobs = rows(
             &file,
             "SELECT id, content, generation, path, mtime_ns, state, stage, waits_for, due_ms, attempts, remote, \
-             version, partial, mail_held, updated_ms FROM job ORDER BY id",
+             version, partial, mail_held, updated_ms, speaker_names FROM job ORDER BY id",
             |row| {
                 Ok(Row {
                     id: row.get(0)?,
@@ -184,13 +191,14 @@ impl World {
                     partial: row.get(12)?,
                     mail_held: row.get(13)?,
                     updated: row.get(14)?,
+                    names: row.get(15)?,
                 })
             },
         );
         let owed = rows(
             &file,
-            "SELECT job_id, version, kind, target, state, attempts, state = 'done' AND error IS NOT NULL FROM delivery \
-             ORDER BY job_id, version, kind, target",
+            "SELECT job_id, version, kind, target, state, attempts, state = 'done' AND error IS NOT NULL, \
+             digest IS NOT NULL FROM delivery ORDER BY job_id, version, kind, target",
             |row| {
                 Ok(Owed {
                     job: row.get(0)?,
@@ -200,6 +208,7 @@ impl World {
                     state: row.get(4)?,
                     attempts: row.get(5)?,
                     kept: row.get(6)?,
+                    written: row.get(7)?,
                 })
             },
         );
@@ -406,6 +415,7 @@ impl World {
             version: 0,
             partial: false,
             mail_held: false,
+            names: None,
             updated: now,
         });
         id
@@ -548,6 +558,7 @@ impl World {
                 state: if new.held { "held" } else { "due" }.to_owned(),
                 attempts: 0,
                 kept: false,
+                written: false,
             });
         }
         let job = self.job(id).clone();
@@ -564,6 +575,7 @@ impl World {
                 state,
                 attempts: 0,
                 kept: false,
+                written: false,
             });
         }
     }
@@ -609,6 +621,7 @@ impl World {
                 state,
                 attempts: 0,
                 kept: false,
+                written: false,
             });
         } else {
             self.move_to(id, "done", None, None, None, now);
@@ -674,7 +687,10 @@ fn report() -> Report {
         analysis: Analysis::Transcription,
         status: Status::Completed,
         id: None,
-        findings: Findings::default(),
+        findings: Findings {
+            segments: vec![Segment { speaker: Some("Speaker 1".into()), ..Segment::default() }],
+            ..Findings::default()
+        },
         error: None,
         raw: "{}".into(),
     }
@@ -728,6 +744,7 @@ impl Bench {
             Step::Retry(which) => self.retry(*which).await,
             Step::Redo(which) => self.redo(*which).await,
             Step::Reanalyse(which) => self.reanalyse(*which).await,
+            Step::Name(which, what) => self.name(*which, *what).await,
             Step::Hold(name) => self.hold(*name).await,
             Step::Release(name) => {
                 let name = format!("service {name}");
@@ -1101,6 +1118,7 @@ impl Bench {
         }
         let delivery = due.swap_remove(usize::from(which) % due.len());
         let endings = endings(what / 5);
+        let mut is_written = None;
         let (state, tried) = match what % 5 {
             4 if delivery.kind == DeliveryKind::Mail => {
                 self.queue
@@ -1130,11 +1148,20 @@ impl Bench {
             }
             _ => {
                 // Without a place it is as if a person had deleted the file; the failure has one, so that it is cleared.
-                let written = (delivery.kind == DeliveryKind::Failure).then(|| super::Written {
+                let writes = match delivery.kind {
+                    DeliveryKind::Failure => true,
+                    DeliveryKind::Notes => what < 128,
+                    DeliveryKind::Mail
+                    | DeliveryKind::Clear
+                    | DeliveryKind::Dispose
+                    | DeliveryKind::Remote => false,
+                };
+                let written = writes.then(|| super::Written {
                     base: "/".into(),
-                    path: "talk.failed.txt".into(),
+                    path: "talk.txt".into(),
                     digest: "x".into(),
                 });
+                is_written = Some(written.is_some());
                 self.queue
                     .deliveries()
                     .record_done(&delivery, written, endings, now)
@@ -1152,6 +1179,7 @@ impl Bench {
         owed.kept =
             state == "done" && delivery.kind == DeliveryKind::Remote && endings.remote.is_none();
         owed.attempts += tried;
+        owed.written = is_written.unwrap_or(owed.written);
         if state != "due" {
             let now = self.now_ms();
             self.world.settle(delivery.job.0, endings, now);
@@ -1277,6 +1305,45 @@ impl Bench {
             self.world.job(row.id).attempts = 0;
             self.world.wanted.insert((row.id, Analysis::KeyPoints.as_str().to_owned()));
             self.world.move_to(row.id, "ready", Some("analyse"), None, Some(ms), ms);
+        }
+    }
+
+    async fn name(&mut self, which: u8, what: u8) {
+        let Some(row) = self.any(which) else { return };
+        let name = ["Ann", "Bo", ""][usize::from(what) % 3];
+        let assignment = vec![format!("Speaker 1={name}")];
+        let given =
+            self.queue.jobs().name_speakers(JobId(row.id), assignment, self.now()).await.ok();
+        let notes = |owed: &&Owed| owed.job == row.id && owed.kind == "notes";
+        let mine: Vec<Owed> = self.world.owed.iter().filter(notes).cloned().collect();
+        let names = (!name.is_empty()).then(|| format!("{{\"Speaker 1\":\"{name}\"}}"));
+        let was_written =
+            |new: &Owed| mine.iter().any(|owed| owed.target == new.target && owed.written);
+        let is_written_first = mine.iter().any(|owed| owed.state == "due" && !was_written(owed));
+        let has_labels = self.world.reported.iter().any(|(job, _)| *job == row.id);
+        let allowed = has_labels && (names == row.names || !is_written_first);
+        assert_eq!(given.is_some(), allowed, "{row:?}");
+        if !allowed || names == row.names {
+            return;
+        }
+        self.world.job(row.id).names = names;
+        for owed in
+            self.world.owed.iter_mut().filter(|owed| owed.job == row.id && owed.kind == "notes")
+        {
+            let due = owed.state == "due"
+                || owed.written && ["done", "failed"].contains(&owed.state.as_str());
+            let is_newer =
+                |other: &&Owed| other.target == owed.target && other.version > owed.version;
+            if due
+                && !mine.iter().filter(is_newer).any(|newer| newer.written || newer.state == "due")
+            {
+                "due".clone_into(&mut owed.state);
+                owed.attempts = 0;
+            }
+        }
+        if row.state == "done" && mine.iter().any(|owed| owed.written) {
+            let ms = self.now_ms();
+            self.world.move_to(row.id, "ready", Some("deliver"), None, Some(ms), ms);
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     beneath::Stamp,
     config::Analysis,
     job::{
-        Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound, Stage,
-        WaitReason,
+        Content, Details, EventKind, Findings, HoldReason, JobState, Key, Plan, Sound,
+        SpeakerNames, Stage, WaitReason,
     },
 };
 
@@ -123,7 +123,7 @@ macro_rules! json_in_columns {
         }
     )+ };
 }
-json_in_columns!(Details, Findings, Plan);
+json_in_columns!(Details, Findings, Plan, SpeakerNames);
 
 /// Returns a value as JSON, for a column.
 pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {

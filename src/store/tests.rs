@@ -18,7 +18,7 @@ use crate::{
     config::{Analysis, MeetingType},
     job::{
         Content, DetailsSource, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report,
-        Stage, State, Status, Wait,
+        Segment, Stage, State, Status, Wait,
     },
     last_words::Parsed,
 };
@@ -1205,4 +1205,64 @@ fn a_mount_that_is_missing_is_another_place_and_a_directory_made_anew_is_not() {
     assert!(plain.is_other_path(Path::new("/srv/calls"), place(1, 51, false)));
     assert!(!plain.is_other_path(Path::new("/srv/calls"), place(1, 50, false)), "it was renamed");
     assert!(!plain.is_other_path(Path::new("/srv/sales"), place(1, 51, false)));
+}
+
+#[tokio::test]
+async fn notes_that_are_written_while_speakers_are_named_are_written_once_more_and_known_by_what_was_intended()
+ {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    let mut transcript = report(Analysis::Transcription);
+    transcript.findings.segments =
+        vec![Segment { speaker: Some("Speaker 1".into()), ..Segment::default() }];
+    let analysed = Analysed {
+        reports: vec![transcript],
+        deliveries: vec![notes(), NewDelivery { target: "txt".into(), ..notes() }],
+        endings: Endings::default(),
+    };
+    desk.queue.stages().record_results(&job, analysed, at(20)).await.expect("recorded");
+    let name = async |name: &str, second: i64| {
+        desk.queue.jobs().name_speakers(job.id, vec![format!("Speaker 1={name}")], at(second)).await
+    };
+    let written = |digest: &str| {
+        Some(Written { base: "/".into(), path: "talk.notes.md".into(), digest: digest.to_owned() })
+    };
+    let deliveries = || desk.queue.deliveries();
+    let first = desk.due(Lane::Files).await;
+    let refused = name("Ann", 21).await;
+    assert!(matches!(refused, Err(CommandError::Refused { .. })), "notes come first: {refused:?}");
+    for (delivery, digest) in first.iter().zip(["old", "text"]) {
+        deliveries()
+            .record_done(delivery, written(digest), Endings::default(), at(22))
+            .await
+            .expect("recorded");
+    }
+    assert_eq!(desk.job(job.id).await.state, State::Done);
+
+    let given = name("Ann", 30).await.expect("named");
+    assert_eq!((given.is_new, given.rewritten.len()), (true, 2));
+    let making = desk.due(Lane::Files).await.remove(0);
+    deliveries().intend_rewrite(&making, "ann").await.expect("recorded");
+    name("Bo", 30).await.expect("named again, at the very same time");
+    let late = deliveries().record_done(&making, written("ann"), Endings::default(), at(31)).await;
+    assert!(matches!(late, Err(StoreError::Moved { .. })), "{late:?}");
+    let late = deliveries().intend_rewrite(&making, "other").await;
+    assert!(matches!(late, Err(StoreError::Moved { .. })), "{late:?}");
+    let again = desk.due(Lane::Files).await.remove(0);
+    assert_eq!((again.id, again.intended.as_slice()), (making.id, ["ann".to_owned()].as_slice()));
+    let before = deliveries().find_written(job.id, DeliveryKind::Notes, "md").await.expect("read");
+    assert_eq!(before, written("old"), "it is known while it is written again");
+    deliveries().intend_rewrite(&again, "bo").await.expect("recorded");
+    let given = name("Cy", 40).await.expect("named");
+    assert_eq!(given.rewritten[0].intended, ["ann", "bo"]);
+    for delivery in desk.due(Lane::Files).await {
+        deliveries()
+            .record_done(&delivery, written("cy"), Endings::default(), at(41))
+            .await
+            .expect("recorded");
+    }
+    let done = desk.job(job.id).await;
+    assert_eq!((done.state, done.speaker_names.name_of("Speaker 1")), (State::Done, Some("Cy")));
+    name("Cy", 50).await.expect("as before");
+    assert_eq!(desk.due(Lane::Files).await, []);
 }

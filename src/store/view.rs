@@ -14,7 +14,7 @@ use super::{
     sql::{IntoValue, Row, Transaction, params},
 };
 use crate::{
-    job::{HoldReason, JobState, Plan, Stage, State, Wait, WaitReason},
+    job::{HoldReason, JobState, Plan, SpeakerNames, Stage, State, Wait, WaitReason},
     text::printable_path,
 };
 
@@ -71,6 +71,9 @@ pub struct JobView {
     /// Its history; only where one job is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<EventView>>,
+    /// The names that a person gave to its speakers, by label.
+    #[serde(default, skip_serializing_if = "SpeakerNames::is_empty")]
+    pub speaker_names: SpeakerNames,
     /// The path's own bytes, to find the file.
     #[serde(skip)]
     pub relative: PathBuf,
@@ -167,7 +170,7 @@ impl JobView {
 const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content \
      AND fetched.folder = job.folder AND reuse = 1 LIMIT 1) AS transcript_source, folder, path, size, plan, state, stage, \
      waits_for, due_ms, attempts, error, partial, meeting_id, recording_id, remote_ms, created_ms, updated_ms, skip, \
-     invalid_metadata";
+     invalid_metadata, speaker_names";
 
 impl Jobs<'_> {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
@@ -335,6 +338,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         awaiting: None,
         notes_missing: Vec::new(),
         remarks: Vec::new(),
+        speaker_names: row.get::<Option<SpeakerNames>>("speaker_names")?.unwrap_or_default(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
         is_beyond: row.get::<Option<SkipKind>>("skip")? == Some(SkipKind::Limit),

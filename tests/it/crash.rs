@@ -37,6 +37,8 @@ enum Scenario {
     Failing,
     /// A recording whose notes are made anew with one more analysis.
     More,
+    /// A recording whose speaker is named, and whose notes are written again.
+    Named,
     /// A recording that fails for good, and the operator is told.
     Told,
     /// A recording that is touched while it is sent.
@@ -105,6 +107,7 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::Mail => Scenario::Main,
         Effect::Await | Effect::Fail | Effect::Retry | Effect::ClearFile => Scenario::Failing,
         Effect::Reanalyse | Effect::ReplaceFile => Scenario::More,
+        Effect::NameSpeakers | Effect::IntendRewrite => Scenario::Named,
         Effect::Digest | Effect::NoticesSent => Scenario::Told,
         Effect::LoseFile => Scenario::Touched,
         Effect::Uncreate
@@ -191,6 +194,16 @@ const AGAIN: [(Effect, u32); 13] = [
     (Effect::Delivered, 5),
 ];
 
+/// What happens once speakers are named and the notes are written again, and how often it happened before.
+const NAMED: [(Effect, u32); 5] = [
+    (Effect::IntendRewrite, 2),
+    (Effect::ReplaceFile, 1),
+    (Effect::ReplaceFile, 2),
+    // Two files and two mails were delivered before.
+    (Effect::Delivered, 5),
+    (Effect::Delivered, 6),
+];
+
 /// Pairs of deaths that are tried: one on the way, one while that is made good.
 const PAIRS: u32 = 6;
 
@@ -245,6 +258,11 @@ fn whichever_effect_a_crash_meets_there_is_one_meeting_and_one_set_of_notes() {
 #[test]
 fn an_effect_that_comes_again_survives_a_crash_as_the_first_does() {
     survive(AGAIN.into_iter().flat_map(|(effect, nth)| Point::around(effect, nth)), die_at);
+}
+
+#[test]
+fn whatever_a_crash_meets_while_notes_get_names_they_are_the_old_or_the_new_ones() {
+    survive(NAMED.into_iter().flat_map(|(effect, nth)| Point::around(effect, nth)), named);
 }
 
 #[test]
@@ -304,6 +322,7 @@ fn die_at(point: Point) {
         Scenario::Main => main_job(point),
         Scenario::Failing => failing(point),
         Scenario::More => more(point),
+        Scenario::Named => named(point),
         Scenario::Told => told(point),
         Scenario::Touched => touched(point),
         Scenario::Refused => refused(point),
@@ -735,6 +754,40 @@ fn more(point: Point) {
     assert!(
         fs::read_to_string(house.path("talk.notes.md")).expect("there").contains("## Key points")
     );
+}
+
+fn named(point: Point) {
+    let house = House::with(quick());
+    house.configure("deliver = [\"beside\", \"email\"]\nformats = [\"md\", \"txt\"]");
+    let mut mortal = Mortal::start(&house, point);
+    let path = house.drop_recording(NAME);
+    let path = path.to_str().expect("UTF-8");
+    mortal.wait_for("done");
+    let calls = house.standin.snapshot().requested.len();
+    let named = "a person named its speakers: Ann Lee is Zoe Ito";
+    mortal.ask(&["speakers", path, "Ann Lee=Zoe Ito"], |house| events(house, path, named) == 1);
+    mortal.until("the notes have the name", |house| {
+        let texts = ["talk.notes.md", "talk.transcript.txt"].map(|name| {
+            let text = fs::read_to_string(house.path(name)).expect("old or new, there are notes");
+            assert!(text.contains("arrived whole."), "{text}");
+            let (is_old, is_new) = (
+                text.contains("Ann Lee** [") || text.contains("] Ann Lee:"),
+                text.contains("Zoe Ito"),
+            );
+            assert!(is_old != is_new, "{text}");
+            is_new
+        });
+        (texts == [true, true] && state_now(house)? == "done").then_some(())
+    });
+    mortal.until_dead();
+    let job = mortal.wait_for("done");
+    house.assert_at_rest();
+    assert_eq!(events(&house, path, named), 1);
+    assert_eq!(house.standin.snapshot().requested.len(), calls);
+    the_meeting(&house, &job, 1);
+    assert_files(&house, &job, &["talk.notes.md", "talk.transcript.txt", NAME]);
+    let mails = mails(&house);
+    assert!(mails.values().all(|count| *count == 1), "nothing is mailed again: {mails:?}");
 }
 
 fn told(point: Point) {

@@ -57,6 +57,7 @@ mod shell;
 mod sidecars;
 mod sign_in;
 mod sources;
+mod speakers;
 mod support;
 mod tls;
 mod told;

@@ -84,7 +84,7 @@ fn said(output: &Output) -> String {
 const LOUD: &str = "trace,h2=trace,hyper=trace,hyper_util=trace,lettre=trace,notify=trace,reqwest=trace,rustls=trace";
 
 /// Every command that asks a daemon or a service.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["status"],
     &["jobs"],
     &["job", "1"],
@@ -102,6 +102,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["redo", "1"],
     &["cancel", "1"],
     &["analyse", "1", "--types", "key_points"],
+    &["speakers", "1"],
     &["systemd-drop-in"],
     &["add", "/nonexistent.mp3", "--folder", "sales"],
     &["why", "/nonexistent.mp3"],

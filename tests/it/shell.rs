@@ -39,15 +39,17 @@ const PROGRAMS: [&str; 19] = [
 ];
 
 /// Where the number of a job, which needs no quotes, may stand in a command; nothing else may be called so there.
-const NUMBERS: [(&str, &[&str]); 8] = [
+const NUMBERS: [(&str, &[&str]); 10] = [
     ("control/jobs.rs", &["{id}"]),
+    ("control/speakers.rs", &["{id}"]),
     ("control/explain.rs", &["{id}", "{}"]), // {}: `job.id`
     ("control/why.rs", &["{}"]),             // `job.id`
     ("delivery/context.rs", &["{}"]),        // `self.job.id`
     ("delivery/outcome.rs", &["{}"]),        // `delivery.job`
     ("pipeline/analyse.rs", &["{}"]),        // `job.id`
     ("store/command.rs", &["{id}", "{}"]),   // {}: `latest.id`
-    ("worker/outcome.rs", &["{}"]),          // `job.id`
+    ("store/speakers.rs", &["{id}", "{job}"]),
+    ("worker/outcome.rs", &["{}"]), // `job.id`
 ];
 
 #[test]
@@ -119,7 +121,7 @@ fn commands(text: &str) -> Vec<&str> {
 
 /// Returns whether a word after `minuted` makes it a command: prose goes on with words of its own.
 fn is_command(word: &str) -> bool {
-    const COMMANDS: [&str; 27] = [
+    const COMMANDS: [&str; 28] = [
         "add",
         "analyse",
         "backlog",
@@ -143,6 +145,7 @@ fn is_command(word: &str) -> bool {
         "run",
         "scan",
         "source",
+        "speakers",
         "status",
         "systemd-drop-in",
         "whoami",

@@ -13,20 +13,26 @@ mod relocate;
 mod temporary;
 mod write;
 
-use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 pub(crate) use existing::{find_notes, generation_beside, head_proof, head_sound};
 pub(crate) use file_error::FileError;
-pub(crate) use place::{Existing, Placed, digest_of, place_bytes, remove_ours};
+pub(crate) use place::{Existing, NotesFileState, Placed, digest_of, place_bytes, remove_ours};
 pub use temporary::is_temporary;
 pub(crate) use temporary::{Temporary, remove_leftovers, try_out};
+pub(crate) use write::find_notes_state;
 
 use self::{
     finish::finish_recording,
     recording::find_recording,
-    write::{clear_failure, write_failure, write_notes},
+    write::{RenderedNotes, clear_failure, render_notes, write_failure},
 };
 use super::{
     context::{DeliveryContext, gather_context},
@@ -118,10 +124,8 @@ async fn hold_silent_folder(runtime: &Runtime, folder: &Folder) {
         .await;
 }
 
-/// The work of one file delivery, with the file that an earlier try or version has written.
+/// The work of a file delivery that writes no notes, with the file that an earlier try or version has written.
 enum FileWork {
-    /// Notes are written in this format.
-    Notes { format: Format, before: Option<Written> },
     /// The file that tells of the failure is written.
     Failure { text: String, before: Option<Written> },
     /// The file of the failure is removed.
@@ -131,7 +135,7 @@ enum FileWork {
 }
 
 impl FileWork {
-    /// Returns the work of a delivery; `None` for one that is none of files.
+    /// Returns the work of a delivery; `None` for one that writes notes or is none of files.
     async fn of_delivery(
         runtime: &Runtime,
         delivery: &Delivery,
@@ -140,12 +144,6 @@ impl FileWork {
         let written =
             |kind, target| runtime.queue.deliveries().find_written(delivery.job, kind, target);
         Ok(match delivery.kind {
-            DeliveryKind::Notes => {
-                let before = written(delivery.kind, &delivery.target).await?;
-                let format =
-                    Format::ALL.into_iter().find(|format| format.as_str() == delivery.target);
-                Some(Self::Notes { format: format.unwrap_or(Format::Md), before })
-            }
             DeliveryKind::Failure => {
                 let before = written(delivery.kind, &delivery.target).await?;
                 Some(Self::Failure { text: failure_text(runtime, context).await?, before })
@@ -154,16 +152,13 @@ impl FileWork {
                 Some(Self::Clear { before: written(DeliveryKind::Failure, "").await? })
             }
             DeliveryKind::Dispose => Some(Self::Finish),
-            DeliveryKind::Mail | DeliveryKind::Remote => None,
+            DeliveryKind::Notes | DeliveryKind::Mail | DeliveryKind::Remote => None,
         })
     }
 
     /// Does the work. Blocks.
     fn run(&self, context: &mut DeliveryContext) -> Result<Option<Written>, FileError> {
         match self {
-            Self::Notes { format, before } => {
-                write_notes(context, *format, before.as_ref()).map(Some)
-            }
             Self::Failure { text, before } => match write_failure(context, text, before.as_ref()) {
                 // Nobody looks for the word of a failure where neither the recording nor its directory is.
                 Err(FileError::PlaceGone { .. }) => Ok(None),
@@ -181,19 +176,68 @@ async fn write_file(
     delivery: &Delivery,
     context: DeliveryContext,
 ) -> Result<Result<Option<Written>, FileError>, StoreError> {
-    let Some(work) = FileWork::of_delivery(runtime, delivery, &context).await? else {
-        return Ok(Ok(None));
-    };
+    let work = FileWork::of_delivery(runtime, delivery, &context).await?;
     let folder = context.folder.path.clone();
     let mut context = match find_recording(runtime, delivery, context).await? {
         Ok(context) => context,
         Err(error) => return Ok(Err(error)),
     };
-    match tokio::task::spawn_blocking(move || work.run(&mut context)).await {
+    let done = match work {
+        Some(work) => run_blocking(&folder, move || work.run(&mut context)).await,
+        None if delivery.kind == DeliveryKind::Notes => {
+            write_notes(runtime, delivery, context).await?
+        }
+        None => Ok(None),
+    };
+    Ok(match done {
         // What a person has deleted is not made again: the delivery is done.
-        Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
-        Ok(done) => Ok(done),
-        Err(error) => Ok(Err(panic_error(folder, error))),
+        Err(FileError::Deleted { .. }) => Ok(None),
+        done => done,
+    })
+}
+
+/// Writes notes. What replaces a file is recorded before, so that a file which a crash leaves is known as minuted's own
+/// also when other notes are made next: a person may have named speakers.
+async fn write_notes(
+    runtime: &Runtime,
+    delivery: &Delivery,
+    mut context: DeliveryContext,
+) -> Result<Result<Option<Written>, FileError>, StoreError> {
+    let format = Format::ALL
+        .into_iter()
+        .find(|format| format.as_str() == delivery.target)
+        .unwrap_or(Format::Md);
+    let before = runtime
+        .queue
+        .deliveries()
+        .find_written(delivery.job, delivery.kind, &delivery.target)
+        .await?;
+    let folder = context.folder.path.clone();
+    let rendered =
+        run_blocking(&folder, move || Ok((render_notes(&mut context, format), context))).await;
+    let (text, context) = match rendered {
+        Ok(rendered) => rendered,
+        Err(error) => return Ok(Err(error)),
+    };
+    let digest = digest_of(text.as_bytes());
+    let replaces = before.as_ref().is_some_and(|before| before.digest != digest);
+    if replaces && !delivery.intended.contains(&digest) {
+        runtime
+            .persist_commit(|| runtime.queue.deliveries().intend_rewrite(delivery, &digest))
+            .await?;
+    }
+    let notes = RenderedNotes { format, text, before, intended: delivery.intended.clone() };
+    Ok(run_blocking(&folder, move || notes.place(&context).map(Some)).await)
+}
+
+/// Runs what blocks on a thread for it; a panic there is an error of the delivery.
+async fn run_blocking<T: Send + 'static>(
+    folder: &Path,
+    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, FileError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(panic_error(folder.to_owned(), error)),
     }
 }
 

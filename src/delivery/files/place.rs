@@ -48,6 +48,8 @@ pub(crate) enum Existing<'a> {
         name: &'a OsStr,
         /// The digest of what was written.
         digest: &'a str,
+        /// The digests of what was about to replace it: a crash came before that was recorded.
+        intended: &'a [String],
     },
 }
 
@@ -76,14 +78,46 @@ pub(crate) fn place_bytes(
     let file = NewFile { dir, bytes, mode, digest: digest_of(bytes) };
     match existing {
         Existing::None => file.under_a_free_name(name, key),
-        Existing::Ours { name: before, digest } => match inspect_entry(dir, before)? {
+        Existing::Ours { name: before, digest, intended } => match inspect_entry(dir, before)? {
             ExistingEntry::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
             ExistingEntry::File(is) if is == file.digest => file.adopt_file(before),
-            ExistingEntry::File(is) if is == digest => file.replace_file(before, digest, name),
+            ExistingEntry::File(is) if is == digest || intended.contains(&is) => {
+                file.replace_file(before, &is, name)
+            }
             // Edited: it is the person's now. A key in it proves nothing, it is ours in any case.
             ExistingEntry::File(_) | ExistingEntry::Other => file.under_a_free_name(name, None),
         },
     }
+}
+
+/// The file that this job wrote, as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotesFileState {
+    /// As minuted left it.
+    Unchanged,
+    /// A person has edited it, or put something else in its place.
+    Edited,
+    /// A person has deleted it.
+    Deleted,
+}
+
+/// Returns whether a file is as this job wrote it, by the digest of that and of what was about to replace it.
+///
+/// # Errors
+/// As [`place_bytes`].
+pub(super) fn notes_file_state(
+    dir: &Dir,
+    name: &OsStr,
+    digest: &str,
+    intended: &[String],
+) -> Result<NotesFileState, FileError> {
+    Ok(match inspect_entry(dir, name)? {
+        ExistingEntry::Nothing => NotesFileState::Deleted,
+        ExistingEntry::File(is) if is == digest || intended.contains(&is) => {
+            NotesFileState::Unchanged
+        }
+        ExistingEntry::File(_) | ExistingEntry::Other => NotesFileState::Edited,
+    })
 }
 
 /// Removes the file `name` that this job wrote, unless a person has edited it. Returns whether it is gone.
@@ -324,7 +358,10 @@ mod tests {
         }
 
         fn again(&self, text: &str, before: &Placed) -> Result<Placed, FileError> {
-            self.place(text, Existing::Ours { name: &before.name, digest: &before.digest })
+            self.place(
+                text,
+                Existing::Ours { name: &before.name, digest: &before.digest, intended: &[] },
+            )
         }
 
         fn write(&self, name: &str, text: &str) {
@@ -429,7 +466,7 @@ mod tests {
         let key = key(1);
         let before = place.fresh(&notes(&key, "notes"));
         place.write("talk.notes.md", &notes(&key, "notes, and my own thoughts"));
-        let existing = Existing::Ours { name: &before.name, digest: &before.digest };
+        let existing = Existing::Ours { name: &before.name, digest: &before.digest, intended: &[] };
         let (name, bytes) = (OsStr::new("talk.notes.md"), notes(&key, "better notes"));
         let placed =
             super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing)
@@ -486,9 +523,8 @@ mod tests {
             (adopted.name.as_os_str(), place.names().len()),
             (OsStr::new("talk.notes.md"), 1)
         );
-        let newer =
-            put("newer", 1, Existing::Ours { name: &adopted.name, digest: &adopted.digest })
-                .expect("placed");
+        let before = Existing::Ours { name: &adopted.name, digest: &adopted.digest, intended: &[] };
+        let newer = put("newer", 1, before).expect("placed");
         assert_eq!(newer.name, "talk.notes.2.md");
         assert_eq!(put("redone", 2, Existing::None).expect("placed").name, "talk.notes.3.md");
         assert!(place.read("talk.notes.md").contains("made elsewhere"));

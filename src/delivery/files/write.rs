@@ -14,6 +14,7 @@ use super::{
     existing::{NUMBERS_LOOKED_AT, read_head},
     names::{add_number, failed_name_within, fitting_names, notes_name_within},
     paths::{open_dir, open_notes_directory, open_notes_root, parent_dir, place_of, sweep_quietly},
+    place::{NotesFileState, notes_file_state},
     place_bytes, remove_ours,
 };
 use crate::{
@@ -29,22 +30,59 @@ use crate::{
 /// The word of a failure is far shorter.
 const WORD_BYTES_MAX: u64 = 1 << 20;
 
-/// Writes the notes in one format.
+/// Returns the notes in one format; the context needs its results no longer.
+pub(super) fn render_notes(context: &mut DeliveryContext, format: Format) -> String {
+    let text = one_at_a_time(|| context.build_minutes().render(format));
+    context.reports = Arc::default();
+    text
+}
+
+/// The notes in one format on their way to their file.
+pub(super) struct RenderedNotes {
+    /// Their format.
+    pub(super) format: Format,
+    /// Their text.
+    pub(super) text: String,
+    /// The file that an earlier try or version has written.
+    pub(super) before: Option<Written>,
+    /// The digests of what earlier tries were about to write in place of that.
+    pub(super) intended: Vec<String>,
+}
+
+impl RenderedNotes {
+    /// Writes the notes.
+    ///
+    /// # Errors
+    /// [`FileError`], by what the caller does next.
+    pub(super) fn place(&self, context: &DeliveryContext) -> Result<Written, FileError> {
+        let keep = has_sibling(context);
+        let name = |most| {
+            notes_name_within(
+                &context.job.path,
+                &context.folder.notes_name,
+                self.format,
+                keep,
+                most,
+            )
+        };
+        let key = (self.format == Format::Md).then_some(&context.job.key);
+        let before = self.before.as_ref().map(|before| (before, self.intended.as_slice()));
+        place_file(context, &name, self.text.as_bytes(), key, before)
+    }
+}
+
+/// Returns the file of notes that minuted wrote, as it is now.
 ///
 /// # Errors
-/// [`FileError`], by what the caller does next.
-pub(super) fn write_notes(
-    context: &mut DeliveryContext,
-    format: Format,
-    before: Option<&Written>,
-) -> Result<Written, FileError> {
-    let bytes = one_at_a_time(|| context.build_minutes().render(format));
-    context.reports = Arc::default();
-    let keep = has_sibling(context);
-    let name =
-        |most| notes_name_within(&context.job.path, &context.folder.notes_name, format, keep, most);
-    let key = (format == Format::Md).then_some(&context.job.key);
-    place_file(context, &name, bytes.as_bytes(), key, before)
+/// [`FileError`] where its directory cannot be looked at.
+pub(crate) fn find_notes_state(
+    written: &Written,
+    intended: &[String],
+) -> Result<NotesFileState, FileError> {
+    match place_of(written)? {
+        Some((dir, name)) => notes_file_state(&dir, &name, &written.digest, intended),
+        None => Ok(NotesFileState::Deleted),
+    }
 }
 
 /// Writes the file that tells of the failure.
@@ -58,7 +96,7 @@ pub(super) fn write_failure(
 ) -> Result<Written, FileError> {
     let keep = has_sibling(context);
     let name = |most| failed_name_within(&context.job.path, keep, most);
-    place_file(context, &name, text.as_bytes(), None, before)
+    place_file(context, &name, text.as_bytes(), None, before.map(|before| (before, [].as_slice())))
 }
 
 /// Removes the file that told of a failure, unless a person has edited it. Where the ledger does not know it, it was
@@ -102,23 +140,23 @@ fn place_file(
     name_within: &dyn Fn(usize) -> OsString,
     bytes: &[u8],
     key: Option<&Key>,
-    before: Option<&Written>,
+    before: Option<(&Written, &[String])>,
 ) -> Result<Written, FileError> {
     let (root, base, inner) = open_notes_root(context)?;
     let before =
-        before.filter(|before| before.base == base && before.path.parent() == Some(&inner));
-    let (dir, existing) = if let Some(before) = before {
+        before.filter(|(before, _)| before.base == base && before.path.parent() == Some(&inner));
+    let (dir, existing) = if let Some((before, intended)) = before {
         let Some((dir, there)) = place_of(before)? else {
             let name = before.path.file_name().unwrap_or_default().to_owned();
             return Err(FileError::Deleted { name });
         };
-        (dir, Some((there, before.digest.clone())))
+        (dir, Some((there, before.digest.as_str(), intended)))
     } else {
         (open_notes_directory(context, &root, &base, &inner)?, None)
     };
     sweep_quietly(&dir);
     let existing = match &existing {
-        Some((name, digest)) => Existing::Ours { name, digest },
+        Some((name, digest, intended)) => Existing::Ours { name, digest, intended },
         None => Existing::None,
     };
     let mut too_long = None;

@@ -10,7 +10,7 @@ use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released,
 /// only added to.
-pub(in crate::store) const MIGRATIONS: [&str; 8] = [
+pub(in crate::store) const MIGRATIONS: [&str; 9] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -19,6 +19,7 @@ pub(in crate::store) const MIGRATIONS: [&str; 8] = [
     include_str!("schema/006.sql"),
     include_str!("schema/007.sql"),
     include_str!("schema/008.sql"),
+    include_str!("schema/009.sql"),
 ];
 
 /// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the
@@ -184,6 +185,29 @@ mod tests {
         assert_eq!(ids, [7, 10]);
     }
 
+    #[test]
+    fn jobs_and_deliveries_of_an_older_queue_have_no_names_and_keep_what_they_have() {
+        let file = Connection::open_in_memory().expect("opened");
+        for sql in &MIGRATIONS[..8] {
+            file.execute_batch(sql).expect("an old queue");
+        }
+        file.execute_batch(
+            "PRAGMA user_version = 8;
+             INSERT INTO job (id, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, state, created_ms,
+                 updated_ms) VALUES (1, 'sales', 1, x'61', 1, 1, 1, 1, 0, 'skipped', 1, 1);
+             INSERT INTO delivery (id, job_id, version, kind, target, state, since_ms, digest)
+                 VALUES (7, 1, 1, 'notes', 'md', 'done', 1, 'd');",
+        )
+        .expect("rows");
+        let file = migrated(file);
+        let row: (Option<String>, String, Option<String>) = file
+            .query_row("SELECT speaker_names, digest, intended FROM job, delivery", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .expect("a row");
+        assert_eq!(row, (None, "d".to_owned(), None));
+    }
+
     /// Words of events that earlier versions wrote and the random walk behind the rows does not
     /// meet.
     const OTHER_WORDS: [&str; 10] = [
@@ -258,7 +282,7 @@ mod tests {
             "which no version writes, but its tests"
         );
         let kinds: BTreeSet<EventKind> = after.iter().map(|(kind, _)| *kind).collect();
-        let newer = [EventKind::Deferred, EventKind::DeliveryWithheld];
+        let newer = [EventKind::Deferred, EventKind::DeliveryWithheld, EventKind::SpeakersNamed];
         let missing =
             EventKind::ALL.iter().filter(|kind| !kinds.contains(kind) && !newer.contains(kind));
         assert_eq!(missing.collect::<Vec<_>>(), Vec::<&EventKind>::new());
