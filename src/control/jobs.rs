@@ -175,6 +175,10 @@ impl ControlService {
             worker.activity.cancel(id);
             worker.tidy_converted().await;
         }
+        let unfinished = self.queue.maintenance().unfinished_keys().await?;
+        for handle in self.live_settings().services.values() {
+            handle.service.forget_voice_prints(&unfinished).await;
+        }
         let remark = match before {
             Some(job) => self.cancel_remotely(&job).await,
             None => None,

@@ -347,6 +347,8 @@ async fn drain_work(parts: &Parts, orderly: bool) {
     if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
         tracing::warn!("some work did not end in time; it goes on after the next start");
     }
+    // What ended since they were forgotten last: `run --once` may not start again.
+    upkeep::forget_voice_prints(parts).await;
     if let Err(error) = reconcile::renew_mark(parts).await {
         tracing::debug!("failed to mark the queue at the stop: {error:#}");
     }

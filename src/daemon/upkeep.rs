@@ -329,7 +329,7 @@ async fn prune_history(parts: &Parts) {
 }
 
 /// Forgets the voice prints of jobs that have ended in any way.
-async fn forget_voice_prints(parts: &Parts) {
+pub(super) async fn forget_voice_prints(parts: &Parts) {
     match parts.runtime.queue.maintenance().unfinished_keys().await {
         Ok(unfinished) => {
             for handle in parts.runtime.live().services.values() {

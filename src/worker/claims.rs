@@ -334,6 +334,8 @@ fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
         shared.activity.leave(id);
         drop(slot);
         shared.runtime.claims.notify_one();
+        // A job that has ended keeps no voice print, and no slot in the status line.
+        shared.runtime.changed.notify_one();
     });
 }
 

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// A house whose config is a folder and nothing else: the engine serves by itself.
-fn house(keys: &str) -> House {
+pub(crate) fn house(keys: &str) -> House {
     let house = House::new();
     let text = format!(
         "state_dir = \"{}\"\n[[folder]]\nname = \"sales\"\npath = \"{}\"\nattendees = [\n  {{ name = \"Ann Lee\", email = \

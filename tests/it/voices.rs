@@ -5,14 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use minuted::testing::engine::{
     audio::Audio,
     run::{EngineError, Request, Speakers, Transcript, VoiceWork},
 };
 
-use super::support::{
-    engine::{model, request, transcribe, voice_models},
-    sound::wav,
+use super::{
+    ondevice::house,
+    support::{
+        engine::{model, request, transcribe, voice_models},
+        house::{Daemon, House, until, until_told},
+        sound::{program, runs, wav},
+    },
 };
 
 /// Eight clips of four readers, in the order in which they speak.
@@ -160,4 +166,165 @@ fn a_number_that_is_told_is_kept_and_stereo_keeps_its_sides() {
     let call = transcribe(Request { content: "a call".to_owned(), ..three }, &recording)
         .expect("transcribed");
     assert_eq!(speakers_of(&call), ["Left", "Right"]);
+}
+
+/// Bytes of voice prints that the engine keeps of all jobs.
+fn prints(house: &House) -> u64 {
+    let jobs = fs::read_dir(house.state_dir().join("engine")).into_iter().flatten().flatten();
+    jobs.filter_map(|job| fs::metadata(job.path().join("voices.bin")).ok())
+        .map(|file| file.len())
+        .sum()
+}
+
+/// Waits until there are voice prints.
+fn until_prints(house: &House) {
+    until_told(
+        || format!("voice prints are kept: {}", house.log()),
+        || (prints(house) > 32).then_some(()),
+    );
+}
+
+/// Waits until there is no voice print.
+fn until_no_prints(house: &House) {
+    until_told(
+        || format!("no voice print is kept: {}", house.log()),
+        || (prints(house) == 0).then_some(()),
+    );
+}
+
+/// Drops a meeting of four readers: some two minutes, which take the engine a while.
+fn drop_meeting(house: &House) {
+    let (sound, _) = meeting(&[ORDER; 3].concat());
+    let made = kept(house.dir.path(), &[&sound]);
+    fs::rename(made, house.path("talk.wav")).expect("dropped");
+}
+
+fn ask(house: &House, command: &str) {
+    let output = house.run(&[command, house.path("talk.wav").to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The engine's children of a daemon.
+fn engine_children(daemon: &Daemon) -> Vec<Pid> {
+    let is_child = |pid: &str| {
+        let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        parent == Some(daemon.pid())
+            && String::from_utf8_lossy(&read("cmdline")).contains("engine-work")
+    };
+    let names = fs::read_dir("/proc").expect("listed").flatten().map(|entry| entry.file_name());
+    let pids = names.filter_map(|name| name.into_string().ok()).filter(|pid| is_child(pid));
+    pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+#[test]
+fn a_job_that_is_cancelled_or_done_anew_keeps_no_voice_print() {
+    if voice_models().is_none() {
+        return;
+    }
+    let house = house("");
+    let daemon = house.start();
+    drop_meeting(&house);
+    until_prints(&house);
+    ask(&house, "cancel");
+    until_no_prints(&house);
+    ask(&house, "redo");
+    until_prints(&house);
+    let kept: Vec<_> =
+        fs::read_dir(house.state_dir().join("engine")).expect("there").flatten().collect();
+    let full = kept
+        .iter()
+        .filter(|job| fs::metadata(job.path().join("voices.bin")).is_ok_and(|file| file.len() > 0));
+    assert_eq!(full.count(), 1, "only those of the job that runs");
+    daemon.kill();
+    assert!(prints(&house) > 32);
+    ask(&house, "cancel");
+    assert_eq!(prints(&house), 0);
+}
+
+#[test]
+fn a_daemon_that_is_killed_leaves_no_voice_print_behind_its_successor() {
+    if voice_models().is_none() {
+        return;
+    }
+    let house = house("formats = [\"md\", \"txt\", \"srt\", \"vtt\", \"json\"]");
+    let daemon = house.start();
+    drop_meeting(&house);
+    until_prints(&house);
+    daemon.kill();
+    assert!(prints(&house) > 32);
+    let daemon = house.start();
+    let job = house.wait_for("talk.wav", "done");
+    assert_eq!(job["attempts"], 0);
+    until_no_prints(&house);
+    // Every form of the notes carries the speakers, and then their names.
+    let forms = [
+        ("talk.notes.md", "**{}** ["),
+        ("talk.transcript.txt", "] {}: "),
+        ("talk.transcript.srt", "\n{}: "),
+        ("talk.transcript.vtt", "\n<v {}>"),
+        ("talk.notes.json", "\"speaker\": \"{}\""),
+    ];
+    let carry = |speaker: &str| {
+        forms.iter().all(|(file, form)| {
+            fs::read_to_string(house.path(file))
+                .expect("there are notes")
+                .contains(&form.replace("{}", speaker))
+        })
+    };
+    assert!((1..=4).all(|number| carry(&format!("Speaker {number}"))), "{:?}", house.files());
+    let output = house.run(&["speakers", "1", "Speaker 4=Ann Lee"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    until("all forms have the name", || (carry("Ann Lee") && !carry("Speaker 4")).then_some(()));
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_job_that_fails_keeps_no_voice_print() {
+    if voice_models().is_none() {
+        return;
+    }
+    let house = house("");
+    let daemon = house.start();
+    drop_meeting(&house);
+    let mut killed = 0;
+    until("it has failed", || {
+        if house.state("talk.wav").as_deref() == Some("failed") {
+            return Some(());
+        }
+        if prints(&house) > 32 {
+            for child in engine_children(&daemon) {
+                // It may have ended meanwhile.
+                killed += usize::from(kill_process(child, Signal::KILL).is_ok());
+            }
+        }
+        None
+    });
+    assert!(killed >= 3, "{killed}: {}", house.log());
+    until_no_prints(&house);
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_recording_that_turns_out_too_long_keeps_no_voice_print() {
+    let (Some(_), Some(ffmpeg)) = (voice_models(), program("ffmpeg")) else { return };
+    let house = house("max_duration = \"60s\"");
+    let (sound, _) = meeting(&[ORDER; 3].concat());
+    let made = kept(house.dir.path(), &[&sound]);
+    // The length of such a file is known only once it is decoded.
+    let raw = house.dir.path().join("talk.aac");
+    let [from, to] = [&made, &raw].map(|path| path.to_str().expect("UTF-8"));
+    assert!(runs(&ffmpeg, ["-v", "error", "-y", "-i", from, "-c:a", "aac", to]));
+    fs::rename(&raw, house.path("talk.aac")).expect("dropped");
+    let mut most = 0;
+    let mut once = house.command(&["run", "--once"]).spawn().expect("started");
+    until("it has ended", || {
+        most = most.max(prints(&house));
+        once.try_wait().expect("asked")
+    });
+    assert_eq!(house.state("talk.aac").as_deref(), Some("skipped"), "{}", house.why("talk.aac"));
+    assert!(house.why("talk.aac").contains("max_duration"), "{}", house.why("talk.aac"));
+    assert!(most > 32, "there were prints: {most}");
+    assert_eq!(prints(&house), 0);
 }
