@@ -55,10 +55,12 @@ impl ControlService {
         let mut message = None;
         let mut edited = Vec::new();
         if !assignments.is_empty() {
+            // The daemon begins to write as soon as names are stored.
+            let edited_before = self.find_edited_notes(id).await?;
             let given = self.queue.jobs().name_speakers(id, assignments, clock::now()).await?;
             self.wake_daemon();
             message = Some(format!("job {id}: {}", describe_names(&given)));
-            edited = find_edited(given.rewritten).await?;
+            edited = if given.rewrites { edited_before } else { Vec::new() };
         }
         let job = self.queue.jobs().find(id).await?.ok_or(StoreError::NoSuchJob { job: id })?;
         let reports = self.queue.stages().read_results(id).await?;
@@ -74,6 +76,34 @@ impl ControlService {
         }
         to_value(&SpeakersAnswer { id, speakers, message, edited })
     }
+
+    /// Returns the paths of the notes of a job that a person has edited. Where a directory cannot be looked at, nothing is
+    /// known.
+    async fn find_edited_notes(&self, id: JobId) -> Result<Vec<String>, Refusal> {
+        let mut edited = Vec::new();
+        // Twice where one is found: the daemon may have written between the two looks of the first time.
+        for _ in 0..2 {
+            let files = self.queue.jobs().list_written_notes(id).await?;
+            let look = move || {
+                files.into_iter().filter(is_edited).map(|notes| notes_path(&notes)).collect()
+            };
+            edited = tokio::task::spawn_blocking(look)
+                .await
+                .map_err(|error| Refusal::new(error.to_string()))?;
+            if edited.is_empty() {
+                break;
+            }
+        }
+        Ok(edited)
+    }
+}
+
+fn is_edited(notes: &WrittenNotes) -> bool {
+    matches!(find_notes_state(&notes.written, &notes.intended), Ok(NotesFileState::Edited))
+}
+
+fn notes_path(notes: &WrittenNotes) -> String {
+    printable_path(&notes.written.base.join(&notes.written.path))
 }
 
 fn describe_names(given: &GivenNames) -> String {
@@ -85,26 +115,14 @@ fn describe_names(given: &GivenNames) -> String {
         }
     };
     let names = given.names.iter().map(one).collect::<Vec<_>>().join(", ");
-    let outcome = match (given.is_new, given.rewritten.is_empty()) {
-        (false, _) => "as before; nothing is written",
-        (true, false) => "its notes are written again, and nothing is mailed again",
-        (true, true) => {
-            "no notes lie there as files; those that are made from now on have the names"
+    let outcome = match (given.is_new, given.rewrites) {
+        (false, _) => ", as before",
+        (true, true) => "; its notes are written again, and nothing is mailed again",
+        (true, false) => {
+            "; no notes lie there as files, and those that are made from now on have the names"
         }
     };
-    format!("{names}; {outcome}")
-}
-
-/// Returns the paths of those files that a person has edited. Where a directory cannot be looked at, nothing is known.
-async fn find_edited(files: Vec<WrittenNotes>) -> Result<Vec<String>, Refusal> {
-    let is_edited = |notes: &WrittenNotes| {
-        matches!(find_notes_state(&notes.written, &notes.intended), Ok(NotesFileState::Edited))
-    };
-    let look = move || {
-        let edited = files.into_iter().filter(is_edited);
-        edited.map(|notes| printable_path(&notes.written.base.join(&notes.written.path))).collect()
-    };
-    tokio::task::spawn_blocking(look).await.map_err(|error| Refusal::new(error.to_string()))
+    format!("{names}{outcome}")
 }
 
 fn list_speakers(found: &Findings, names: &SpeakerNames) -> Vec<SpeakerView> {

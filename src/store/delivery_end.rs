@@ -244,9 +244,11 @@ fn record_done(
     let base = written.map(|written| &written.base);
     let path = written.map(|written| &written.path);
     let digest = written.map(|written| &written.digest);
-    // Notes whose speakers were named meanwhile are due since then, and made once more.
-    let sql = "UPDATE delivery SET state = 'done', due_ms = NULL, error = ?2, base = ?3, path = ?4, digest = ?5, \
-         intended = NULL WHERE id = ?1 AND state IN ('due', 'cancelled') AND (kind <> 'notes' OR since_ms = ?6)";
+    // Notes whose speakers were named meanwhile are due since then, and made once more. What a person has deleted is not
+    // made again, and it stays known where it lay.
+    let sql = "UPDATE delivery SET state = 'done', due_ms = NULL, error = ?2, base = coalesce(?3, base), \
+         path = coalesce(?4, path), digest = coalesce(?5, digest), intended = NULL \
+         WHERE id = ?1 AND state IN ('due', 'cancelled') AND (kind <> 'notes' OR since_ms = ?6)";
     update_one(tx, delivery, sql, params![delivery.id, kept, base, path, digest, delivery.since])?;
     let (kind, detail) = match kept {
         Some(kept) => {

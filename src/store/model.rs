@@ -1118,7 +1118,7 @@ impl Bench {
         }
         let delivery = due.swap_remove(usize::from(which) % due.len());
         let endings = endings(what / 5);
-        let mut is_written = None;
+        let mut is_written = false;
         let (state, tried) = match what % 5 {
             4 if delivery.kind == DeliveryKind::Mail => {
                 self.queue
@@ -1161,7 +1161,7 @@ impl Bench {
                     path: "talk.txt".into(),
                     digest: "x".into(),
                 });
-                is_written = Some(written.is_some());
+                is_written = written.is_some();
                 self.queue
                     .deliveries()
                     .record_done(&delivery, written, endings, now)
@@ -1179,7 +1179,7 @@ impl Bench {
         owed.kept =
             state == "done" && delivery.kind == DeliveryKind::Remote && endings.remote.is_none();
         owed.attempts += tried;
-        owed.written = is_written.unwrap_or(owed.written);
+        owed.written |= is_written;
         if state != "due" {
             let now = self.now_ms();
             self.world.settle(delivery.job.0, endings, now);

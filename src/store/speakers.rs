@@ -35,8 +35,8 @@ pub struct GivenNames {
     pub names: Vec<(String, Option<String>)>,
     /// True where any of them is another than before.
     pub is_new: bool,
-    /// The files of notes that are written again.
-    pub rewritten: Vec<WrittenNotes>,
+    /// True where notes lie there as files, which are written again.
+    pub rewrites: bool,
 }
 
 /// A file of notes as minuted left it.
@@ -74,7 +74,7 @@ impl Jobs<'_> {
                 }
                 let is_new = names != job.speaker_names;
                 if !is_new {
-                    return Ok(Ok(GivenNames { names: given, is_new, rewritten: Vec::new() }));
+                    return Ok(Ok(GivenNames { names: given, is_new, rewrites: false }));
                 }
                 if is_written_first(tx, id)? {
                     let why = "has notes that are being written".to_owned();
@@ -93,10 +93,25 @@ impl Jobs<'_> {
                     None,
                     now,
                 )?;
-                let rewritten = rewrite_notes(tx, &job, now)?;
-                Ok(Ok(GivenNames { names: given, is_new, rewritten }))
+                let rewrites = rewrite_notes(tx, &job, now)?;
+                Ok(Ok(GivenNames { names: given, is_new, rewrites }))
             })
             .await?
+    }
+
+    /// Returns the files of notes of a job as they were written last.
+    pub async fn list_written_notes(self, id: JobId) -> Result<Vec<WrittenNotes>, StoreError> {
+        self.0
+            .read(move |tx| {
+                tx.query_rows(
+                    "SELECT base, path, digest, intended FROM delivery AS d WHERE job_id = ?1 AND kind = 'notes' \
+                     AND digest IS NOT NULL AND version = (SELECT max(version) FROM delivery WHERE job_id = ?1 \
+                     AND kind = 'notes' AND target = d.target AND digest IS NOT NULL) ORDER BY id",
+                    params![id],
+                    read_written,
+                )
+            })
+            .await
     }
 }
 
@@ -134,20 +149,11 @@ fn is_written_first(tx: &Transaction<'_>, id: JobId) -> Result<bool, StoreError>
     )
 }
 
-/// Makes the notes of a job due again that lie there; returns them as they were written last. A delivery that is being
-/// made at this moment is made once more: its time is another one now, by which its end is told.
-fn rewrite_notes(
-    tx: &Transaction<'_>,
-    job: &Job,
-    now: Timestamp,
-) -> Result<Vec<WrittenNotes>, StoreError> {
-    let rewritten = tx.query_rows(
-        "SELECT base, path, digest, intended FROM delivery AS d WHERE job_id = ?1 AND kind = 'notes' \
-         AND digest IS NOT NULL AND version = (SELECT max(version) FROM delivery WHERE job_id = ?1 AND kind = 'notes' \
-         AND target = d.target AND digest IS NOT NULL) ORDER BY id",
-        params![job.id],
-        read_written,
-    )?;
+/// Makes the notes of a job due again that lie there; returns whether there are any. A delivery that is being made at this
+/// moment is made once more: its time is another one now, by which its end is told.
+fn rewrite_notes(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM delivery WHERE job_id = ?1 AND kind = 'notes' AND digest IS NOT NULL";
+    let is_written = tx.exists(sql, params![job.id])?;
     tx.execute(
         "UPDATE delivery SET state = 'due', due_ms = ?2, attempts = 0, error = NULL, \
          since_ms = CASE WHEN since_ms < ?2 THEN ?2 ELSE since_ms + 1 END \
@@ -157,10 +163,10 @@ fn rewrite_notes(
          AND (later.digest IS NOT NULL OR later.state = 'due'))",
         params![job.id, now],
     )?;
-    if job.state == State::Done && !rewritten.is_empty() {
+    if job.state == State::Done && is_written {
         transition(tx, job.id, &job.state, &Event::Redeliver { due: now }, now)?;
     }
-    Ok(rewritten)
+    Ok(is_written)
 }
 
 fn read_written(row: &Row<'_>) -> Result<WrittenNotes, StoreError> {

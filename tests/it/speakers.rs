@@ -90,7 +90,7 @@ fn names_stand_in_every_format_and_the_service_is_not_asked_again() {
     let notes = wait_for(house, "talk.notes.md", "**Ann** [00:00:00] Good morning. We decided");
     assert!(!notes.contains("**Ann** [00:00:02]"), "{notes}");
     let again = name(house, &["Speaker 1=Ann"]).0;
-    assert_eq!(again, "job 1: Speaker 1 is Ann; as before; nothing is written\n");
+    assert_eq!(again, "job 1: Speaker 1 is Ann, as before\n");
     name(house, &["Speaker 1=", "Speaker 2="]);
     wait_for(house, "talk.notes.md", "**Speaker 2** [00:00:02] We decided");
     until("the job is done", || (house.state("talk.wav").as_deref() == Some("done")).then_some(()));
@@ -162,6 +162,11 @@ fn notes_that_a_person_has_edited_or_deleted_are_left_alone() {
     wait_for(house, "talk.transcript.txt", "Ann: We");
     house.wait_for("talk.wav", "done");
     assert_eq!(read(house, "talk.notes.md"), edited);
+    assert!(
+        house.why("talk.wav").contains("its notes are not there any more: "),
+        "{}",
+        house.why("talk.wav")
+    );
     assert_eq!(name(house, &["Speaker 2=Bo"]).1, "");
     wait_for(house, "talk.notes.2.md", "**Bo**");
     house.wait_for("talk.wav", "done");
