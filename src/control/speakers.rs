@@ -174,6 +174,7 @@ mod tests {
             end: Some(end),
             speaker: Some(speaker.into()),
             text: text.into(),
+            ..Segment::default()
         }
     }
 

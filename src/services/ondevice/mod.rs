@@ -300,7 +300,7 @@ mod tests {
         let moonshine = engine(config::Recogniser::Moonshine);
         for language in ["de", "he"] {
             let refused =
-                moonshine.choose_recogniser(Some(language.to_owned())).expect_err("refused");
+                moonshine.choose_recogniser(Some(language.to_owned()), String::new()).expect_err("refused");
             assert!(matches!(refused, CallError::File(FileFault::Lacking(_))), "{refused}");
             assert!(
                 refused.to_string().contains(&format!("its language is `{language}`")),
@@ -308,7 +308,7 @@ mod tests {
             );
         }
         for language in [Some(ENGLISH.to_owned()), None] {
-            let refused = moonshine.choose_recogniser(language).expect_err("there is no model");
+            let refused = moonshine.choose_recogniser(language, String::new()).expect_err("there is no model");
             assert!(matches!(refused, CallError::Unavailable { .. }), "{refused}");
         }
     }
