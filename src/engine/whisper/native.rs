@@ -41,8 +41,8 @@ const TIMES_A_SECOND: f64 = 50.0;
 const SAMPLES_OF_POSITION: usize = 320;
 const POSITIONS_MAX: usize = 1500;
 
-/// Positions of silence behind the sound at least, 2.5 s: without it whisper makes up an end.
-const POSITIONS_BEHIND: usize = 128;
+/// Positions of silence behind the sound at least, 5 s: with half of it, base took more words wrong.
+const POSITIONS_BEHIND: usize = 256;
 
 /// Positions are counted in steps, for which memory is laid out.
 const POSITIONS_STEP: usize = 64;
