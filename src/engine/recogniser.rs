@@ -141,7 +141,11 @@ impl Recogniser {
     /// Returns the language that is spoken in `sound`, 16 kHz and at most 30 s of it, where the recogniser can tell.
     #[cfg_attr(
         not(feature = "whisper"),
-        expect(unused_variables, clippy::unnecessary_wraps, reason = "Moonshine knows one language")
+        expect(
+            unused_variables,
+            clippy::unnecessary_wraps,
+            reason = "Moonshine knows one language"
+        )
     )]
     pub(super) fn detect_language(
         &mut self,

@@ -111,7 +111,7 @@ impl SpeechListener {
                 let frame = std::mem::replace(&mut self.rest, Vec::with_capacity(FRAME));
                 let is_others =
                     std::mem::take(&mut self.others_power) > sound_power(&frame) * LEAKED;
-                let score = self.detector.predict_f32(&frame);
+                let score = self.detector.predict_f32(&within_full_scale(&frame));
                 self.add_frame(frame, if is_others { 0.0 } else { score });
             }
         }
@@ -237,6 +237,16 @@ fn loudest_samples<'a>(mut planes: impl Iterator<Item = &'a Vec<f32>>) -> Option
     Some(loudest)
 }
 
+/// Returns the samples within -1 to 1, as the detector demands: loud sound is beyond after its rate
+/// was changed.
+fn within_full_scale(frame: &[f32]) -> [f32; FRAME] {
+    let mut within = [0.0; FRAME];
+    for (within, sample) in within.iter_mut().zip(frame) {
+        *within = sample.clamp(-1.0, 1.0);
+    }
+    within
+}
+
 fn sound_power(sound: &[f32]) -> f32 {
     sound.iter().map(|sample| sample * sample).sum()
 }
@@ -246,6 +256,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn sound_beyond_full_scale_is_listened_to() {
+        let mut listener = SpeechListener::default();
+        let loud: Vec<f32> =
+            (0..FRAME * 4).map(|at| if at % 64 < 32 { 1.3 } else { -1.3 }).collect();
+        listener.add_sound(&loud, None);
+        listener.finish_piece();
+        assert!(listener.take_pieces().iter().all(|piece| !piece.sound.is_empty()));
+    }
 
     /// An open piece with these scores; the sound of a frame is its number.
     fn open(scores: &[f32]) -> OpenPiece {

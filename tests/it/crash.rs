@@ -890,10 +890,13 @@ fn a_daemon_that_dies_at_every_step_of_its_start_starts_in_the_end() {
 fn a_daemon_that_dies_while_it_stops_has_lost_nothing() {
     let house = House::with(quick());
     house.drop_recording(NAME);
+    let watching = || house.log().matches("watches").count();
     for point in chain(Scenario::Stopping) {
+        // The daemons before it have said so too.
+        let before = watching();
         let mut daemon = armed(&house, point);
+        until("it watches", || (watching() > before).then_some(()));
         until("it answers", || house.run(&["status"]).status.success().then_some(()));
-        until("it listens", || house.log().contains("watches").then_some(()));
         daemon.signal(rustix::process::Signal::TERM);
         let what = || format!("{} is reached; the log:\n{}", point.spec(), house.log());
         until_told(what, || daemon.ended().is_some().then_some(()));

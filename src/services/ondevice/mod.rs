@@ -299,8 +299,9 @@ mod tests {
     fn moonshine_hears_no_other_language_than_english_also_when_the_config_changed_since() {
         let moonshine = engine(config::Recogniser::Moonshine);
         for language in ["de", "he"] {
-            let refused =
-                moonshine.choose_recogniser(Some(language.to_owned()), String::new()).expect_err("refused");
+            let refused = moonshine
+                .choose_recogniser(Some(language.to_owned()), String::new())
+                .expect_err("refused");
             assert!(matches!(refused, CallError::File(FileFault::Lacking(_))), "{refused}");
             assert!(
                 refused.to_string().contains(&format!("its language is `{language}`")),
@@ -308,7 +309,9 @@ mod tests {
             );
         }
         for language in [Some(ENGLISH.to_owned()), None] {
-            let refused = moonshine.choose_recogniser(language, String::new()).expect_err("there is no model");
+            let refused = moonshine
+                .choose_recogniser(language, String::new())
+                .expect_err("there is no model");
             assert!(matches!(refused, CallError::Unavailable { .. }), "{refused}");
         }
     }
