@@ -176,9 +176,14 @@ impl FolderScanner {
     ) -> Result<FolderScan, FolderTrouble> {
         let begun = Instant::now();
         let busy = thread_time();
+        if is_lost {
+            // Also where this scan fails: the folder may come back as another directory of the same
+            // inode, whose watch would seem to be there. And they count against the limit.
+            self.watches = None;
+        }
         let (root, location) = self.open_folder(baseline, is_settling)?;
         let known = self.known.len();
-        self.choose_mode(&root, is_lost).map_err(|error| describe_trouble(&self.path, &error))?;
+        self.choose_mode(&root).map_err(|error| describe_trouble(&self.path, &error))?;
         self.known.unmark_all();
         self.lookalikes.unmark_all();
         if let Some(watches) = &mut self.watches {
@@ -312,7 +317,7 @@ impl FolderScanner {
     }
 
     /// Decides anew how changes are learned of: the folder may have been mounted, or the limit raised.
-    fn choose_mode(&mut self, root: &Dir, is_lost: bool) -> io::Result<()> {
+    fn choose_mode(&mut self, root: &Dir) -> io::Result<()> {
         if let Some(why) = self.reason_to_poll(root)? {
             (self.mode, self.watches, self.refused) = (WatchMode::Polled(why), None, None);
             self.hints.doubt_closes();
@@ -325,9 +330,7 @@ impl FolderScanner {
         {
             return Ok(());
         }
-        if is_lost || self.watches.is_none() {
-            // The old ones go first: they count against the limit.
-            self.watches = None;
+        if self.watches.is_none() {
             self.hints.doubt_closes();
             match FolderWatches::new(&self.path, Arc::clone(&self.filter), Arc::clone(&self.hints))
             {
@@ -484,6 +487,22 @@ mod tests {
         scanner.fall_back_to_polling(Some(limit(0)));
         scanner.scan_folder(None, false, false).expect("scanned");
         assert_eq!(scanner.mode, WatchMode::Native);
+    }
+
+    #[test]
+    fn watches_that_are_in_doubt_go_also_where_the_scan_fails() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let root = tree.path().join("sales");
+        std::fs::create_dir(&root).expect("made");
+        let mut scanner = new_scanner(&root);
+        scanner.scan_folder(None, false, false).expect("scanned");
+        assert!(scanner.watches.is_some());
+        std::fs::remove_dir(&root).expect("removed");
+        scanner.scan_folder(None, false, true).expect_err("absent");
+        assert!(scanner.watches.is_none(), "another directory may have its inode");
+        std::fs::create_dir(&root).expect("made");
+        scanner.scan_folder(None, false, false).expect("scanned");
+        assert!(scanner.watches.is_some());
     }
 
     #[test]
