@@ -32,9 +32,6 @@ pub(super) static DEFAULTS: LazyLock<Vec<&str>> =
 pub(super) static FOLDER: LazyLock<Vec<&str>> =
     LazyLock::new(|| join_keys(&[&["name", "id", "path"], &DEFAULTS]));
 
-/// The language that every engine understands.
-const ENGLISH: &str = "en";
-
 /// A folder as the file has it, its rules with the defaults.
 pub(super) struct RawFolder<'a> {
     table: Table<'a>,
@@ -327,7 +324,7 @@ pub(super) fn refuse_instruction(span: Span, service: &Service, diagnostics: &Di
 
 /// Refuses a language that the engine does not understand: it would hear English in it.
 pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, diagnostics: &Diagnostics) {
-    if language.get_ref() != ENGLISH && kind.is_english_only() {
+    if language.get_ref() != values::ENGLISH && kind.is_english_only() {
         let what = format!(
             "the folder's service understands English only, not {}",
             in_backticks(language.get_ref())

@@ -76,4 +76,4 @@ pub(crate) use sidecar::{
 pub use sources::Source;
 pub use sources::SourceApi;
 pub use speakers::Speakers;
-pub(crate) use values::is_loopback;
+pub(crate) use values::{ENGLISH, is_loopback};

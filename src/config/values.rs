@@ -297,6 +297,9 @@ pub(super) fn parse_analysis(text: &str) -> Result<Analysis, ValueError> {
     })
 }
 
+/// The language that every engine understands.
+pub(crate) const ENGLISH: &str = "en";
+
 /// A language: ISO 639-1, or 639-3 where there is no shorter code.
 pub(super) fn parse_language(text: &str) -> Result<String, ValueError> {
     if (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {

@@ -91,6 +91,11 @@ impl Confidence {
         self.tokens >= FOREIGN_TOKENS_MIN && self.is_below(FOREIGN_BELOW)
     }
 
+    /// Returns whether a recording in which English alone was looked for is in English.
+    pub(super) fn is_english(self) -> bool {
+        self.tokens >= FOREIGN_TOKENS_MIN && !self.is_below(FOREIGN_BELOW)
+    }
+
     /// Returns whether the words of a piece are invented.
     pub(super) fn is_unclear(self) -> bool {
         self.tokens >= UNCLEAR_TOKENS_MIN && self.is_below(UNCLEAR_BELOW)
@@ -129,6 +134,11 @@ mod tests {
             with(20, -751).is_foreign()
                 && !with(20, -750).is_foreign()
                 && !with(19, -5000).is_foreign()
+        );
+        assert!(
+            with(20, -750).is_english()
+                && !with(20, -751).is_english()
+                && !with(19, -100).is_english()
         );
         assert!(
             with(5, -901).is_unclear()

@@ -13,7 +13,7 @@ use super::{
     moonshine::{ModelError, Moonshine},
     whisper,
 };
-use crate::{job::spoken_words, text::printable_path};
+use crate::{config::ENGLISH, job::spoken_words, text::printable_path};
 
 /// A choice of recogniser, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Choice {
     /// Returns the choice for a recording whose language was detected.
     pub(super) fn for_language(&self, detected: &str) -> Self {
         match self {
-            Self::Whisper { language: None, english: Some(english), .. } if detected == "en" => {
+            Self::Whisper { language: None, english: Some(english), .. } if detected == ENGLISH => {
                 Self::Moonshine(english.clone())
             }
             Self::Whisper { language: None, model, english, prompt } => Self::Whisper {

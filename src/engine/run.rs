@@ -28,6 +28,7 @@ use super::{
     wire::{ChildLine, FailureKind, LINE_MAX, VoiceWork, Work},
 };
 use crate::{
+    config::ENGLISH,
     job::{Segment, UNCLEAR},
     progress::{Progress, Unit},
     text,
@@ -87,7 +88,8 @@ pub struct Transcript {
     /// True where the recogniser understands English alone and something else was spoken: the words
     /// mean nothing.
     pub is_foreign: bool,
-    /// The language, ISO 639, where it was detected.
+    /// The language, ISO 639, where it was detected, or what was said sounds like the one language
+    /// of the recogniser.
     pub language: Option<String>,
 }
 
@@ -312,8 +314,9 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
             .language
             .as_deref()
             .is_some_and(|language| request.recogniser.for_language(language).is_english_only());
-    let is_foreign = is_english_only
-        && found.iter().map(|piece| piece.confidence).sum::<Confidence>().is_foreign();
+    let confidence: Confidence = found.iter().map(|piece| piece.confidence).sum();
+    let is_foreign = is_english_only && confidence.is_foreign();
+    let is_english = is_english_only && confidence.is_english();
     let segments = found.into_iter().map(|piece| Segment {
         start: Some(sample_seconds(piece.start)),
         end: Some(sample_seconds(piece.end)),
@@ -335,7 +338,7 @@ fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
         duration,
         remarks: end.remarks,
         is_foreign,
-        language: end.language,
+        language: end.language.or_else(|| is_english.then(|| ENGLISH.to_owned())),
     })
 }
 

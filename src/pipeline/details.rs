@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Abilities, Attendee, Folder, MeetingDate, Sidecar, sidecar_of},
+    config::{Abilities, Attendee, ENGLISH, Folder, MeetingDate, Sidecar, sidecar_of},
     job::{Details, DetailsSource, Plan, Setback},
     store::Job,
     text::{one_line, printable_path, strip_to_line},
@@ -195,7 +195,7 @@ fn refuse_unable(context: &StageContext, job: &Job, plan: &Plan) -> Result<(), S
     let language = plan
         .language
         .as_deref()
-        .filter(|language| *language != "en" && plan.language != folder.language);
+        .filter(|language| *language != ENGLISH && plan.language != folder.language);
     if let Some(language) = language.filter(|_| kind.is_english_only()) {
         let language = one_line(language, 20);
         return Err(invalid_metadata(&format!(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
-    config::{self, Environment, Settings, Speakers},
+    config::{self, ENGLISH, Environment, Settings, Speakers},
     engine::{
         audio::ffmpeg,
         model::{Model, NotInstalled, Package, Places, VoiceModels},
@@ -27,9 +27,6 @@ use crate::{
     media_types,
     text::one_line,
 };
-
-/// The language of Moonshine.
-const ENGLISH: &str = "en";
 
 /// The engine of one table of the config.
 #[derive(Debug)]
