@@ -93,6 +93,10 @@ impl ControlService {
         if dry_run {
             return self.survey_folders().await;
         }
+        if self.worker.is_none() {
+            return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
+                .hint("minuted run --once scans, works until nothing is left to do, and exits"));
+        }
         let folders: Vec<_> = self
             .folders
             .read()
@@ -100,10 +104,6 @@ impl ControlService {
             .values()
             .cloned()
             .collect();
-        if folders.is_empty() {
-            return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
-                .hint("minuted run --once scans, works until nothing is left to do, and exits"));
-        }
         // Sidecars beside recordings are read again, too.
         self.queue.jobs().wake_with_invalid_metadata(None, clock::now()).await?;
         self.wake_daemon();

@@ -155,8 +155,10 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
         .await
         .context("failed to compare the queue with the notes on disk")?;
     orphaned_jobs::settle_orphan(&parts).await;
-    spawn_loops(&parts, &settings.state_dir);
+    spawn_loops(&parts);
     folders::reconcile_folders(&parts).await;
+    // Commands are answered from here on: they find the folders there.
+    spawn_control(&parts, &settings.state_dir);
     sources::reconcile_sources(&parts).await;
     webhook::reconcile_listener(&parts).await;
     systemd::ready();
@@ -203,7 +205,7 @@ fn with_cure(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn spawn_loops(parts: &Parts, state_dir: &Path) {
+fn spawn_loops(parts: &Parts) {
     let worker = &parts.worker;
     spawn_loop(parts, "claims", claims::run(Arc::clone(worker)));
     spawn_loop(parts, "result poller", result_poller::run(Arc::clone(worker)));
@@ -211,8 +213,12 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
     spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
+}
+
+/// Starts to answer commands.
+fn spawn_control(parts: &Parts, state_dir: &Path) {
     let desk = ControlService::of_daemon(
-        Arc::clone(worker),
+        Arc::clone(&parts.worker),
         Arc::clone(&parts.folders),
         Arc::clone(&parts.last_words),
     );

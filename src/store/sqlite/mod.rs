@@ -48,10 +48,12 @@ pub(super) fn open(path: &Path) -> Result<Connections, StoreError> {
 }
 
 fn open_file(path: &Path) -> Result<Connections, StoreError> {
-    let length = std::fs::metadata(path).map_or(0, |file| file.len());
-    if length > 0 {
-        schema::check_length(length)?;
-        schema::check(&open_reader(path)?)?;
+    match check_file(path) {
+        Err(error) if is_unfinished(&error) => {
+            take_back_unfinished(path)?;
+            check_file(path)?;
+        }
+        checked => checked?,
     }
     Effect::Make.before();
     make_private(path).map_err(|error| unopened(error.to_string()))?;
@@ -64,6 +66,30 @@ fn open_file(path: &Path) -> Result<Connections, StoreError> {
     writer.file = Some(opened);
     let reader = SqliteDatabase { connection: open_reader(path)?, file: None };
     Ok(Connections { writer: Box::new(writer), reader: Box::new(reader) })
+}
+
+/// Checks a file that is there and not empty, without changing it.
+fn check_file(path: &Path) -> Result<(), StoreError> {
+    let length = std::fs::metadata(path).map_or(0, |file| file.len());
+    if length > 0 {
+        schema::check_length(length)?;
+        schema::check(&open_reader(path)?)?;
+    }
+    Ok(())
+}
+
+/// Returns whether a process ended within a transaction that was not in the write-ahead log, as the
+/// first ones of a new file are: a connection that only reads cannot take it back.
+fn is_unfinished(error: &StoreError) -> bool {
+    let StoreError::Sql(cause) = error else { return false };
+    let error = cause.downcast_ref::<rusqlite::Error>();
+    error.and_then(extended_code) == Some(ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// Takes back the transaction within which a process ended.
+fn take_back_unfinished(path: &Path) -> Result<(), StoreError> {
+    let connection = Connection::open(path).map_err(classify)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(classify)
 }
 
 /// Opens a connection that only reads.
@@ -272,4 +298,54 @@ fn is_unreadable(cause: &Cause) -> bool {
         error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
             && extended_code(error) != Some(ffi::SQLITE_IOERR_SHORT_READ)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies a file, with its journal, out of a transaction that is under way: what a kill leaves.
+    fn copy_unfinished(from: &Path, to: &Path) {
+        let journal = |path: &Path| path.with_extension("sqlite-journal");
+        std::fs::copy(from, to).expect("copied");
+        std::fs::copy(journal(from), journal(to)).expect("there is a journal");
+        assert!(std::fs::metadata(to).expect("there").len() > 0);
+        let refused = check_file(to).expect_err("a reader cannot take it back");
+        assert!(is_unfinished(&refused), "{refused}");
+    }
+
+    #[test]
+    fn a_kill_before_the_write_ahead_log_leaves_a_queue_that_opens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("queue.sqlite");
+        let killed = directory.path().join("killed.sqlite");
+
+        // While the file is made: nothing of it is there before.
+        let making = Connection::open(&path).expect("opened");
+        let fill = "PRAGMA cache_size = 2; BEGIN EXCLUSIVE; CREATE TABLE t (x);
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+            INSERT INTO t SELECT randomblob(2000) FROM n";
+        making.execute_batch(fill).expect("under way");
+        copy_unfinished(&path, &killed);
+        drop(open(&killed).expect("it is made once more"));
+        drop(making);
+
+        // A queue that is there.
+        let path = directory.path().join("other.sqlite");
+        drop(open(&path).expect("made"));
+        let writing = Connection::open(&path).expect("opened");
+        writing.execute_batch("PRAGMA journal_mode = DELETE").expect("set");
+        writing.execute_batch(fill).expect("under way");
+        let killed = directory.path().join("killed-2.sqlite");
+        copy_unfinished(&path, &killed);
+        let opened = open(&killed).expect("what was begun is taken back");
+        let is_there = "SELECT 1 FROM sqlite_schema WHERE name = 't'";
+        let mut tables = 0;
+        let count = &mut |_: &Row<'_>| {
+            tables += 1;
+            ControlFlow::Continue(())
+        };
+        opened.reader.query(is_there, &[], count).expect("read");
+        assert_eq!(tables, 0);
+    }
 }
