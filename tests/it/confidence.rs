@@ -245,7 +245,12 @@ fn whisper_tells_how_sure_it_is_of_each_piece() {
     let state = tempfile::tempdir().expect("a directory");
     let recording = state.path().join("reading.wav");
     fs::write(&recording, wav(16_000, 1, &sound[..16_000 * 8])).expect("written");
-    let recogniser = Choice::Whisper { model, language: Some("en".to_owned()) };
+    let recogniser = Choice::Whisper {
+        model,
+        language: Some("en".to_owned()),
+        english: None,
+        prompt: String::new(),
+    };
     let asked = Request { recogniser, memory_mib: 1300, ..request(no_model(), state.path()) };
     let transcript = transcribe(asked, &recording).expect("transcribed");
     let confidences: Vec<f64> =
