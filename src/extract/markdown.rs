@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Action, AgreedDecision, Extract, Quote, Speech};
-use crate::text::{escape_markdown, format_clock};
+use crate::text::{escape_markdown, escape_start, format_clock};
 
 /// The line above every extract.
 const LABEL: &str =
@@ -43,7 +43,7 @@ impl Extract {
             ("Open questions", self.questions.iter().map(quote_line).collect(), Some(NO_QUESTION)),
             (
                 "Topics",
-                self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect(),
+                self.topics.iter().map(|topic| escape_start(&escape_markdown(topic))).collect(),
                 None,
             ),
         ];
@@ -99,20 +99,7 @@ fn quote_time(quote: &Quote) -> Option<String> {
 }
 
 fn join_parts(parts: [Option<String>; 4]) -> String {
-    at_begin(
+    escape_start(
         &parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
     )
-}
-
-/// Makes text that begins a line begin no list, heading, quote or table there.
-fn at_begin(text: &str) -> String {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits > 0 && text[digits..].starts_with(['.', ')']) {
-        return format!("{}\\{}", &text[..digits], &text[digits..]);
-    }
-    if text.starts_with(['#', '>', '-', '+', '=', '|']) {
-        format!("\\{text}")
-    } else {
-        text.to_owned()
-    }
 }
