@@ -101,7 +101,7 @@ impl SessionInner {
         };
         match sign {
             KnownSignIn::Out(reason) => return Err(RefreshFailure::SignedOut(reason)),
-            KnownSignIn::In(pair) if unsaved => return self.save_pair(pair).await,
+            KnownSignIn::In(pair) if unsaved => return self.save_alone(pair).await,
             KnownSignIn::In(pair) if !pair.is_same(seen) => return Ok(pair),
             KnownSignIn::In(_) => {}
         }
@@ -114,6 +114,27 @@ impl SessionInner {
         self.tries.fetch_add(1, Ordering::Release);
         *last = result.as_ref().err().cloned();
         result
+    }
+
+    /// Returns the present pair when it is on disk. A refresh that is saving it is waited for.
+    pub(super) async fn saved_pair(&self) -> Result<Arc<TokenPair>, RefreshFailure> {
+        let _gate = self.gate.lock().await;
+        let (sign, unsaved) = {
+            let held = self.lock_state();
+            (held.sign.clone(), held.unsaved)
+        };
+        match sign {
+            KnownSignIn::Out(reason) => Err(RefreshFailure::SignedOut(reason)),
+            KnownSignIn::In(pair) if unsaved => self.save_alone(pair).await,
+            KnownSignIn::In(pair) => Ok(pair),
+        }
+    }
+
+    /// Saves a pair whose first saving failed, under the lock between processes: whoever writes without it takes the
+    /// draft of another for what a crash has left.
+    async fn save_alone(&self, pair: Arc<TokenPair>) -> Result<Arc<TokenPair>, RefreshFailure> {
+        let _lock = self.lock_store().await?;
+        self.save_pair(pair).await
     }
 
     /// Refreshes under the lock between processes, unless another process has just done so.
@@ -186,10 +207,8 @@ impl SessionInner {
         pair
     }
 
-    pub(super) async fn save_pair(
-        &self,
-        pair: Arc<TokenPair>,
-    ) -> Result<Arc<TokenPair>, RefreshFailure> {
+    /// Saves a pair; the caller holds the gate and the lock.
+    async fn save_pair(&self, pair: Arc<TokenPair>) -> Result<Arc<TokenPair>, RefreshFailure> {
         let store = self.store.clone();
         let saving = Arc::clone(&pair);
         run_blocking(move || store.save_pair(&saving))

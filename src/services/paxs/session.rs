@@ -177,7 +177,7 @@ impl PaxsSession {
             (held.sign.clone(), held.unsaved)
         };
         match sign {
-            KnownSignIn::In(pair) if unsaved => Ok(self.0.save_pair(pair).await?),
+            KnownSignIn::In(_) if unsaved => Ok(self.saved_pair().await?),
             KnownSignIn::In(pair) => Ok(pair),
             KnownSignIn::Out(_) => Ok(self.0.reload_pair().await?),
         }
@@ -194,6 +194,15 @@ impl PaxsSession {
         let task = self.0.tasks.spawn(async move { inner.refresh_pair(&seen, tries).await });
         task.await.unwrap_or_else(|_| {
             Err(RefreshFailure::from_message("the refresh of the sign-in ended early".into()))
+        })
+    }
+
+    /// Waits until the pair is on disk, or saves it, on a task that continues when the caller is dropped.
+    async fn saved_pair(&self) -> Result<Arc<TokenPair>, RefreshFailure> {
+        let inner = Arc::clone(&self.0);
+        let task = self.0.tasks.spawn(async move { inner.saved_pair().await });
+        task.await.unwrap_or_else(|_| {
+            Err(RefreshFailure::from_message("saving the sign-in ended early".into()))
         })
     }
 

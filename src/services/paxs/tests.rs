@@ -364,6 +364,27 @@ async fn a_pair_that_could_not_be_saved_is_kept_and_used_only_once_it_is() {
     assert_eq!((server.count(TOKEN), desk.saved_access().as_deref()), (1, Some("a2")));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_begin_while_a_pair_is_saved_wait_for_it() {
+    let server = Server::start(async |seen| match seen.line() {
+        TOKEN => pair(2),
+        _ => LoopbackReply::json(&json!({"token": seen.bearer()})),
+    })
+    .await;
+    for _ in 0..24 {
+        let desk = Desk::new(&server).signed_in(4000);
+        let paxs = desk.paxs();
+        let calls = (0..48_u32).map(async |n| {
+            tokio::time::sleep(Duration::from_micros(250) * n).await;
+            paxs.read_profile().await
+        });
+        for result in join_all(calls).await {
+            assert_eq!(result.expect("a profile"), json!({"token": "a2"}));
+        }
+    }
+    assert_eq!(server.count(TOKEN), 24);
+}
+
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("set");
 }
