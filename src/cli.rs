@@ -101,6 +101,8 @@ pub(crate) enum Question {
     Resume(OfFolder),
     /// Decide about recordings that were there before minuted
     Backlog(BacklogArgs),
+    /// Print the link that opens the page, once and within five minutes
+    Page(Page),
     /// Write a consistent copy of the queue, also while the daemon runs
     Backup(Backup),
 }
@@ -112,6 +114,17 @@ pub(crate) struct Run {
     /// waits for a person, or for something that is down and has not come back within twice `retry.delay_max`
     #[arg(long)]
     pub once: bool,
+}
+
+/// `page`.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// Sign everybody out first
+    #[arg(long)]
+    pub new_token: bool,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
 }
 
 /// `check`.

@@ -201,6 +201,8 @@ effects! {
     StrikeOut,
     /// The tokens are removed.
     ForgetTokens,
+    /// The key of the page's sessions is written.
+    SavePageKey,
     /// The mark beside the queue is written.
     Mark,
     /// The control socket is made.

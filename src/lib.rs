@@ -21,6 +21,7 @@
 //! |---|---|
 //! | `commands/` | one file per command of the program |
 //! | `daemon/` | starts, reloads and drains everything else |
+//! | `web/` | serves the page |
 //! | `webhook/` | takes the calls of vendors |
 //! | `control/` | answers commands over a Unix socket |
 //! | `watch/` | finds settled recordings in folders |
@@ -96,6 +97,7 @@ pub mod testing;
 mod text;
 mod verify;
 mod watch;
+mod web;
 mod webhook;
 mod words;
 mod worker;

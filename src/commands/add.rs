@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -19,11 +19,10 @@ use crate::{
     cli, clock,
     config::{Folder, Settings},
     control::{
-        Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job,
+        Arrival, Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport,
+        explain_job,
     },
-    delivery::{self, files::names::add_number},
-    effect::Effect,
-    exit,
+    delivery, exit,
     job::{JobState, Stage, WaitReason},
     progress::Unit,
     runtime::LiveConfig,
@@ -38,9 +37,6 @@ const EVERY: Duration = Duration::from_millis(300);
 
 /// Bytes of notes that are shown: several times those of a meeting of a day.
 const NOTES_BYTES_MAX: u64 = 16 << 20;
-
-/// Numbers that are tried for a name that is taken.
-const NUMBERS_MAX: u32 = 999;
 
 pub(super) async fn run(
     settings: &Settings,
@@ -139,59 +135,25 @@ fn check_recording(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::
 }
 
 fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
-    let root = Dir::open(&folder.path)
-        .with_context(|| format!("failed to open folder `{}`", folder.name))?;
+    let context =
+        || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let real = std::fs::canonicalize(file)?;
     if real.starts_with(std::fs::canonicalize(&folder.path)?) {
         return Ok(file.to_owned());
     }
-    let context =
-        || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
-    let name = file.file_name().unwrap_or_default();
-    delivery::remove_leftovers(&root).with_context(context)?;
-    let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
-    // The copy stays open, and with it locked, until it has its name.
-    let placed =
-        copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
-            for number in 1..=NUMBERS_MAX {
-                let candidate = add_number(name, number);
-                let rename = || {
-                    root.rename_new(OsStr::new(&temporary), &root, &candidate)
-                        .and_then(|()| root.sync())
-                };
-                match Effect::Add.during(rename) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    done => return done.map(|()| folder.path.join(candidate)),
-                }
-            }
-            Err(io::ErrorKind::AlreadyExists.into())
-        });
-    if placed.is_err() {
-        // What was copied so far is of no use; the error that is told is the first one.
-        drop(root.unlink(OsStr::new(&temporary)));
-    }
-    placed.with_context(context)
+    copy_as_arrival(folder, file).with_context(context)
 }
 
 /// Copies bytes and time: the time may be all that tells when the meeting was.
-///
-/// The copy is locked: the daemon removes temporary files that nobody holds.
-fn copy_bytes(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
+fn copy_as_arrival(folder: &Folder, file: &Path) -> io::Result<PathBuf> {
     let parent = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut source =
-        Dir::open(parent)?.open_file(Path::new(file.file_name().unwrap_or_default()))?;
+    let name = file.file_name().unwrap_or_default();
+    let mut source = Dir::open(parent)?.open_file(Path::new(name))?;
     let modified = source.metadata()?.modified()?;
-    let mut copy = root.create_new(name, mode)?;
-    if let Err(error) =
-        rustix::fs::flock(&copy, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-    {
-        tracing::trace!(%error, "this file system has no locks");
-    }
-    io::copy(&mut source, &mut copy)?;
-    copy.flush()?;
-    copy.set_modified(modified)?;
-    copy.sync_all()?;
-    Ok(copy)
+    let mut arrival = Arrival::begin(folder)?;
+    io::copy(&mut source, arrival.file())?;
+    arrival.file().set_modified(modified)?;
+    arrival.place(folder, name)
 }
 
 async fn wait_for_jobs(

@@ -14,6 +14,7 @@ mod jobs;
 mod login;
 mod meetings;
 mod packaging;
+mod page;
 mod print;
 mod retry;
 mod run;
@@ -209,6 +210,7 @@ async fn answer_question(
         Question::Pause(arguments) => folder::pause_folder(&caller, arguments).await,
         Question::Resume(arguments) => folder::resume_folder(&caller, arguments).await,
         Question::Backlog(arguments) => folder::decide_backlog(&caller, arguments).await,
+        Question::Page(arguments) => page::show_link(&caller, arguments).await,
         Question::Backup(arguments) => backup::run(&caller, arguments).await,
     }
 }

@@ -12,7 +12,7 @@ use super::{
     durations::DurationBounds,
     email,
     environment::Environment,
-    folders, places,
+    folders, http_server, places,
     reader::{FileContext, Table, TableKeys as _},
     secrets, services,
     settings::{LogKeys, Retry, RetryKeys, Settings, WorkersKeys},
@@ -101,6 +101,7 @@ fn read_settings(
     let workers = root.read_table_keys::<WorkersKeys>("workers").into_settings();
     let log = root.read_table_keys::<LogKeys>("log").into_settings();
     let webhook = webhook::read_webhook(root);
+    let http = http_server::read_http_server(root, diagnostics);
     let raw = folders::read_folders(root, diagnostics);
     places::check_places(&raw, &state_dir, state_span.as_ref(), diagnostics);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::name_and_id).collect();
@@ -137,6 +138,7 @@ fn read_settings(
         folders,
         sources: sources.into_iter().collect::<Option<_>>()?,
         webhook,
+        http,
         services,
         retry: retry?,
         workers: workers?,

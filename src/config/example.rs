@@ -7,7 +7,9 @@ use super::{
     Environment, Settings,
     attendee::AttendeeKeys,
     email::{EmailKeys, SmtpKeys},
-    folders, parse,
+    folders,
+    http_server::HttpServerKeys,
+    parse,
     reader::TableKeys as _,
     services::{self, PollKeys},
     settings::{LogKeys, RetryKeys, WorkersKeys},
@@ -147,6 +149,7 @@ fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
     );
     assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
     assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
+    assert!(settings.http.is_none());
     let live = entries()
         .into_iter()
         .filter(|entry| entry.kind == ExampleKind::LiveConfig)
@@ -217,7 +220,7 @@ fn the_example_has_every_key() {
             "`{key}` of a service"
         );
     }
-    let tables: [(&str, &[&str]); 9] = [
+    let tables: [(&str, &[&str]); 10] = [
         ("services.paxs.poll", PollKeys::KNOWN),
         ("retry", RetryKeys::KNOWN),
         ("workers", WorkersKeys::KNOWN),
@@ -225,6 +228,7 @@ fn the_example_has_every_key() {
         ("email.smtp", SmtpKeys::KNOWN),
         ("log", LogKeys::KNOWN),
         ("webhook", WebhookKeys::KNOWN),
+        ("http", HttpServerKeys::KNOWN),
         ("source", SourceKeys::KNOWN),
         ("", &["state_dir", "history"]),
     ];

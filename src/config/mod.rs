@@ -23,6 +23,7 @@ mod example;
 mod folder;
 mod folders;
 mod globs;
+mod http_server;
 mod item;
 mod kinds;
 mod locate;
@@ -59,6 +60,7 @@ pub(crate) use folder::{
     Watch,
 };
 pub(crate) use globs::Globs;
+pub(crate) use http_server::HttpServer;
 pub(crate) use kinds::{
     Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled,
     Summary, WhisperModel,

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     diagnostic::ValueError, durations::DurationBounds, email::Email, folder::Folder,
-    reader::parse_word, services::Service, sources::Source, table_keys::table_keys, values,
-    webhook::Webhook,
+    http_server::HttpServer, reader::parse_word, services::Service, sources::Source,
+    table_keys::table_keys, values, webhook::Webhook,
 };
 
 /// The whole configuration, as it is in force.
@@ -38,6 +38,8 @@ pub struct Settings {
     pub sources: Vec<Source>,
     /// Listener for the sources' webhooks, if configured.
     pub webhook: Option<Webhook>,
+    /// The server of the page and the API, if configured.
+    pub http: Option<HttpServer>,
 }
 
 impl Settings {

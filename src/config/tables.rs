@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::{
     email::{EmailKeys, SmtpKeys},
     folders,
+    http_server::HttpServerKeys,
     reader::{KnownTable, RefusedKey, TableKeys as _},
     services::{self, PollKeys},
     settings::{LogKeys, RetryKeys, WorkersKeys},
@@ -25,10 +26,11 @@ pub(super) const ROOT: &[&str] = &[
     "folder",
     "source",
     "webhook",
+    "http",
 ];
 
 /// Every table of the config file.
-pub(super) static TABLES: LazyLock<[KnownTable; 12]> = LazyLock::new(|| {
+pub(super) static TABLES: LazyLock<[KnownTable; 13]> = LazyLock::new(|| {
     [
         describe_table(ROOT, "the top of the file, before the first `[table]`", &[]),
         describe_table(&folders::FOLDER, "`[[folder]]`", &[]),
@@ -45,6 +47,7 @@ pub(super) static TABLES: LazyLock<[KnownTable; 12]> = LazyLock::new(|| {
         describe_table(EmailKeys::KNOWN, "`[email]`", &[]),
         describe_table(SmtpKeys::KNOWN, "`smtp = { … }` of `[email]`", REFUSED_IN_SMTP),
         describe_table(WebhookKeys::KNOWN, "`[webhook]`", &[]),
+        describe_table(HttpServerKeys::KNOWN, "`[http]`", &[]),
         describe_table(LogKeys::KNOWN, "`[log]`", &[]),
     ]
 });

@@ -166,6 +166,7 @@ fn a_short_config_takes_every_default() {
         ],
         sources: [],
         webhook: None,
+        http: None,
     }
     "#);
 }

@@ -73,7 +73,7 @@ impl ControlService {
     }
 
     /// Returns the extensions that the service of a folder accepts.
-    pub(super) fn accepted_extensions(&self, folder: &Folder) -> Vec<String> {
+    pub(crate) fn accepted_extensions(&self, folder: &Folder) -> Vec<String> {
         let live = self.live_settings();
         live.services
             .get(&folder.service)

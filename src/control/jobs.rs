@@ -67,7 +67,7 @@ impl ControlService {
     }
 
     /// Shows a job with its paths on this machine, and with the hold that it waits for.
-    fn describe_job(&self, mut job: JobView, holds: &[Hold]) -> JobView {
+    pub(super) fn describe_job(&self, mut job: JobView, holds: &[Hold]) -> JobView {
         let live = self.live_settings();
         let now = clock::now();
         let folder = live.folders.get(&job.folder);

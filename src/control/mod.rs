@@ -6,6 +6,7 @@
 //! of every question.
 
 mod account;
+mod arrival;
 mod backup;
 mod client;
 mod explain;
@@ -13,6 +14,8 @@ mod held;
 mod intake;
 mod jobs;
 mod mailing;
+mod page;
+mod page_access;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod server;
@@ -28,16 +31,21 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use arrival::Arrival;
 pub(crate) use client::{Caller, ControlError};
 pub(crate) use explain::{ExplainContext, explain_job};
 pub(crate) use held::remedy_of_hold;
 pub(crate) use intake::unsupported;
 pub(crate) use mailing::try_mail;
+pub(crate) use page::{JobFacts, PageLink};
+pub(crate) use page_access::{PageAccess, SESSION_LIFE};
 pub(crate) use server::serve;
 pub(crate) use service::{ControlService, Folders};
 pub(crate) use source::SourceStatus;
-pub(crate) use speakers::SpeakersAnswer;
-pub(crate) use status::{ConnectionState, MailStatus, RunningStatus, ServiceStatus, StatusReport};
+pub(crate) use speakers::{SpeakerView, SpeakersAnswer};
+pub(crate) use status::{
+    ConnectionState, FolderStatus, MailStatus, RunningStatus, ServiceStatus, StatusReport,
+};
 pub(crate) use why::WhyAnswer;
 
 use crate::{config::Analysis, job::JobState, store::JobId};
@@ -160,6 +168,11 @@ pub(crate) enum ControlRequest {
         /// The address that it was requested with.
         redirect_uri: String,
     },
+    /// Make a link that opens the page once.
+    Page {
+        /// True where all sessions end first.
+        new_token: bool,
+    },
     /// Forget a sign-in.
     SignOut {
         /// The service; the only one when not named.
@@ -209,6 +222,7 @@ impl ControlRequest {
             | Self::Speakers { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Page { .. }
             | Self::SourceList { .. } => false,
             Self::RetryFailed
             | Self::Take { .. }
@@ -243,6 +257,7 @@ impl ControlRequest {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } => "backlog",
+            Self::Page { .. } => "page",
             Self::CopyQueue => "backup",
             Self::Try { .. } => "check",
             Self::Whoami { .. } => "whoami",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, ControlError, ControlRequest, JobName, Refusal};
+use super::{Answer, ControlError, ControlRequest, JobName, PageAccess, Refusal};
 use crate::{
     clock,
     config::{Folder, Settings},
@@ -38,6 +38,8 @@ pub(crate) struct ControlService {
     pub(super) last_words: Arc<LastWords>,
     /// The sources that run; none without a daemon.
     pub(super) sources: SourcesHandle,
+    /// Who may see the page.
+    pub(super) page_access: Arc<PageAccess>,
     _lock: Option<StateLock>,
 }
 
@@ -51,6 +53,7 @@ impl ControlService {
     ) -> Self {
         let queue = worker.runtime.queue.clone();
         let live = worker.runtime.live.clone();
+        let page_access = Arc::new(PageAccess::new(&worker.runtime.live().settings.state_dir));
         Self {
             queue,
             live,
@@ -58,6 +61,7 @@ impl ControlService {
             folders,
             last_words,
             sources: SourcesHandle::default(),
+            page_access,
             _lock: None,
         }
     }
@@ -71,6 +75,7 @@ impl ControlService {
         let opened = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
+        let page_access = Arc::new(PageAccess::new(&settings.state_dir));
         let live = LiveConfig::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
         Ok(Self {
@@ -80,6 +85,7 @@ impl ControlService {
             folders: Folders::default(),
             last_words,
             sources: SourcesHandle::default(),
+            page_access,
             _lock: Some(lock),
         })
     }
@@ -119,6 +125,7 @@ impl ControlService {
                 self.sign_in(&service, code, redirect_uri).await
             }
             ControlRequest::SignOut { service } => self.sign_out(service.as_deref()).await,
+            ControlRequest::Page { new_token } => self.make_page_link(new_token),
             ControlRequest::Meetings { service, page } => {
                 self.list_meetings(service.as_deref(), page).await
             }

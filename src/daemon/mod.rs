@@ -6,6 +6,7 @@ mod crashes;
 mod folders;
 mod once;
 mod orphaned_jobs;
+mod page;
 mod reconcile;
 mod removed_folders;
 mod sources;
@@ -72,6 +73,10 @@ struct Parts {
     fetching: Arc<tokio::sync::Mutex<sources::Running>>,
     /// The port for webhooks.
     listening: Arc<tokio::sync::Mutex<Option<webhook::Listening>>>,
+    /// The page that is served.
+    page: Arc<tokio::sync::Mutex<Option<page::ServedPage>>>,
+    /// What answers commands, and the page.
+    desk: Arc<ControlService>,
     live: watch::Sender<Arc<LiveConfig>>,
     /// Messages for the service manager.
     status_line: Arc<status_line::StatusLine>,
@@ -134,6 +139,12 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let sources = SourcesHandle::default();
     let fetching = Arc::default();
     let listening = Arc::default();
+    let desk = ControlService::of_daemon(
+        Arc::clone(&worker),
+        Arc::clone(&folders),
+        Arc::clone(&last_words),
+    );
+    let desk = Arc::new(desk.with_sources(sources.clone()));
     let status_line = Arc::default();
     let parts = Parts {
         runtime,
@@ -145,6 +156,8 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
         sources,
         fetching,
         listening,
+        page: Arc::default(),
+        desk,
         live,
         status_line,
         stop,
@@ -161,6 +174,7 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     spawn_control(&parts, &settings.state_dir);
     sources::reconcile_sources(&parts).await;
     webhook::reconcile_listener(&parts).await;
+    page::reconcile_page(&parts).await;
     systemd::ready();
     tracing::info!(
         "minuted {} watches {} with {}",
@@ -217,12 +231,7 @@ fn spawn_loops(parts: &Parts) {
 
 /// Starts to answer commands.
 fn spawn_control(parts: &Parts, state_dir: &Path) {
-    let desk = ControlService::of_daemon(
-        Arc::clone(&parts.worker),
-        Arc::clone(&parts.folders),
-        Arc::clone(&parts.last_words),
-    );
-    let desk = Arc::new(desk.with_sources(parts.sources.clone()));
+    let desk = Arc::clone(&parts.desk);
     let stop = parts.stop.clone();
     let dir: PathBuf = state_dir.to_owned();
     spawn_loop(parts, "control", async move {
@@ -304,6 +313,7 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
             folders::reconcile_folders(parts).await;
             sources::reconcile_sources(parts).await;
             webhook::reconcile_listener(parts).await;
+            page::reconcile_page(parts).await;
             parts.runtime.nudge();
             tracing::info!("the configuration is read again and in force");
             Ok(())

@@ -19,7 +19,7 @@ use crate::{
     open_files::OpenFiles,
     runtime::Runtime,
     services::accepted_extensions,
-    store::{Delivery, DeliveryKind, FolderRoot, Job, StoreError},
+    store::{Delivery, DeliveryKind, FolderRoot, Job, Store, StoreError},
     text::printable_path,
 };
 
@@ -46,34 +46,13 @@ impl DeliveryContext {
     /// Returns the document that all forms of the notes are made of.
     #[must_use]
     pub(super) fn build_minutes(&self) -> Minutes {
-        let plan = self.job.plan.as_ref();
-        Minutes {
-            key: self.job.key.clone(),
-            sound: self.job.sound.clone(),
-            title: plan.map_or_else(|| self.recording_name(), |plan| plan.title.clone()),
-            recorded: self.job.date().to_zoned(TimeZone::system()),
-            recording: self.recording_name(),
-            folder: self.folder.name.clone(),
-            attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
-            attendees_from: plan.and_then(|plan| plan.details_source.attendees_from.clone()),
-            language: plan.and_then(|plan| plan.language.clone()),
-            service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
-            meeting: self.job.remote.meeting_id().map(str::to_owned),
-            warning: self.job.partial.then(|| {
-                let error = self.job.error.as_deref().unwrap_or("the service did not finish");
-                format!(
-                    "these notes lack what failed: {error}. `minuted retry {}` tries again.",
-                    self.job.id
-                )
-            }),
-            reports: Arc::clone(&self.reports),
-        }
+        build_minutes(&self.job, &self.folder.name, Arc::clone(&self.reports))
     }
 
     /// Returns the recording's file name, fit to be shown.
     #[must_use]
     pub(super) fn recording_name(&self) -> String {
-        printable_path(Path::new(self.job.path.file_name().unwrap_or_default()))
+        recording_name(&self.job)
     }
 
     /// Returns the name of the notes in Markdown.
@@ -94,6 +73,59 @@ impl DeliveryContext {
     }
 }
 
+/// Returns the document that all forms of the notes of a job are made of.
+fn build_minutes(job: &Job, folder: &str, reports: Arc<[Report]>) -> Minutes {
+    let plan = job.plan.as_ref();
+    Minutes {
+        key: job.key.clone(),
+        sound: job.sound.clone(),
+        title: plan.map_or_else(|| recording_name(job), |plan| plan.title.clone()),
+        recorded: job.date().to_zoned(TimeZone::system()),
+        recording: recording_name(job),
+        folder: folder.to_owned(),
+        attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
+        attendees_from: plan.and_then(|plan| plan.details_source.attendees_from.clone()),
+        language: plan.and_then(|plan| plan.language.clone()),
+        service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
+        meeting: job.remote.meeting_id().map(str::to_owned),
+        warning: job.partial.then(|| {
+            let error = job.error.as_deref().unwrap_or("the service did not finish");
+            format!(
+                "these notes lack what failed: {error}. `minuted retry {}` tries again.",
+                job.id
+            )
+        }),
+        reports,
+    }
+}
+
+fn recording_name(job: &Job) -> String {
+    printable_path(Path::new(job.path.file_name().unwrap_or_default()))
+}
+
+/// Returns the notes of a job as they would be written now; without results they have no sections.
+///
+/// # Errors
+/// When the queue cannot be read.
+pub(crate) async fn read_minutes(
+    queue: &Store,
+    job: &Job,
+    folder: &str,
+) -> Result<Minutes, StoreError> {
+    Ok(build_minutes(job, folder, read_reports(queue, job).await?))
+}
+
+/// Returns the results of a job, with the remarks of its intake and the names of its speakers.
+async fn read_reports(queue: &Store, job: &Job) -> Result<Arc<[Report]>, StoreError> {
+    let mut reports = queue.stages().read_results(job.id).await?;
+    let remarks = job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
+    if let Some(report) = reports.first_mut() {
+        report.findings.remarks.extend(remarks);
+    }
+    job.speaker_names.apply(&mut reports);
+    Ok(reports.into())
+}
+
 /// Gathers the context of a delivery; `None` when its job or its folder is gone.
 pub(super) async fn gather_context(
     runtime: &Runtime,
@@ -101,16 +133,7 @@ pub(super) async fn gather_context(
 ) -> Result<Option<DeliveryContext>, StoreError> {
     let Some(job) = runtime.queue.jobs().find(delivery.job).await? else { return Ok(None) };
     let reports = match delivery.kind {
-        DeliveryKind::Notes | DeliveryKind::Mail => {
-            let mut reports = runtime.queue.stages().read_results(job.id).await?;
-            let remarks =
-                job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
-            if let Some(report) = reports.first_mut() {
-                report.findings.remarks.extend(remarks);
-            }
-            job.speaker_names.apply(&mut reports);
-            reports.into()
-        }
+        DeliveryKind::Notes | DeliveryKind::Mail => read_reports(&runtime.queue, &job).await?,
         DeliveryKind::Failure
         | DeliveryKind::Clear
         | DeliveryKind::Dispose

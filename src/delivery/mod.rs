@@ -19,6 +19,7 @@ mod remote;
 pub(crate) mod render;
 mod runner;
 
+pub(crate) use context::read_minutes;
 pub use files::is_temporary;
 pub(crate) use files::{
     NotesFileState, Temporary, find_notes, find_notes_state, generation_beside, head_proof,
@@ -34,5 +35,5 @@ pub use mail::message_id;
 pub(crate) use mail::{SMTP, mail_works, recipient_mailbox};
 pub(crate) use plan::post_delivery_actions;
 pub use render::Minutes;
-pub(crate) use render::{Proof, key_of};
+pub(crate) use render::{Paragraph, Proof, key_of};
 pub(crate) use runner::DeliveryRunner;

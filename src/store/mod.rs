@@ -55,7 +55,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -87,7 +87,7 @@ pub(crate) use settled::{Settled, Unplayable};
 pub(crate) use sightings::{FileVerdict, Sighting};
 pub(crate) use skip::SkipReason;
 pub(crate) use speakers::{GivenNames, WrittenNotes};
-pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
+pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobQuery, JobView, OriginalJob};
 
 use clock::Clock;
 use creations::Creations;
@@ -108,6 +108,8 @@ pub struct Store {
     creations: Arc<Creations>,
     broken: Arc<Broken>,
     full: Arc<AtomicBool>,
+    /// How many transactions this process has committed.
+    version: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -125,6 +127,7 @@ impl Store {
             creations: Arc::new(Creations::beside(state_dir)),
             broken,
             full: Arc::default(),
+            version: Arc::default(),
         })
     }
 
@@ -197,6 +200,9 @@ impl Store {
                 Ok(result)
             })
             .await;
+        if written.is_ok() {
+            self.version.fetch_add(1, Ordering::Relaxed);
+        }
         if let Err(error) = &written
             && error.is_passing()
             && !self.full.swap(true, Ordering::Relaxed)
@@ -236,6 +242,12 @@ impl Store {
     #[must_use]
     pub fn full(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.full)
+    }
+
+    /// Returns how many times this process has written the queue.
+    #[must_use]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// Waits until the queue is not to be trusted any more, and returns why: only a new process can

@@ -103,6 +103,21 @@ pub struct JobView {
     pub has_invalid_metadata: bool,
 }
 
+/// The jobs that a list shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct JobQuery {
+    /// Only these states; any where it is empty.
+    pub states: Vec<JobState>,
+    /// Only this folder, by id.
+    pub folder: Option<String>,
+    /// Only those whose path or title holds this text; letters of ASCII in either case.
+    pub search: Option<String>,
+    /// Only those before this number.
+    pub before: Option<JobId>,
+    /// How many at most.
+    pub limit: u32,
+}
+
 /// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryView {
@@ -193,6 +208,29 @@ impl Jobs<'_> {
                 let sql =
                     format!("SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR folder = ?1) {condition} ORDER BY id");
                 let jobs = tx.query_rows(&sql, &values, read_view)?;
+                jobs.into_iter().map(|job| complete(tx, job)).collect()
+            })
+            .await
+    }
+
+    /// Returns the latest jobs that match, the newest first, without their histories.
+    pub(crate) async fn list_latest(self, query: JobQuery) -> Result<Vec<JobView>, StoreError> {
+        self.0
+            .read(move |tx| {
+                let states = query.states.iter().map(|state| format!("'{}'", state.as_str()));
+                let states = states.collect::<Vec<_>>().join(", ");
+                let of_states = if states.is_empty() { String::new() } else { format!("AND state IN ({states})") };
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR folder = ?1) AND (?2 IS NULL OR id < ?2) AND \
+                     (?3 IS NULL OR instr(lower(CAST(path AS TEXT)), ?3) > 0 \
+                     OR instr(lower(json_extract(plan, '$.title')), ?3) > 0) {of_states} ORDER BY id DESC LIMIT ?4"
+                );
+                let search = query.search.map(|search| search.to_ascii_lowercase());
+                let jobs = tx.query_rows(
+                    &sql,
+                    params![query.folder, query.before, search, query.limit],
+                    read_view,
+                )?;
                 jobs.into_iter().map(|job| complete(tx, job)).collect()
             })
             .await

@@ -17,15 +17,16 @@ const TABLE: &[(&str, &str)] = &[
     ("fuzzing", "control watch delivery services engine verify job config"), // for tests and `fuzz/` alone
     (
         "commands",
-        "memory cli daemon webhook control watch worker pipeline sources delivery runtime services engine http store logging \
+        "memory cli daemon web webhook control watch worker pipeline sources delivery runtime services engine http store logging \
          dropin service_manager signals confine job config",
     ),
     ("cli", "job config"),
     (
         "daemon",
-        "webhook control watch worker pipeline sources delivery runtime services http store logging service_manager \
+        "web webhook control watch worker pipeline sources delivery runtime services http store logging service_manager \
          signals last_words job config",
     ),
+    ("web", "control delivery store job config"),
     ("webhook", "sources config"),
     (
         "control",
@@ -85,14 +86,16 @@ const BASE: [&str; 12] = [
 /// The crates that stand for an outside world, with the modules or directories that may know it.
 const WORLDS: &[(&str, &str)] = &[
     ("aws_lc_rs", "engine services webhook"),
+    ("axum", "web"),
     ("clap", "main commands cli"),
     ("earshot", "engine"),
-    ("hyper", "webhook"),
-    ("hyper_util", "webhook"),
+    ("hyper", "web webhook"),
+    ("hyper_util", "web webhook"),
     ("kodama", "engine"),
     ("landlock", "confine"),
     ("lettre", "delivery config"), // config: for the types of an address
     ("libc", "confine"),
+    ("maud", "web"),
     ("minijinja", "delivery"),
     ("notify", "watch"),
     ("ort", "engine"),
@@ -327,10 +330,12 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("beneath.rs", "rename_claimed", "the door itself"),
     ("beneath.rs", "rename_over", "the door itself"),
     ("beneath.rs", "unlink", "the door itself"),
-    ("commands/add.rs", "copy_bytes", "a temporary file, which the next sweep takes"),
     ("commands/demo.rs", "demo_settings", "a demonstration in a directory of its own"),
     ("commands/demo.rs", "run", "a demonstration in a directory of its own"),
     ("commands/demo.rs", "run_demo", "a demonstration in a directory of its own"),
+    ("control/arrival.rs", "begin", "a temporary file, which the next sweep takes"),
+    ("control/arrival.rs", "drop", "takes a temporary file back"),
+    ("control/page_access.rs", "remove_drafts", "what a crash left before `SavePageKey`"),
     ("control/server.rs", "remove_socket", "part of `Listen` and of `Hush`"),
     ("delivery/files/finish.rs", "delete_sidecar", "part of `Dispose`"),
     ("delivery/files/finish.rs", "dispose_of", "part of `Dispose`"),

@@ -73,6 +73,8 @@ enum Scenario {
     Bots,
     /// No source either: its death is in `sources.rs`.
     Sources,
+    /// Nobody looks at a page: its death is in `page.rs`.
+    Page,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
@@ -167,6 +169,7 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::RecordDeletion
         | Effect::PlaceRecording
         | Effect::CallDeletion => Scenario::Sources,
+        Effect::SavePageKey => Scenario::Page,
         Effect::Redo
         | Effect::Cancel
         | Effect::DecideBacklog
@@ -240,6 +243,7 @@ fn with_a_house_each() -> impl Iterator<Item = Effect> {
         Scenario::Engine,
         Scenario::Bots,
         Scenario::Sources,
+        Scenario::Page,
     ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
 }
@@ -338,7 +342,8 @@ fn die_at(point: Point) {
         | Scenario::Commands
         | Scenario::Engine
         | Scenario::Bots
-        | Scenario::Sources => unreachable!("these die in a chain, or elsewhere"),
+        | Scenario::Sources
+        | Scenario::Page => unreachable!("these die in a chain, or elsewhere"),
     }
 }
 

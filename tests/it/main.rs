@@ -41,6 +41,8 @@ mod ondevice;
 mod open;
 mod openai;
 mod operator;
+mod page;
+mod page_browser;
 mod panics;
 mod poison;
 mod proofs;

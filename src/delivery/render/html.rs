@@ -24,6 +24,10 @@ fn keep_harmless<'a>(event: Event<'a>, kept: &mut Vec<bool>) -> Option<Event<'a>
     if let Event::Html(raw) | Event::InlineHtml(raw) = event {
         return Some(Event::Text(raw));
     }
+    if let Event::TaskListMarker(is_done) = event {
+        // A field of a form has no name that could be read out, and many mail programs leave it out.
+        return Some(Event::Text(if is_done { "☑ " } else { "☐ " }.into()));
+    }
     match &event {
         Event::Start(Tag::Link { dest_url, link_type, .. }) => {
             // An address in angle brackets has no scheme; the writer of the page gives it one.

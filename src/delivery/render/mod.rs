@@ -19,6 +19,7 @@ mod turns;
 
 pub(crate) use front::{Proof, key_of, proof_of, sound_of};
 pub use notes::Minutes;
+pub(crate) use turns::Paragraph;
 
 use crate::config::Format;
 

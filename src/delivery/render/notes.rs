@@ -8,9 +8,10 @@ use jiff::Zoned;
 use super::{
     direction::Letters,
     front::{self, Proof},
+    html::html_fragment,
     items::write_items,
     markdown::section_content,
-    turns::each_paragraph,
+    turns::{Paragraph, each_paragraph},
 };
 use crate::{
     config::{Analysis, Attendee},
@@ -64,23 +65,54 @@ impl Minutes {
         out
     }
 
+    /// Returns the notes without the transcript, as an HTML fragment of harmless elements.
+    #[must_use]
+    pub(crate) fn sections_html(&self) -> String {
+        let mut out = String::new();
+        self.write_head(&mut out);
+        let title = strip_to_line(&self.title);
+        for analysis in Analysis::ALL {
+            match self.findings_of(analysis) {
+                Some(found) if analysis == Analysis::Transcription => {
+                    add_headed(&mut out, "Summary", found.summary.as_deref().unwrap_or_default());
+                }
+                Some(found) => write_sections(&mut out, analysis, found, &title),
+                None => {}
+            }
+        }
+        html_fragment(&out)
+    }
+
+    /// Returns the transcript by turns; empty where the service gives none with segments.
+    #[must_use]
+    pub(crate) fn paragraphs(&self) -> Vec<Paragraph> {
+        let mut paragraphs = Vec::new();
+        each_paragraph(self.segments(), |paragraph| paragraphs.push(paragraph.clone()));
+        paragraphs
+    }
+
     /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
     fn write_body(&self, out: &mut String) {
         let title = strip_to_line(&self.title);
         out.push_str("# ");
         out.push_str(&escape_markdown(&title));
-        if let Some(warning) = &self.warning {
-            add_part(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
-        }
-        for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
-            add_part(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
-        }
+        self.write_head(out);
         for analysis in Analysis::ALL {
             if let Some(found) = self.findings_of(analysis) {
                 write_sections(out, analysis, found, &title);
             }
         }
         out.push('\n');
+    }
+
+    /// Writes the warning and the remarks.
+    fn write_head(&self, out: &mut String) {
+        if let Some(warning) = &self.warning {
+            add_part(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
+        }
+        for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
+            add_part(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
+        }
     }
 
     /// Returns what was found by an analysis, if it completed; the last report wins.

@@ -7,7 +7,7 @@ use crate::{
 
 /// A part of a turn: words of one speaker.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::delivery) struct Paragraph {
+pub(crate) struct Paragraph {
     /// The speaker, on one line; `None` when the service does not know.
     pub speaker: Option<String>,
     /// The start, in seconds.

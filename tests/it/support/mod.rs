@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod browser;
 #[expect(dead_code, reason = "properties are tried by the tests in `src`")]
 #[path = "../../../src/budget.rs"]
 pub(crate) mod budget;
@@ -12,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod media;
 pub(crate) mod meetingbaas;
 pub(crate) mod openai;
+pub(crate) mod page;
 pub(crate) mod paxs;
 pub(crate) mod rows;
 pub(crate) mod saled;

@@ -1,0 +1,27 @@
+//! `minuted page`: the link that opens the page.
+
+use std::process::ExitCode;
+
+use super::{CommandFailure, parse_answer, print};
+use crate::{
+    cli,
+    control::{Caller, ControlRequest, PageLink},
+};
+
+pub(super) async fn show_link(
+    caller: &Caller,
+    arguments: cli::Page,
+) -> Result<ExitCode, CommandFailure> {
+    let answer = caller.ask(ControlRequest::Page { new_token: arguments.new_token }).await?;
+    if arguments.output.json {
+        print::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let link: PageLink = parse_answer(answer)?;
+    if link.sessions_ended {
+        print::message("everybody is signed out");
+    }
+    print::line(&link.link)?;
+    print::message("the link opens the page once, within five minutes");
+    Ok(ExitCode::SUCCESS)
+}

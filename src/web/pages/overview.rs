@@ -1,0 +1,272 @@
+//! The first page: what needs attention, what runs, the folders and the services.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::{show_page, show_problem, time};
+use crate::{
+    control::{ConnectionState, FolderStatus, RunningStatus, StatusReport},
+    job::{HoldReason, JobState},
+    store::{JobQuery, JobView},
+    text::{format_count, printable},
+    web::Web,
+};
+
+/// Failed recordings that are named; the rest is a link.
+const FAILED_MAX: u32 = 5;
+
+/// The query of a page that shows a message once.
+#[derive(Deserialize)]
+pub(in crate::web) struct MessageQuery {
+    /// The name of the message.
+    pub message: Option<String>,
+}
+
+pub(in crate::web) async fn show(
+    State(web): State<Arc<Web>>,
+    Query(query): Query<MessageQuery>,
+) -> Response {
+    let failed =
+        JobQuery { states: vec![JobState::Failed], limit: FAILED_MAX, ..JobQuery::default() };
+    let (status, failed) = match (web.status().await, web.service.latest_jobs(failed).await) {
+        (Ok(status), Ok(failed)) => (status, failed),
+        (Err(refusal), _) | (_, Err(refusal)) => {
+            let hint = refusal.hint.as_deref();
+            return show_problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.message, hint);
+        }
+    };
+    let content = html! {
+        h1 { "Overview" }
+        section #attention data-live aria-label="Attention" { (attention(&status, &failed)) }
+        section #running data-live aria-labelledby="running-title" { (running(&status)) }
+        section #folders data-live aria-labelledby="folders-title" { (folders(&status)) }
+        section #services data-live aria-labelledby="services-title" { (services(&status)) }
+        p.quiet {
+            "minuted " (status.version) ", configuration " code { (printable(&status.config)) }
+            ", state in " code { (printable(&status.state_dir)) }
+        }
+    };
+    let message = query.message.as_deref().and_then(|name| web.messages.take(name));
+    show_page("Overview", "/", message.as_deref(), &content)
+}
+
+/// What needs somebody, first.
+fn attention(status: &StatusReport, failed: &[JobView]) -> Markup {
+    let held = status.services.iter().filter(|service| is_held(service.state));
+    let held: Vec<_> = held.collect();
+    let sources: Vec<_> = status.sources.iter().filter(|source| is_held(source.state)).collect();
+    let folders: Vec<_> = status
+        .folders
+        .iter()
+        .filter_map(|folder| Some((folder, folder.trouble.as_ref()?)))
+        .collect();
+    let failures: u64 =
+        status.folders.iter().filter_map(|folder| folder.jobs.get(&JobState::Failed)).sum();
+    let backlog: Vec<_> = status.folders.iter().filter(|folder| folder.backlog > 0).collect();
+    let is_calm = held.is_empty()
+        && sources.is_empty()
+        && folders.is_empty()
+        && backlog.is_empty()
+        && failures == 0
+        && status.mail.is_none()
+        && !status.disk_full;
+    html! {
+        @if is_calm { p.calm { "Nothing needs attention." } }
+        @if status.disk_full {
+            div.alert {
+                h2 { "The disk is full" }
+                p { "The disk of " code { (printable(&status.state_dir)) } " is full: nothing new is begun. Free some space." }
+            }
+        }
+        @for service in held {
+            div.alert {
+                h2 { "Service " (printable(&service.name)) ": " (connection_word(service.state)) }
+                p { (printable(service.detail.as_deref().unwrap_or("nothing new is sent to it"))) }
+                @if let Some(next) = service.next_try { p { "The next try is at " (time(next)) "." } }
+            }
+        }
+        @for source in sources {
+            div.alert {
+                h2 { "Source " (printable(&source.name)) ": " (connection_word(source.state)) }
+                p { (printable(source.detail.as_deref().unwrap_or("nothing is fetched"))) }
+            }
+        }
+        @if let Some(mail) = &status.mail {
+            div.alert {
+                h2 { "Mail waits" }
+                p { (printable(&mail.host)) ": " (printable(&mail.detail)) }
+                @if let Some(next) = mail.next_try { p { "The next try is at " (time(next)) "." } }
+            }
+        }
+        @for (folder, trouble) in folders {
+            div.alert {
+                h2 { "Folder " (printable(&folder.name)) }
+                p { (printable(trouble)) }
+            }
+        }
+        @for folder in backlog {
+            div.alert {
+                h2 { "Folder " (printable(&folder.name)) ": old recordings" }
+                p { (format_count(folder.backlog, "recording")) " lay there before minuted came. Shall notes be made of them?" }
+                form method="post" action=(folder_action(&folder.name, "backlog")) {
+                    button name="process" value="true" { "Make notes" }
+                    button.plain name="process" value="false" { "Leave them alone" }
+                }
+            }
+        }
+        @if failures > 0 {
+            div.alert {
+                h2 { (format_count(failures, "recording")) " failed" }
+                ul {
+                    @for job in failed {
+                        li {
+                            a href=(format!("/jobs/{}", job.id)) { (printable(file_name(&job.path))) }
+                            ": " (printable(job.error.as_deref().unwrap_or("no reason is known")))
+                        }
+                    }
+                }
+                form method="post" action="/retry-failed" {
+                    button { "Retry all" }
+                    " " a href="/jobs?state=failed" { "Show all" }
+                }
+            }
+        }
+    }
+}
+
+fn running(status: &StatusReport) -> Markup {
+    html! {
+        h2 #running-title { "Now" }
+        @if status.running.is_empty() && status.waiting_for_analysis == 0 { p.quiet { "Nothing runs." } }
+        @for job in &status.running { (running_job(job)) }
+        @if status.waiting_for_analysis > 0 {
+            p {
+                (format_count(status.waiting_for_analysis as u64, "recording")) " at a service"
+                @if status.slow > 0 { ", " (status.slow) " of them longer than usual" }
+                "."
+            }
+        }
+    }
+}
+
+fn running_job(job: &RunningStatus) -> Markup {
+    let percent = job.sent.saturating_mul(100).checked_div(job.total);
+    html! {
+        div.running data-job=(job.id) {
+            a href=(format!("/jobs/{}", job.id)) { (printable(file_name(&job.path))) }
+            span.quiet { " " (printable(&job.folder)) ", " (job.stage.as_str()) }
+            @if let Some(percent) = percent {
+                progress max="100" value=(percent) aria-label=(format!("Progress of job {}", job.id)) { (percent) " %" }
+            }
+        }
+    }
+}
+
+fn folders(status: &StatusReport) -> Markup {
+    html! {
+        h2 #folders-title { "Folders" }
+        @for folder in &status.folders { (show_folder(folder)) }
+        form method="post" action="/scan" { button.plain { "Scan all folders now" } }
+    }
+}
+
+fn show_folder(folder: &FolderStatus) -> Markup {
+    let count = |states: &[JobState]| -> u64 {
+        states.iter().filter_map(|state| folder.jobs.get(state)).sum()
+    };
+    let counts = [
+        ("settling", folder.settling),
+        ("waiting", count(&[JobState::Ready, JobState::Waiting])),
+        ("running", count(&[JobState::Running])),
+        ("done", count(&[JobState::Done])),
+        ("failed", count(&[JobState::Failed])),
+    ];
+    let is_paused = folder.trouble.as_deref().is_some_and(|trouble| trouble.starts_with("paused"));
+    let (act, word) = if is_paused { ("resume", "Resume") } else { ("pause", "Pause") };
+    html! {
+        article.folder {
+            h3 { a href=(format!("/jobs?folder={}", encode(&folder.name))) { (printable(&folder.name)) } }
+            p.quiet {
+                code { (printable(&folder.path)) }
+                @if let Some(watch) = &folder.watch { ", watched by " (printable(watch)) }
+                @if let Some(at) = folder.scanned { ", scanned " (time(at)) }
+            }
+            dl.counts {
+                @for (word, number) in counts { div { dt { (word) } dd { (number) } } }
+            }
+            form.drop method="post" enctype="multipart/form-data" action=(folder_action(&folder.name, "recordings")) {
+                label {
+                    "Add recordings to " (printable(&folder.name))
+                    input type="file" name="recording" multiple required;
+                }
+                button { "Add" }
+                progress hidden max="100" value="0" aria-label="Progress of the upload" {}
+            }
+            form method="post" action=(folder_action(&folder.name, act)) { button.plain { (word) } }
+        }
+    }
+}
+
+fn services(status: &StatusReport) -> Markup {
+    html! {
+        h2 #services-title { "Services" }
+        div.wide {
+            table {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Where" } th scope="col" { "State" } } }
+                tbody {
+                    @for service in &status.services {
+                        tr {
+                            th scope="row" { (printable(&service.name)) }
+                            td { (printable(&service.base_url)) }
+                            td {
+                                (connection_word(service.state))
+                                @if let Some(until) = service.signed_in_until { ", signed in until " (time(until)) }
+                            }
+                        }
+                    }
+                    @for source in &status.sources {
+                        tr {
+                            th scope="row" { (printable(&source.name)) }
+                            td { (printable(&source.base_url)) ", into " (printable(&source.into)) }
+                            td { (connection_word(source.state)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_held(state: ConnectionState) -> bool {
+    matches!(state, ConnectionState::Held(_))
+}
+
+fn connection_word(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Up => "works",
+        ConnectionState::Unknown => "not asked",
+        ConnectionState::Held(HoldReason::SignedOut) => "signed out",
+        ConnectionState::Held(reason) => reason.as_str(),
+    }
+}
+
+/// Returns the last part of a path that is shown.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn folder_action(name: &str, act: &str) -> String {
+    format!("/folders/{}/{act}", encode(name))
+}
+
+/// Returns a name as a part of an address.
+pub(super) fn encode(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}
