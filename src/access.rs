@@ -25,8 +25,15 @@ const GROUPS: &str = "/etc/group";
 pub(crate) fn setfacl_commands(dir: &Path) -> Vec<String> {
     let user = own_user_name();
     let mut commands = traverse_commands(dir, &user);
-    commands.push(set_acl("sudo setfacl -R -m", &format!("u:{user}:rwX,d:u:{user}:rwX"), dir));
+    commands.push(set_acl("sudo setfacl -R -m", &acl_entries(&user), dir));
     commands
+}
+
+/// Returns the entries of an ACL that let a user read and write all that is and will be below a
+/// directory.
+#[must_use]
+pub(crate) fn acl_entries(user: &str) -> String {
+    format!("u:{user}:rwX,d:u:{user}:rwX")
 }
 
 /// Returns the command that lets people read what minuted writes into a directory, now and later: its owner, and its
@@ -93,6 +100,18 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     name_in(&std::fs::read_to_string(USERS).unwrap_or_default(), uid)
 }
 
+/// Returns the numbers of a user and of its first group in the system's table, if it is there.
+#[must_use]
+pub(crate) fn find_user(name: &str) -> Option<(u32, u32)> {
+    user_in(&std::fs::read_to_string(USERS).unwrap_or_default(), name)
+}
+
+fn user_in(users: &str, name: &str) -> Option<(u32, u32)> {
+    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+    let user = users.lines().map(fields).find(|fields| fields[0] == name)?;
+    Some((user.get(2)?.parse().ok()?, user.get(3)?.parse().ok()?))
+}
+
 /// Returns the name of a group in the system's table, if it has one there.
 #[must_use]
 pub(crate) fn group_name(gid: u32) -> Option<String> {
@@ -137,6 +156,8 @@ mod tests {
         let table = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5::\nminuted:x:998:998::/var/lib/minuted:/bin/false\n";
         assert_eq!(name_in(table, 998).as_deref(), Some("minuted"));
         assert_eq!((name_in(table, 5), name_in(table, 99)), (None, None));
+        assert_eq!(user_in(table, "minuted"), Some((998, 998)));
+        assert_eq!((user_in(table, "broken"), user_in(table, "ann")), (None, None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command line: clap types and nothing else.
 
+mod init;
 mod source;
 mod speakers;
 
@@ -12,6 +13,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
+pub(crate) use init::{InitArgs, InitMail, InitService, NotesGoTo};
 pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
 pub(crate) use speakers::SpeakersArgs;
 
@@ -30,6 +32,8 @@ pub(crate) struct Cli {
 /// The commands: those that stand alone, and those that ask a running daemon or its state directory.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a configuration: ask what it needs to know, or take it from options
+    Init(InitArgs),
     /// Run the daemon in the foreground
     Run(Run),
     /// Check the configuration, then try everything for real without leaving a trace

@@ -215,6 +215,8 @@ effects! {
     Backup,
     /// A recording that a person adds gets its name.
     Add,
+    /// A configuration that `init` writes gets its name, or takes the place of the one it extends.
+    PlaceConfiguration,
     /// The engine: the file of finished pieces is made, or taken up.
     BeginPieces,
     /// The engine: finished pieces are synced.

@@ -10,6 +10,7 @@ mod dropin;
 mod engine;
 mod engine_work;
 mod folder;
+mod init;
 mod jobs;
 mod login;
 mod meetings;
@@ -78,6 +79,9 @@ pub(crate) enum CommandFailure {
     /// minuted does not do it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The command line lacks something, or makes no sense.
+    #[error(transparent)]
+    Usage(Refusal),
     /// No daemon could be asked.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -99,6 +103,7 @@ impl CommandFailure {
         match self {
             Self::Config(_) => exit::CONFIG,
             Self::Other(error) if needs_person(error) => exit::CONFIG,
+            Self::Usage(_) => exit::USAGE,
             Self::Refused(_) | Self::Control(_) | Self::Other(_) => exit::FAILURE,
         }
     }
@@ -133,7 +138,9 @@ pub(crate) fn print_failure(failure: &CommandFailure, environment: &Environment)
             print::message(error.render(print::stderr_has_colour(environment)).trim_end());
             return;
         }
-        CommandFailure::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
+        CommandFailure::Refused(refusal) | CommandFailure::Usage(refusal) => {
+            (refusal.message.clone(), refusal.hint.clone())
+        }
         CommandFailure::Control(error) => (error_chain(error), error.hint()),
         CommandFailure::Other(error) => (format!("{error:#}"), error.chain().find_map(find_hint)),
     };
@@ -164,6 +171,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CommandFailure> {
         Command::Engine(cli::EngineCommand::Status(arguments)) => {
             engine::show_models(config, &arguments)
         }
+        Command::Init(arguments) => init::run(config, &arguments),
         Command::Run(arguments) => run::run(load_settings(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load_settings(config)?),
         Command::Check(arguments) => {

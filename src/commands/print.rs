@@ -51,6 +51,12 @@ pub(super) fn message(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
+/// Shows a question, behind which the person types.
+pub(super) fn prompt(text: &str) {
+    let mut stderr = io::stderr().lock();
+    drop(write!(stderr, "{text} ").and_then(|()| stderr.flush()));
+}
+
 fn forgive_closed_pipe(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -140,6 +140,11 @@ impl DiagnosticReport {
         self.lines_of(file)
     }
 
+    /// Returns each mistake with its cure, without its place: of a text that is not in a file yet.
+    pub(crate) fn mistakes(&self) -> impl Iterator<Item = String> {
+        self.diagnostics.iter().take(SHOWN_MAX).map(Diagnostic::on_one_line)
+    }
+
     /// Returns the mistakes as [`Self::lines`], with the whole path of the file.
     pub(crate) fn lines_in_full(&self) -> impl Iterator<Item = String> {
         self.lines_of(self.file.clone())

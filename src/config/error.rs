@@ -1,9 +1,12 @@
 //! Errors of finding and reading the configuration.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
-use super::diagnostic::DiagnosticReport;
-use crate::{hint::with_hint, text::printable_path};
+use super::{diagnostic::DiagnosticReport, locate::system_file};
+use crate::{
+    hint::with_hint,
+    text::{ShellCommand, printable_path},
+};
 
 /// Bytes of a config file. A thousand folders with ten attendees each take a quarter of it.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -56,15 +59,32 @@ pub(crate) enum ConfigError {
 impl ConfigError {
     /// Returns what to do about it, where the message does not say so itself.
     #[must_use]
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::NotFound { .. } | Self::Missing { .. } => Some(
-                "copy config.example.toml there and change it, or name another file with --config FILE",
+            Self::NotFound { .. } => Some(
+                "run `minuted init`, on a server `sudo minuted init`, or name a file with --config FILE"
+                    .into(),
             ),
-            Self::NotUtf8 { .. } => Some("save it as UTF-8"),
-            Self::TooLarge { .. } => Some("is this the right file?"),
+            // The unit of the system names this file itself.
+            Self::Missing { file } if file == system_file() => Some(
+                "run `sudo minuted init`, or name another file with --config FILE".into(),
+            ),
+            Self::Missing { file } => {
+                let command = ShellCommand::new("minuted --config").add_word(file);
+                let command = command.add_words("init");
+                Some(format!("run `{command}`, or name another file with --config FILE").into())
+            }
+            Self::NotUtf8 { .. } => Some("save it as UTF-8".into()),
+            Self::TooLarge { .. } => Some("is this the right file?".into()),
+            Self::Unreadable { file, .. } if file == system_file() => Some(
+                "run it as the user of the service: put `sudo -u minuted` before it, or name another \
+                 file with --config FILE"
+                    .into(),
+            ),
             Self::Unreadable { .. } => Some(
-                "let the user that runs minuted read it (chmod, chgrp or setfacl), or name another file with --config FILE",
+                "let the user that runs minuted read it (chmod, chgrp or setfacl), or name another \
+                 file with --config FILE"
+                    .into(),
             ),
             Self::Invalid { .. } => None,
         }
@@ -77,7 +97,7 @@ impl ConfigError {
         if let Self::Invalid { report } = self {
             return report.render(colour);
         }
-        with_hint(&self.message(), self.hint())
+        with_hint(&self.message(), self.hint().as_deref())
     }
 
     /// Returns the message, its cause and the hint on one line, for the log.

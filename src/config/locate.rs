@@ -35,12 +35,21 @@ fn locate_in(
     if let Some(named) = explicit.or_else(|| env.minuted_config.clone()) {
         return Ok(named);
     }
-    let own = env.config_home().map(|home| home.join("minuted/config.toml"));
-    let places: Vec<PathBuf> = own.into_iter().chain([system.to_owned()]).collect();
+    let places: Vec<PathBuf> = own_file(env).into_iter().chain([system.to_owned()]).collect();
     match places.iter().find(|place| place.exists()) {
         Some(found) => Ok(found.clone()),
         None => Err(ConfigError::NotFound { places }),
     }
+}
+
+/// Returns the config file of a system service.
+pub(crate) fn system_file() -> &'static Path {
+    Path::new(SYSTEM)
+}
+
+/// Returns a person's own config file; `None` without a home.
+pub(crate) fn own_file(env: &Environment) -> Option<PathBuf> {
+    env.config_home().map(|home| home.join("minuted/config.toml"))
 }
 
 /// Reads and checks a config file.
@@ -129,7 +138,14 @@ mod tests {
             .expect_err("none");
         insta::assert_snapshot!(error.render(false), @r"
         no configuration; looked for `/nowhere/.config/minuted/config.toml`, `/nowhere/etc.toml`
-        hint: copy config.example.toml there and change it, or name another file with --config FILE
+        hint: run `minuted init`, on a server `sudo minuted init`, or name a file with --config FILE
+        ");
+        let missing = |file: &str| ConfigError::Missing { file: file.into() }.render(false);
+        insta::assert_snapshot!([missing(SYSTEM), missing("/srv/a b.toml")].join("\n"), @r"
+        no configuration at `/etc/minuted/config.toml`
+        hint: run `sudo minuted init`, or name another file with --config FILE
+        no configuration at `/srv/a b.toml`
+        hint: run `minuted --config '/srv/a b.toml' init`, or name another file with --config FILE
         ");
     }
 

@@ -65,7 +65,7 @@ pub(crate) use kinds::{
     Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled,
     Summary, WhisperModel,
 };
-pub(crate) use locate::{load, load_with_text, locate, parse};
+pub(crate) use locate::{load, load_with_text, locate, own_file, parse, system_file};
 pub(crate) use notes_by::{NotesBy, NotesElse};
 pub(crate) use secret_file::SecretFileError;
 pub use secret_file::read_secret;

@@ -28,6 +28,7 @@ mod holds;
 mod hostile;
 mod hostile_answers;
 mod hostile_folder;
+mod init;
 mod koldan;
 mod load;
 mod mail;

@@ -121,7 +121,7 @@ fn commands(text: &str) -> Vec<&str> {
 
 /// Returns whether a word after `minuted` makes it a command: prose goes on with words of its own.
 fn is_command(word: &str) -> bool {
-    const COMMANDS: [&str; 28] = [
+    const COMMANDS: [&str; 29] = [
         "add",
         "analyse",
         "backlog",
@@ -133,6 +133,7 @@ fn is_command(word: &str) -> bool {
         "demo",
         "engine",
         "help",
+        "init",
         "job",
         "jobs",
         "login",

@@ -1,0 +1,146 @@
+//! Files that get their name when they are whole: nothing half-written is ever found under it.
+
+use std::{
+    ffi::OsStr,
+    fs::{DirBuilder, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, fchown},
+    path::Path,
+};
+
+use rustix::fs::FlockOperation;
+use tempfile::NamedTempFile;
+
+use crate::{
+    beneath::{Dir, Stamp},
+    effect::Effect,
+};
+
+/// The prefix of the names of files until they are whole.
+const DRAFT: &str = ".minuted-init-";
+/// Letters and digits that follow [`DRAFT`]: what the crate that makes temporary files uses.
+const DRAFT_RANDOM: usize = 6;
+
+/// The mode of a directory that is made on the way to another: everybody may pass, as `mkdir -p`
+/// has it.
+const PARENT_MODE: u32 = 0o755;
+
+/// The rights of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileAccess {
+    pub(super) mode: u32,
+    /// The user and the group, where they are not those of this process.
+    pub(super) owner: Option<(u32, u32)>,
+}
+
+/// Puts a file in its place: a new one where `replaced` is `None`, else the next version of the
+/// file with that stamp. Follows no link.
+///
+/// # Errors
+/// `AlreadyExists` where something has come there meanwhile; `InvalidData` where the file is not the
+/// one that was read; what the file system says.
+pub(super) fn place_file(
+    path: &Path,
+    text: &str,
+    access: FileAccess,
+    replaced: Option<Stamp>,
+) -> io::Result<()> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
+    let dir = Dir::open(parent)?;
+    remove_leftovers(&dir, parent)?;
+    let draft = write_draft(parent, text, access)?;
+    let from = draft.path().file_name().unwrap_or_default();
+    Effect::PlaceConfiguration.before();
+    match replaced {
+        None => dir.rename_new(from, &dir, name)?,
+        Some(stamp) => {
+            if Stamp::of(&dir.open_file(Path::new(name))?)? != stamp {
+                let message = "somebody has changed it meanwhile";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            dir.rename_over(from, name)?;
+        }
+    }
+    dir.sync()?;
+    Effect::PlaceConfiguration.after();
+    Ok(())
+}
+
+/// Makes a directory and what is missing above it. Returns whether it was made; a directory that is
+/// there stays as it is. A new one is given to `owner`, with the mode of a shared directory.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn make_directory(path: &Path, owner: Option<(u32, u32)>) -> io::Result<bool> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(PARENT_MODE).create(parent)?;
+    }
+    match DirBuilder::new().mode(PARENT_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            return Ok(false);
+        }
+        done => done?,
+    }
+    if let Some((uid, gid)) = owner {
+        let dir = Dir::open(path)?;
+        fchown(dir.fd(), Some(uid), Some(gid))?;
+        rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(SHARED_MODE))?;
+    }
+    Ok(true)
+}
+
+/// The mode of a folder of a server: what is put there belongs to the group of minuted, and nobody
+/// else looks in.
+const SHARED_MODE: u32 = 0o2770;
+
+/// Makes the directory of a configuration.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn make_config_directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)
+}
+
+/// Writes a file that has no proper name yet, and makes it durable.
+fn write_draft(parent: &Path, text: &str, access: FileAccess) -> io::Result<NamedTempFile> {
+    let mut draft =
+        tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
+    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)
+    {
+        tracing::trace!(%error, "this file system has no locks");
+    }
+    draft.write_all(text.as_bytes())?;
+    let file = draft.as_file();
+    if let Some((uid, gid)) = access.owner {
+        fchown(file, Some(uid), Some(gid))?;
+    }
+    file.set_permissions(Permissions::from_mode(access.mode))?;
+    file.sync_all()?;
+    Ok(draft)
+}
+
+/// Removes what an `init` that was killed has left. Each file is locked for as long as somebody
+/// writes it.
+fn remove_leftovers(dir: &Dir, parent: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(parent)?.flatten() {
+        let name = entry.file_name();
+        if is_draft(&name) && is_abandoned(dir, &name) {
+            dir.unlink(&name)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_draft(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+    random.is_some_and(|random| random.len() == DRAFT_RANDOM)
+}
+
+fn is_abandoned(dir: &Dir, name: &OsStr) -> bool {
+    dir.open_file(Path::new(name)).is_ok_and(|file| {
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
+}
