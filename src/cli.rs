@@ -33,7 +33,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a configuration: ask what it needs to know, or take it from options
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// Run the daemon in the foreground
     Run(Run),
     /// Check the configuration, then try everything for real without leaving a trace

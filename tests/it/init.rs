@@ -497,7 +497,7 @@ fn root_sets_up_a_server_down_to_what_systemd_has_to_do() {
     let home = Home::new();
     let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/minuted.service");
     let look = "\
-PATH=/srv/bin:$PATH; export SUDO_UID=12345
+PATH=/srv/bin:$PATH; export SUDO_UID=12345; umask 077
 minuted init --yes --no-engine --folder /srv/rec/sales; echo \"code $?\"
 for path in /etc/minuted/config.toml /srv/rec/sales /var/lib/minuted; do stat -c '%n %a %u:%g' $path; done
 cat /etc/systemd/system/minuted.service.d/folders.conf; getfacl -n -c -p /srv/rec/sales
@@ -528,6 +528,7 @@ minuted init --yes --user; echo \"code $?\"";
     }
     let talk = err(&said);
     assert!(talk.contains("systemd does not run here"), "{talk}");
+    assert!(talk.contains("+ sudo setfacl -m u:minuted:x /srv/rec\n"), "{talk}");
     assert!(talk.contains("+ sudo setfacl -R -m u:minuted:rwX"), "{talk}");
     assert!(talk.contains("set up without sudo"), "{talk}");
 }

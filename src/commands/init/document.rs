@@ -297,7 +297,9 @@ mod tests {
                 }
             }
         } else if let Some(list) = value.as_array() {
-            list.iter().for_each(|value| collect_texts(value, found));
+            for value in list {
+                collect_texts(value, found);
+            }
         } else {
             found.extend(value.as_str().map(str::to_owned));
         }

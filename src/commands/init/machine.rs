@@ -71,7 +71,7 @@ impl<'a> Machine<'a> {
         let step = MachineStep::new(["systemd-sysusers"]);
         if SYSUSERS.iter().any(|file| Path::new(file).exists()) {
             let question = "There is no user `minuted` yet. Make it?";
-            return self.do_or_keep(question, purpose, vec![step]);
+            return self.do_or_keep(question, purpose, &[step]);
         }
         print::message(
             "there is no user `minuted`: the package of minuted brings it, or \
@@ -120,13 +120,15 @@ impl<'a> Machine<'a> {
         let directories = folder.directories.iter();
         steps.extend(directories.flat_map(|directory| open_directory(directory, person)));
         let text = drop_in(settings);
-        let is_open = std::fs::read_to_string(FOLDERS).is_ok_and(|found| found == text);
+        // The unit reads one file; the folders of another are no business of its sandbox.
+        let is_open =
+            !self.is_of_unit() || std::fs::read_to_string(FOLDERS).is_ok_and(|found| found == text);
         if steps.is_empty() && is_open {
             return Ok(());
         }
         let purpose = "open the folder to the service";
         let question = "Open the folder to the user `minuted`, and its service to the folder?";
-        let is_done = self.may_act() && self.questions.confirm(question)?;
+        let is_done = may_act() && self.questions.confirm(question)?;
         for step in &steps {
             if is_done {
                 self.act(purpose, step);
@@ -150,18 +152,12 @@ impl<'a> Machine<'a> {
     /// Puts the drop-in in its place, or keeps the commands that do.
     fn open_sandbox(&mut self, purpose: &'static str, text: &str, is_done: bool) {
         let make = MachineStep::new(["install", "-d", DROP_INS]);
-        let program = ShellCommand::new("minuted");
-        let program = if self.setup.file == config::system_file() {
-            program
-        } else {
-            program.add_words("--config").add_word(&self.setup.file)
-        };
         let words = if is_plain_root(self.env) {
-            "systemd-drop-in | tee"
+            "minuted systemd-drop-in | tee"
         } else {
-            "systemd-drop-in | sudo tee"
+            "minuted systemd-drop-in | sudo tee"
         };
-        let print = program.add_words(words).add_word(FOLDERS).to_string();
+        let print = ShellCommand::new(words).add_word(FOLDERS).to_string();
         if is_done {
             print::message(&format!("+ {}\n+ {print}", make.shown(self.env)));
             match place_drop_in(text) {
@@ -188,7 +184,7 @@ impl<'a> Machine<'a> {
         }
         let purpose = "download the model of the engine";
         let step = self.own_step(&["engine", "install"]);
-        let may_act = self.setup.audience == Audience::Person || self.may_act();
+        let may_act = self.setup.audience == Audience::Person || may_act();
         if no_engine || !may_act {
             self.keep(purpose, &step);
             return Ok(());
@@ -252,7 +248,7 @@ impl<'a> Machine<'a> {
             return Ok(());
         }
         let step = self.own_step(&["check"]);
-        if self.may_act() && settings.state_dir.exists() {
+        if may_act() && settings.state_dir.exists() {
             step.try_run(self.env);
         } else {
             self.keep("see whether everything works", &step);
@@ -298,7 +294,9 @@ impl<'a> Machine<'a> {
         if self.setup.existing.is_some() && !folder.directories.is_empty() {
             steps.push(MachineStep::new(["systemctl", "restart", "minuted"]));
         }
-        let obstacle = if !is_unit_installed("system", self.env) {
+        let obstacle = if !self.is_of_unit() {
+            Some("minuted.service reads another configuration: nothing is started")
+        } else if !is_unit_installed("system", self.env) {
             Some("minuted.service is not installed: the package of minuted brings it")
         } else if !is_systemd_running() {
             Some("systemd does not run here: nothing is started")
@@ -307,10 +305,12 @@ impl<'a> Machine<'a> {
         };
         if let Some(obstacle) = obstacle {
             print::message(obstacle);
-            steps.iter().for_each(|step| self.keep(purpose, step));
+            for step in &steps {
+                self.keep(purpose, step);
+            }
             return Ok(());
         }
-        self.do_or_keep("Start the service now, and at each start of the machine?", purpose, steps)
+        self.do_or_keep("Start the service now, and at each start of the machine?", purpose, &steps)
     }
 
     fn print_rest(&self, folder: &NewFolder) -> Result<(), CommandFailure> {
@@ -337,11 +337,11 @@ impl<'a> Machine<'a> {
         &mut self,
         question: &str,
         purpose: &'static str,
-        steps: Vec<MachineStep>,
+        steps: &[MachineStep],
     ) -> Result<(), CommandFailure> {
         let is_root = rustix::process::geteuid().is_root();
         let is_wanted = is_root && self.questions.confirm(question)?;
-        for step in &steps {
+        for step in steps {
             if is_wanted {
                 self.act(purpose, step);
             } else {
@@ -362,9 +362,9 @@ impl<'a> Machine<'a> {
         self.remaining.push(RemainingCommand { purpose, shown: step.shown(self.env) });
     }
 
-    /// Returns whether this process may act for minuted's user.
-    fn may_act(&self) -> bool {
-        rustix::process::geteuid().is_root() && find_user(SERVICE_USER).is_some()
+    /// Returns whether the unit of the system reads this configuration.
+    fn is_of_unit(&self) -> bool {
+        self.setup.file == config::system_file()
     }
 
     /// Returns a command of minuted, for the user whose minuted it is.
@@ -379,6 +379,11 @@ impl<'a> Machine<'a> {
             Audience::Server => step.of_service(),
         }
     }
+}
+
+/// Returns whether this process may act for minuted's user.
+fn may_act() -> bool {
+    rustix::process::geteuid().is_root() && find_user(SERVICE_USER).is_some()
 }
 
 fn place_drop_in(text: &str) -> io::Result<()> {

@@ -22,7 +22,7 @@ use std::{
 use answers::Interview;
 use document::{FolderAnswers, InitAnswers};
 use machine::Machine;
-use place::{make_config_directory, make_directory, place_file};
+use place::{make_config_directory, make_directory, place_file, share_directory};
 use questions::Questions;
 use setup::{Audience, InitSetup, SERVICE_USER};
 
@@ -98,7 +98,7 @@ fn ask(interview: &Interview<'_>) -> Result<Option<InitAnswers>, CommandFailure>
 /// Makes the directories and puts the configuration in its place.
 fn write(setup: &InitSetup, answers: &InitAnswers) -> Result<NewFolder, CommandFailure> {
     let text = setup.text_with(answers);
-    let settings = setup.try_answers(answers).map_err(|mistake| Refusal::new(mistake))?;
+    let settings = setup.try_answers(answers).map_err(Refusal::new)?;
     let FolderAnswers { path, notes_dir, .. } = &answers.folder;
     let path = PathBuf::from(path);
     let owner = match setup.audience {
@@ -130,16 +130,24 @@ fn write(setup: &InitSetup, answers: &InitAnswers) -> Result<NewFolder, CommandF
     Ok(NewFolder { directories, is_made })
 }
 
+/// Makes a directory where there is none, and gives it to `owner`. Returns whether it was made.
 fn make_folder(path: &Path, owner: Option<(u32, u32)>) -> Result<bool, CommandFailure> {
     let shown = printable_path(path);
-    let is_made = make_directory(path, owner).map_err(|error| {
+    let is_made = make_directory(path).map_err(|error| {
         let refusal = Refusal::new(format!("failed to make the directory `{shown}`: {error}"));
         refusal.hint("nothing was written: name another directory, or make it yourself")
     })?;
-    if is_made {
-        print::line(&format!("made `{shown}`"))?;
+    if !is_made {
+        return Ok(false);
     }
-    Ok(is_made)
+    print::line(&format!("made `{shown}`"))?;
+    // A file server may know no root; what its rights lack, the checks find.
+    if let Some(owner) = owner
+        && let Err(error) = share_directory(path, owner)
+    {
+        print::message(&format!("minuted: `{shown}` stays with its owner: {error}"));
+    }
+    Ok(true)
 }
 
 /// Says that the new folder has no events, and what that means.

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode};
 use tempfile::NamedTempFile;
 
 use crate::{
@@ -24,6 +24,10 @@ const DRAFT_RANDOM: usize = 6;
 /// The mode of a directory that is made on the way to another: everybody may pass, as `mkdir -p`
 /// has it.
 const PARENT_MODE: u32 = 0o755;
+
+/// The mode of a folder of a server: what is put there belongs to the group of minuted, and nobody
+/// else looks in.
+const SHARED_MODE: u32 = 0o2770;
 
 /// The rights of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,41 +71,39 @@ pub(super) fn place_file(
 }
 
 /// Makes a directory and what is missing above it. Returns whether it was made; a directory that is
-/// there stays as it is. A new one is given to `owner`, with the mode of a shared directory.
+/// there stays as it is.
 ///
 /// # Errors
 /// What the file system says.
-pub(super) fn make_directory(path: &Path, owner: Option<(u32, u32)>) -> io::Result<bool> {
+pub(super) fn make_directory(path: &Path) -> io::Result<bool> {
     if path.is_dir() {
         return Ok(false);
     }
-    if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(PARENT_MODE).create(parent)?;
-    }
-    match DirBuilder::new().mode(PARENT_MODE).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-            return Ok(false);
-        }
-        done => done?,
-    }
-    if let Some((uid, gid)) = owner {
-        let dir = Dir::open(path)?;
-        fchown(dir.fd(), Some(uid), Some(gid))?;
-        rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(SHARED_MODE))?;
-    }
+    DirBuilder::new().recursive(true).mode(PARENT_MODE).create(path)?;
     Ok(true)
 }
 
-/// The mode of a folder of a server: what is put there belongs to the group of minuted, and nobody
-/// else looks in.
-const SHARED_MODE: u32 = 0o2770;
+/// Gives a new directory to a user and a group, for them to share.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn share_directory(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let dir = Dir::open(path)?;
+    fchown(dir.fd(), Some(uid), Some(gid))?;
+    Ok(rustix::fs::fchmod(dir.fd(), Mode::from_raw_mode(SHARED_MODE))?)
+}
 
-/// Makes the directory of a configuration.
+/// Makes the directory of a configuration; a new one has this mode, whatever the umask is: the
+/// user of the service has to get in.
 ///
 /// # Errors
 /// What the file system says.
 pub(super) fn make_config_directory(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(mode).create(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    Ok(rustix::fs::fchmod(Dir::open(path)?.fd(), Mode::from_raw_mode(mode))?)
 }
 
 /// Writes a file that has no proper name yet, and makes it durable.
