@@ -482,29 +482,35 @@ echo minuted:x:64123:64123::/var/lib/minuted:/bin/false >> /etc/passwd
 echo minuted:x:64123: >> /etc/group
 mount -t tmpfs -o mode=755 none /srv
 mount -t tmpfs -o mode=755 none /var/lib
-if [ -d /run/systemd ]; then mount -t tmpfs none /run/systemd; fi
+mount -t tmpfs -o mode=755 none /run
 mkdir -p /srv/bin /etc/systemd/system
 touch /srv/bin/minuted
 mount --bind \"$2\" /srv/bin/minuted
 cp \"$3\" /etc/systemd/system/minuted.service
 ";
 
+/// Runs a script on such a machine, as root; `None` where that cannot be.
+fn on_server(home: &Home, script: &str) -> Option<Output> {
+    if !may_mount() || program("setfacl").is_none() {
+        return None;
+    }
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/minuted.service");
+    let script = format!("{SERVER}set +e\nPATH=/srv/bin:$PATH\n{script}");
+    let mut command = home.command("unshare");
+    command.args(["--mount", "sh", "-ec", &script, "sh"]).arg(home.0.path()).args([MINUTED, unit]);
+    Some(command.output().expect("run"))
+}
+
 #[test]
 fn root_sets_up_a_server_down_to_what_systemd_has_to_do() {
-    if !may_mount() || program("setfacl").is_none() {
-        return;
-    }
     let home = Home::new();
-    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/minuted.service");
     let look = "\
-PATH=/srv/bin:$PATH; export SUDO_UID=12345; umask 077
+export SUDO_UID=12345; umask 077
 minuted init --yes --no-engine --folder /srv/rec/sales; echo \"code $?\"
 for path in /etc/minuted/config.toml /srv/rec/sales /var/lib/minuted; do stat -c '%n %a %u:%g' $path; done
 cat /etc/systemd/system/minuted.service.d/folders.conf; getfacl -n -c -p /srv/rec/sales
 minuted init --yes --user; echo \"code $?\"";
-    let mut command = home.command("unshare");
-    command.args(["--mount", "sh", "-ec", &format!("{SERVER}set +e\n{look}"), "sh"]);
-    let said = command.arg(home.0.path()).args([MINUTED, unit]).output().expect("run");
+    let Some(said) = on_server(&home, look) else { return };
     let shown = out(&said);
     for line in [
         "code 0",
@@ -531,4 +537,38 @@ minuted init --yes --user; echo \"code $?\"";
     assert!(talk.contains("+ sudo setfacl -m u:minuted:x /srv/rec\n"), "{talk}");
     assert!(talk.contains("+ sudo setfacl -R -m u:minuted:rwX"), "{talk}");
     assert!(talk.contains("set up without sudo"), "{talk}");
+}
+
+#[test]
+fn a_command_that_fails_is_told_and_the_rest_goes_on() {
+    let home = Home::new();
+    // A systemd that has its own mind.
+    let look = "\
+mkdir -p /run/systemd/system
+printf '#!/bin/sh\\necho \"systemctl $*\"; [ $1 != daemon-reload ]\\n' > /srv/bin/systemctl
+chmod +x /srv/bin/systemctl
+minuted init --yes --no-engine; echo \"code $?\"
+echo '# mine' >> /etc/minuted/config.toml
+minuted init --yes --no-engine --folder /srv/more; echo \"code $?\"";
+    let Some(said) = on_server(&home, look) else { return };
+    let shown = out(&said);
+    let talk = err(&said);
+    assert!(talk.contains("minuted: `systemctl daemon-reload` failed: exit status: 1"), "{talk}");
+    assert!(!talk.contains("`systemctl enable --now minuted` failed"), "{talk}");
+    let done = shown.lines().filter(|line| line.starts_with("systemctl ")).collect::<Vec<_>>();
+    assert_eq!(
+        done,
+        [
+            "systemctl daemon-reload",
+            "systemctl enable --now minuted",
+            "systemctl daemon-reload",
+            "systemctl enable --now minuted",
+            "systemctl restart minuted",
+        ],
+        "what the service sees of a new folder is settled when it starts"
+    );
+    // What failed is among what remains, and what was done is not.
+    assert_eq!(shown.matches("\n  systemctl daemon-reload\n").count(), 2, "{shown}");
+    assert!(!shown.contains("\n  systemctl enable"), "{shown}");
+    assert_eq!(shown.lines().filter(|line| *line == "code 1").count(), 2, "{shown}");
 }
