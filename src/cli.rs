@@ -1,6 +1,7 @@
 //! The command line: clap types and nothing else.
 
 mod init;
+mod page;
 mod source;
 mod speakers;
 
@@ -14,6 +15,7 @@ use clap::{
 };
 
 pub(crate) use init::{InitArgs, InitMail, InitService, NotesGoTo};
+pub(crate) use page::Page;
 pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
 pub(crate) use speakers::SpeakersArgs;
 
@@ -118,17 +120,6 @@ pub(crate) struct Run {
     /// waits for a person, or for something that is down and has not come back within twice `retry.delay_max`
     #[arg(long)]
     pub once: bool,
-}
-
-/// `page`.
-#[derive(Debug, Args)]
-pub(crate) struct Page {
-    /// Sign everybody out first
-    #[arg(long)]
-    pub new_token: bool,
-    #[command(flatten)]
-    /// How to show it.
-    pub output: Output,
 }
 
 /// `check`.

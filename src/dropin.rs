@@ -268,6 +268,7 @@ mod tests {
             folders,
             sources: Vec::new(),
             webhook: None,
+            http: None,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     control::{ControlRequest, JobFacts, JobName, SpeakerView, SpeakersAnswer},
-    delivery::Paragraph,
+    delivery::{Minutes, Paragraph},
     job::JobState,
     store::{JobId, JobView},
     text::{format_clock, format_size, printable},
@@ -57,8 +57,8 @@ async fn list_speakers(web: &Web, id: JobId) -> Vec<SpeakerView> {
 
 fn page(facts: &JobFacts, speakers: &[SpeakerView]) -> Markup {
     let job = &facts.job;
-    let notes = facts.minutes.as_ref().map(|minutes| minutes.sections_html()).unwrap_or_default();
-    let turns = facts.minutes.as_ref().map(|minutes| minutes.paragraphs()).unwrap_or_default();
+    let notes = facts.minutes.as_ref().map(Minutes::sections_html).unwrap_or_default();
+    let turns = facts.minutes.as_ref().map(Minutes::paragraphs).unwrap_or_default();
     let title = job.title.as_deref().unwrap_or_else(|| file_name(&job.path));
     html! {
         h1 { (printable(title)) }

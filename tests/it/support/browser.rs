@@ -1,4 +1,4 @@
-//! A real browser: Chromium, driven through its chromedriver by the protocol of W3C WebDriver.
+//! A real browser: Chromium, driven through its chromedriver by the protocol `WebDriver` of the W3C.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{house::until, page::free_port, sound::program};
 
-/// The key under which WebDriver names an element (W3C WebDriver, 12.2).
+/// The key under which an element is named (W3C, `WebDriver`, 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A browser with one window.
@@ -20,7 +20,7 @@ pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// An element of the page that is shown.
@@ -60,9 +60,9 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("started");
-        let mut browser = Self { driver, port, session: String::new(), _profile: profile };
+        let mut browser = Self { driver, port, session: String::new(), profile };
         until("the driver answers", || browser.request("GET", "/status", &Value::Null).ok());
-        let data = browser._profile.path().join("data");
+        let data = browser.profile.path().join("data");
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -76,7 +76,7 @@ impl Browser {
         let wanted =
             json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let made = browser.request("POST", "/session", &wanted).expect("a session");
-        browser.session = made["sessionId"].as_str().expect("an id").to_owned();
+        made["sessionId"].as_str().expect("an id").clone_into(&mut browser.session);
         Some(browser)
     }
 

@@ -59,7 +59,7 @@ impl<'h> Page<'h> {
         let answer = self.ask("GET", &self.link(), &[], b"");
         assert_eq!(answer.code, 200, "{answer:?}");
         let cookie = answer.header("set-cookie").expect("a cookie");
-        self.cookie = cookie.split(';').next().expect("a pair").to_owned();
+        cookie.split(';').next().expect("a pair").clone_into(&mut self.cookie);
     }
 
     /// A new link, without scheme and host.
