@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// Returns the time now, UTC.
 #[must_use]
@@ -60,6 +60,33 @@ fn set_by() -> SignedDuration {
     SignedDuration::ZERO
 }
 
+/// A day of this machine's time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalDay {
+    /// Its date.
+    pub date: Date,
+    /// Its end. Where the clocks change it has 23 or 25 hours.
+    pub end: Timestamp,
+}
+
+/// Returns the day of `now` in this machine's time zone.
+#[must_use]
+pub(crate) fn local_day(now: Timestamp) -> LocalDay {
+    day_in(&TimeZone::system(), now)
+}
+
+fn day_in(zone: &TimeZone, now: Timestamp) -> LocalDay {
+    let local = now.to_zoned(zone.clone());
+    let next = local.tomorrow().and_then(|tomorrow| tomorrow.start_of_day());
+    LocalDay { date: local.date(), end: next.map_or(Timestamp::MAX, |next| next.timestamp()) }
+}
+
+/// Returns a time as the clock of this machine shows it, to the minute.
+#[must_use]
+pub(crate) fn local_minute(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%F %H:%M").to_string()
+}
+
 /// Returns the time from `since` to `until`, zero when that lies before.
 #[must_use]
 pub(crate) fn elapsed(since: Timestamp, until: Timestamp) -> Duration {
@@ -93,5 +120,40 @@ pub(crate) mod paused {
 
     pub(super) fn now() -> Option<Timestamp> {
         BEGUN.get().map(|(begun, wall)| wall + begun.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
+
+    use super::day_in;
+
+    #[test]
+    fn a_day_ends_at_the_next_local_midnight_also_where_the_clocks_change() {
+        let cases = [
+            // Spring and autumn of Berlin, the midnights that Cairo and Asuncion leave out, a usual day.
+            ("Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-29", "2026-03-29T22:00:00Z", 23),
+            ("Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25", "2026-10-25T23:00:00Z", 25),
+            ("Africa/Cairo", "2026-04-23T12:00:00Z", "2026-04-23", "2026-04-23T22:00:00Z", 24),
+            ("Africa/Cairo", "2026-04-24T12:00:00Z", "2026-04-24", "2026-04-24T21:00:00Z", 23),
+            ("America/New_York", "2026-11-30T04:59:59Z", "2026-11-29", "2026-11-30T05:00:00Z", 24),
+            ("UTC", "2026-11-30T00:00:00Z", "2026-11-30", "2026-12-01T00:00:00Z", 24),
+        ];
+        for (zone, now, date, end, hours) in cases {
+            let zone = TimeZone::get(zone).expect("a zone");
+            let now: Timestamp = now.parse().expect("a time");
+            let day = day_in(&zone, now);
+            assert_eq!(day.date.to_string(), date);
+            assert_eq!(day.end, end.parse().expect("a time"), "{now}");
+            assert_eq!(day_in(&zone, day.end).date, day.date + 1.day(), "the next day begins");
+            let begun = day.end - SignedDuration::from_hours(hours);
+            assert_eq!(day_in(&zone, begun).date, day.date, "{now}");
+            assert_ne!(
+                day_in(&zone, begun - SignedDuration::from_nanos(1)).date,
+                day.date,
+                "{now}"
+            );
+        }
     }
 }

@@ -105,6 +105,8 @@ effects! {
     Hold,
     /// The queue: the operator is told of what has been held for long.
     TellHold,
+    /// The queue: the operator is told that a daily limit is used up.
+    ReportLimit,
     /// The queue: something is not held any more.
     Release,
     /// The queue: jobs that were put off because of a service try again.

@@ -170,6 +170,22 @@ pub(crate) fn format_duration(span: Duration) -> String {
     }
 }
 
+/// Returns an amount of audio for people, to the second below an hour and to the minute from there: `12s`, `5m 30s`, `3h 20m`.
+#[must_use]
+pub(crate) fn format_audio(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let hours = seconds / 3600;
+    let minutes = seconds / 60 % 60;
+    let rest = seconds % 60;
+    match (hours, minutes, rest) {
+        (0, 0, _) => format!("{rest}s"),
+        (0, _, 0) => format!("{minutes}m"),
+        (0, _, _) => format!("{minutes}m {rest}s"),
+        (_, 0, _) => format!("{hours}h"),
+        (_, _, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
 /// The latest time that is believed: 1,000 hours. What a service claims beyond it is nonsense.
 const LATEST: Duration = Duration::from_secs(3_600_000);
 

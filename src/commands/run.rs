@@ -32,10 +32,13 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     runtime.shutdown_background();
     let code = match ended? {
         Ended::Stopped => exit::OK,
-        Ended::Finished(tally) if tally == Tally::default() => exit::OK,
         Ended::Finished(tally) => {
             print_left_undone(tally);
-            exit::FAILURE
+            if (Tally { limited: 0, ..tally }) == Tally::default() {
+                exit::OK
+            } else {
+                exit::FAILURE
+            }
         }
     };
     drop(guard);
@@ -56,6 +59,12 @@ fn print_left_undone(tally: Tally) {
             tally.waiting,
             "recording",
             "waiting for what is down; the next run goes on with them",
+            "minuted status",
+        ),
+        (
+            tally.limited,
+            "recording",
+            "waiting for the next day, by a daily limit; the next run goes on with them",
             "minuted status",
         ),
         (

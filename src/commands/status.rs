@@ -80,6 +80,7 @@ fn describe_state(state: ConnectionState) -> &'static str {
         ConnectionState::Unknown => "not asked",
         ConnectionState::Held(HoldReason::SignedOut) => "signed out",
         ConnectionState::Held(HoldReason::Reading) => "being read",
+        ConnectionState::Held(HoldReason::Budget) => "at its daily limit",
         ConnectionState::Held(HoldReason::Folder) => "waiting for its folder",
         ConnectionState::Held(reason) => reason.as_str(),
     }

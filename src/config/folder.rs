@@ -33,6 +33,10 @@ const MIN_DURATION: DurationBounds = DurationBounds::from_ms(0, 3_600_000);
 /// The longest recording that is taken: 1,000 hours are the latest time that is believed of
 /// anything.
 const MAX_DURATION: DurationBounds = DurationBounds::from_ms(1_000, 3_600_000_000);
+/// Audio of a day: a second is for tests, and several machines at once hear no more than 1,000 hours
+/// a day.
+pub(super) const DAILY_LIMIT: DurationBounds =
+    DurationBounds::from_ms(1_000, 3_600_000_000).or_zero();
 
 const WATCH: &[(&str, Watch)] =
     &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
@@ -132,8 +136,8 @@ table_keys! {
 }
 
 table_keys! {
-    /// Bounds on length and size of the recordings of a folder. Others are skipped, with the
-    /// reason.
+    /// Bounds on the recordings of a folder. One that is too long, too short or too large is
+    /// skipped, with the reason; one beyond the daily limit waits for the next day.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Limits from LimitKeys {
         /// The shortest that is taken, where the length is known.
@@ -142,6 +146,8 @@ table_keys! {
         max_duration: Duration = read_duration(MAX_DURATION), default Duration::from_secs(86_400);
         /// The most bytes: eight hours of video as cameras write it.
         max_size: u64 = read_text(sizes::parse_size), default 64 << 30;
+        /// Audio that is begun on one day; zero for no limit.
+        daily_limit: Duration = read_duration(DAILY_LIMIT), default Duration::ZERO;
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     analysis::Analysis,
     diagnostic::{Diagnostic, Diagnostics},
     durations::DurationBounds,
-    folder::ON_THIS_MACHINE,
+    folder::{DAILY_LIMIT, ON_THIS_MACHINE},
     kinds::{self, Abilities, Kind, NamedKind},
     notes_by::{self, NOTES_ELSE, NotesBy, NotesElse, WrittenNotes},
     reader::{Table, TableKeys as _},
@@ -49,6 +49,8 @@ table_keys! {
         /// Recordings in its hands at once, from their meeting to the end of their upload; `None`
         /// shares the slots of [`Workers::uploads`](super::Workers::uploads) with the others.
         at_once: usize = read_number(1..=64);
+        /// Audio that is begun for all its folders together on one day; zero for no limit.
+        daily_limit: Duration = read_duration(DAILY_LIMIT), default Duration::ZERO;
     } and {
         /// The name of its table in the config.
         name: String,

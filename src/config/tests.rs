@@ -92,6 +92,7 @@ fn a_short_config_takes_every_default() {
                 instruction: None,
                 request_timeout: 30s,
                 at_once: None,
+                daily_limit: 0ns,
             },
         },
         retry: Retry {
@@ -119,6 +120,7 @@ fn a_short_config_takes_every_default() {
                     min_duration: 0ns,
                     max_duration: 86400s,
                     max_size: 68719476736,
+                    daily_limit: 0ns,
                 },
                 attendees: [
                     Attendee {
@@ -237,7 +239,7 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
               language, vocabulary, speakers, recursive, include, exclude, watch, settle,
               rescan, backlog, convert, title, deliver, notes_dir, notes_name, email_to,
               formats, on_success, move_to, transcript, on_success_remote, file_mode,
-              sidecars, min_duration, max_duration, max_size
+              sidecars, min_duration, max_duration, max_size, daily_limit
     "#);
 }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    clock::elapsed,
+    clock::{elapsed, local_minute},
     job::{HoldReason, JobState, Stage, WaitReason},
     store::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
     text::{ShellCommand, format_count, format_duration, one_line},
@@ -315,6 +315,7 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
         }
         (Some(WaitReason::Service), _) => format!("the service `{service}`"),
         (Some(WaitReason::Disk), _) => "room on the disk".to_owned(),
+        (Some(WaitReason::Budget), _) => "the next day".to_owned(),
         (_, HoldReason::NotConfigured) => "its folder".to_owned(),
         (_, HoldReason::Refused) => {
             format!("its folder `{}`, which the service refuses", job.folder)
@@ -328,6 +329,8 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
 fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
     if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
         "; minuted tries again every hour".to_owned()
+    } else if let Some(next) = hold.next_try.filter(|_| hold.reason == HoldReason::Budget) {
+        format!("; it goes on from {} in its turn", local_minute(next))
     } else if hold.heals {
         format!("; it resumes without help{}", next_try(hold.next_try.or(due), now))
     } else {

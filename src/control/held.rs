@@ -89,6 +89,12 @@ pub(crate) fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String>
         }
         (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").add_word(folder).into()),
         (HoldReason::Full, _) => Some("free some space".into()),
+        (HoldReason::Budget, Scope::Service) => {
+            Some(format!("raise `daily_limit` in [services.{name}], then systemctl reload minuted"))
+        }
+        (HoldReason::Budget, _) => {
+            Some(format!("raise `daily_limit` of folder `{folder}`, then systemctl reload minuted"))
+        }
         (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
         (HoldReason::NotConfigured, _) => Some(format!(
             "put the folder with the id `{name}` back into the configuration, then systemctl reload minuted"

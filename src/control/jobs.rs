@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{
     Answer, ControlService, JobName, Refusal,
+    daily_limit::Today,
     held::{held_by, not_configured},
     service::{short_answer, to_value},
 };
@@ -38,10 +39,11 @@ impl ControlService {
             Some(state) => vec![state],
         };
         let holds = self.holds().await?;
+        let today = self.today().await?;
         let jobs = self.queue.jobs().list(stored, folder).await?;
         let jobs: Vec<JobView> = jobs
             .into_iter()
-            .map(|job| self.describe_job(job, &holds))
+            .map(|job| self.describe_job(job, &holds, &today))
             .filter(|job| state.is_none_or(|state| job.state == state))
             .collect();
         to_value(&jobs)
@@ -54,8 +56,9 @@ impl ControlService {
 
     pub(super) async fn job_shown(&self, id: JobId) -> Result<JobView, Refusal> {
         let holds = self.holds().await?;
+        let today = self.today().await?;
         let job = self.queue.jobs().view(id).await?.ok_or(StoreError::NoSuchJob { job: id })?;
-        let mut job = self.describe_job(job, &holds);
+        let mut job = self.describe_job(job, &holds, &today);
         let notes = job.notes.clone();
         let missing = tokio::task::spawn_blocking(move || {
             notes.into_iter().filter(|notes| is_missing(notes)).collect()
@@ -67,7 +70,7 @@ impl ControlService {
     }
 
     /// Shows a job with its paths on this machine, and with the hold that it waits for.
-    pub(super) fn describe_job(&self, mut job: JobView, holds: &[Hold]) -> JobView {
+    pub(super) fn describe_job(&self, mut job: JobView, holds: &[Hold], today: &Today) -> JobView {
         let live = self.live_settings();
         let now = clock::now();
         let folder = live.folders.get(&job.folder);
@@ -88,6 +91,8 @@ impl ControlService {
                 job.waits_for = Some(WaitReason::Service);
             }
             job.hold = Some(held_by(hold, &live));
+        } else {
+            today.apply(&mut job, &live);
         }
         tell_hold(&mut job, now);
         job.awaiting = awaiting_analysis(&job, &live, now);

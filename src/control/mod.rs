@@ -9,6 +9,7 @@ mod account;
 mod arrival;
 mod backup;
 mod client;
+mod daily_limit;
 mod explain;
 mod held;
 mod intake;

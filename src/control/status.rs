@@ -153,7 +153,8 @@ pub(crate) struct RunningStatus {
 impl ControlService {
     pub(super) async fn show_status(&self) -> Answer {
         let live = self.live_settings();
-        let holds = self.queue.holds().list().await?;
+        let mut holds = self.queue.holds().list().await?;
+        holds.extend(self.reached_limits().await?);
         let waiting = self.queue.jobs().awaiting_analysis().await?;
         let now = clock::now();
         // One service's documents are as good as another's for a count of what is slow.
@@ -253,6 +254,7 @@ impl ControlService {
         let live = self.live_settings();
         let text = match hold.scope {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
+            Scope::Folder if hold.reason == HoldReason::Budget => hold.detail.clone(),
             Scope::Folder if hold.reason != HoldReason::Full => {
                 format!("{}: {}", hold.reason, hold.detail)
             }

@@ -12,6 +12,7 @@ use crate::{
     job::{EndedBy, HoldReason},
     store::{Hold, Lane, Scope},
     watch::FolderHandle,
+    worker::list_limited,
 };
 
 /// The outcome of a run.
@@ -23,6 +24,8 @@ pub(crate) struct Tally {
     pub held: u64,
     /// Jobs that wait for what is down (the service, the mail server, a disk) and was given time to come back.
     pub waiting: u64,
+    /// Jobs that wait for the next day, because a daily limit is used up. That is no failure.
+    pub limited: u64,
     /// Folders that could not be looked through.
     pub unscanned: u64,
     /// Sources that could not be asked, or whose recordings could not be placed.
@@ -113,14 +116,17 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
                         .map(|(_, count)| count)
                         .sum()
                 };
-                let all = open(&|_| true);
                 let held = open(&|folder| blocks.held.contains(folder));
-                let blocked =
-                    open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
+                let is_blocked =
+                    |folder: &String| blocks.held.contains(folder) || blocks.down.contains(folder);
+                let blocked = open(&is_blocked);
+                let limited = count_limited(parts, is_blocked).await;
+                let all = open(&|_| true).saturating_sub(limited);
                 let tally = Tally {
                     failed: left.failed,
                     held: held + left.invalid_metadata,
-                    waiting: all - held + left.undeleted,
+                    waiting: all.saturating_sub(held) + left.undeleted,
+                    limited,
                     unscanned: unscanned_folders(handles),
                     sources: 0,
                 };
@@ -142,6 +148,14 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
         }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Counts the jobs that wait for the next day in folders that nothing else blocks.
+async fn count_limited(parts: &Parts, is_blocked: impl Fn(&String) -> bool) -> u64 {
+    let live = parts.runtime.live();
+    let limited = list_limited(&parts.runtime.queue, &live, clock::now()).await;
+    let open = limited.unwrap_or_default().into_iter().filter(|one| !is_blocked(&one.folder));
+    open.map(|one| one.jobs.by_folder + one.jobs.by_service).sum()
 }
 
 fn unscanned_folders(handles: &[FolderHandle]) -> u64 {

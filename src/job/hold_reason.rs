@@ -40,6 +40,9 @@ words! {
         Folder = "folder",
         /// The folder is not in the configuration any more. Shown only, never recorded.
         NotConfigured = "not configured",
+        /// The daily limit of the folder or the service is used up. Shown only, never recorded: it follows from
+        /// what was begun today.
+        Budget = "budget",
     }
 }
 
@@ -78,6 +81,8 @@ pub enum EndedBy {
     Placing,
     /// A person's command, or a changed configuration.
     Person,
+    /// The next day of this machine's time zone.
+    Midnight,
 }
 
 /// The party that has to act, the most urgent first: of several holds, the first is shown.
@@ -125,6 +130,7 @@ impl HoldReason {
             Self::NotConfigured => {
                 (BlockedWork::Everything, EndedBy::Person, false, Urgency::Cause)
             }
+            Self::Budget => (BlockedWork::NewCalls, EndedBy::Midnight, true, Urgency::Passing),
         };
         Rules { blocks, ended_by, heals, urgency }
     }

@@ -39,6 +39,8 @@ words! {
         Folder = "folder",
         /// The disk is full.
         Disk = "disk",
+        /// A daily limit of its folder or its service is used up.
+        Budget = "budget",
     }
 }
 

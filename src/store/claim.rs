@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Job, JobId, Jobs, StoreError,
+    DailyLimits, Job, JobId, Jobs, StoreError,
+    daily_limits::{AUDIO_MS, ENDLESS, begin, read_room, turn_to_day},
     jobs::{COLUMNS, STATE_COLUMNS, read_id_and_state, read_job},
     sql::{IntoValue, Transaction, params},
     transition::transition,
@@ -74,6 +75,8 @@ pub struct ClaimRequest {
     pub except: Option<JobId>,
     /// The origin of their transcripts.
     pub filter: JobFilter,
+    /// The limits on what may begin today; `None` for work on no recording.
+    pub limits: Option<DailyLimits>,
 }
 
 impl ClaimRequest {
@@ -81,7 +84,21 @@ impl ClaimRequest {
     #[cfg(test)]
     pub(super) fn of_folder(folder: &str, stages: Vec<Stage>) -> Self {
         let filter = JobFilter::NotFromSources(Vec::new());
-        Self { folder: folder.to_owned(), stages, except: None, filter }
+        Self { folder: folder.to_owned(), stages, except: None, filter, limits: None }
+    }
+
+    /// Returns the job that should run next, of at most `room_ms` of audio unless it was begun
+    /// already.
+    pub(super) fn find_due(
+        &self,
+        tx: &Transaction<'_>,
+        room_ms: i64,
+        now: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
+        let past = (i64::MIN, now.as_millisecond());
+        let fresh = self.find(tx, room_ms, false, past)?;
+        let found = if fresh.is_some() { fresh } else { self.find(tx, room_ms, true, past)? };
+        Ok(found.map(|(job, _)| job))
     }
 
     /// Returns the first such job that is due after the first and not after the second of these
@@ -89,6 +106,7 @@ impl ClaimRequest {
     fn find(
         &self,
         tx: &Transaction<'_>,
+        room_ms: i64,
         is_backlog: bool,
         (after, until): (i64, i64),
     ) -> Result<Option<(Job, Timestamp)>, StoreError> {
@@ -96,18 +114,52 @@ impl ClaimRequest {
             "SELECT {COLUMNS} FROM job WHERE folder = ?1 AND stage <> 'deliver' AND due_ms IS NOT NULL \
              AND backlog = ?2 AND due_ms > ?3 AND due_ms <= ?4 AND id <> ?5 \
              AND (stage = 'create' AND ?6 = 1 OR stage = 'upload' AND ?7 = 1 OR stage = 'analyse' AND ?8 = 1) \
+             AND (stage = 'analyse' OR is_begun = 1 OR {AUDIO_MS} <= ?9 \
+             OR EXISTS (SELECT 1 FROM begun WHERE day = ?10 AND job_id = job.id)) \
              AND {} ORDER BY due_ms, id LIMIT 1",
-            self.filter.condition(9)
+            self.filter.condition(11)
         );
         let except = self.except.map_or(-1, |job| job.0);
         let creates = self.stages.contains(&Stage::Create);
         let uploads = self.stages.contains(&Stage::Upload);
         let analyses = self.stages.contains(&Stage::Analyse);
+        let folder = &self.folder;
+        let day = self.day();
         let mut values =
-            params![self.folder, is_backlog, after, until, except, creates, uploads, analyses]
-                .to_vec();
+            params![folder, is_backlog, after, until, except, creates, uploads, analyses].to_vec();
+        values.extend(params![room_ms, day]);
         values.extend(self.filter.sources().iter().map(IntoValue::value));
         tx.query_row(&sql, &values, |row| Ok((read_job(row)?, row.get("updated_ms")?)))
+    }
+
+    /// Counts the jobs that are due, but have more audio than `room_ms` and were not begun.
+    pub(super) fn count_beyond(
+        &self,
+        tx: &Transaction<'_>,
+        room_ms: i64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let sql = format!(
+            "SELECT count(*) FROM job WHERE folder = ?1 AND stage IN ('create', 'upload') AND due_ms <= ?2 \
+             AND is_begun = 0 AND {AUDIO_MS} > ?3 AND NOT EXISTS (SELECT 1 FROM begun WHERE day = ?4 AND job_id = job.id) AND {}",
+            self.filter.condition(5)
+        );
+        let day = self.day();
+        let mut values = params![self.folder, now, room_ms, day].to_vec();
+        values.extend(self.filter.sources().iter().map(IntoValue::value));
+        tx.query_value(&sql, &values)
+    }
+
+    /// Returns the day of its limits.
+    fn day(&self) -> Option<String> {
+        self.limits.as_ref().map(|limits| limits.day.to_string())
+    }
+
+    /// Turns the usage to the day of the claim; returns the milliseconds of audio that may begin.
+    fn turn_to_day(&self, tx: &Transaction<'_>) -> Result<i64, StoreError> {
+        let Some(limits) = &self.limits else { return Ok(ENDLESS) };
+        turn_to_day(tx, limits.day)?;
+        read_room(tx, &self.folder, limits)
     }
 }
 
@@ -117,6 +169,8 @@ impl Jobs<'_> {
     ///
     /// A job that was put back before the clock was set back does not wait for that time to come
     /// again: it is due.
+    ///
+    /// With limits, the recording that begins now counts in the same commit.
     pub async fn claim(
         self,
         request: ClaimRequest,
@@ -127,13 +181,17 @@ impl Jobs<'_> {
                 let now_ms = now.as_millisecond();
                 let past = (i64::MIN, now_ms);
                 let future = (now_ms, i64::MAX);
+                let room_ms = request.turn_to_day(tx)?;
                 for (is_backlog, due) in
                     [(false, past), (true, past), (false, future), (true, future)]
                 {
-                    if let Some((mut job, updated)) = request.find(tx, is_backlog, due)?
+                    if let Some((mut job, updated)) = request.find(tx, room_ms, is_backlog, due)?
                         && (due == past || updated > now + AHEAD)
                     {
                         job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
+                        if let Some(limits) = &request.limits {
+                            begin(tx, job.id, limits)?;
+                        }
                         return Ok(Some(job));
                     }
                 }
@@ -151,9 +209,10 @@ impl Jobs<'_> {
     ) -> Result<bool, StoreError> {
         self.0
             .read(move |tx| {
-                let past = (i64::MIN, now.as_millisecond());
-                Ok(request.find(tx, false, past)?.is_some()
-                    || request.find(tx, true, past)?.is_some())
+                let limits = request.limits.as_ref();
+                let room_ms =
+                    limits.map_or(Ok(ENDLESS), |limits| read_room(tx, &request.folder, limits))?;
+                Ok(request.find_due(tx, room_ms, now)?.is_some())
             })
             .await
     }

@@ -90,6 +90,7 @@ impl Jobs<'_> {
                 backlog: false,
                 unplayable: None,
                 length_max: None,
+                length: job.length,
                 sound: job.sound.clone(),
             };
             let before = beside.max(job.key.generation);
@@ -235,7 +236,7 @@ pub(super) fn resume(
     now: Timestamp,
 ) -> Result<Stage, StoreError> {
     tx.execute(
-        "UPDATE job SET attempts = 0, error = NULL, invalid_metadata = 0 WHERE id = ?1",
+        "UPDATE job SET attempts = 0, error = NULL, invalid_metadata = 0, is_begun = 0 WHERE id = ?1",
         params![id],
     )?;
     reopen(tx, id, release, now)?;

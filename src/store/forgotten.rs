@@ -110,6 +110,7 @@ fn read_settled(row: &Row<'_>) -> Result<(Settled, Content), StoreError> {
         backlog: false,
         unplayable: None,
         length_max: None,
+        length: None,
         sound: row.get("sound")?,
     };
     Ok((settled, content))

@@ -66,6 +66,9 @@ pub struct Job {
     /// The longest recording that its folder took at the intake; `None` for a job from before that
     /// bound, and for one that a person asked for again.
     pub length_max: Option<Duration>,
+    /// The length of its recording, known or estimated; `None` for a job from before it was
+    /// recorded.
+    pub length: Option<Duration>,
     /// The names that a person gave to the speakers of its transcript.
     pub speaker_names: SpeakerNames,
 }
@@ -137,7 +140,7 @@ impl Jobs<'_> {
 /// The columns of [`Job`].
 pub(super) const COLUMNS: &str = "id, key, file_content, sound, path, size, mtime_ns, inode, recorded_ms, backlog, \
      state, stage, waits_for, due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, \
-     version, mail_held, length_max_ms, updated_ms, invalid_metadata, speaker_names";
+     version, mail_held, length_max_ms, updated_ms, invalid_metadata, speaker_names, length_ms";
 
 /// The columns from which [`read_state`] reads.
 pub(super) const STATE_COLUMNS: &str = "state, stage, waits_for, due_ms, updated_ms";
@@ -147,6 +150,7 @@ pub(super) fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
     let key: Key = row.get("key")?;
     let file_content: Option<Content> = row.get("file_content")?;
     let length_max: Option<i64> = row.get("length_max_ms")?;
+    let length: Option<u64> = row.get("length_ms")?;
     Ok(Job {
         id: row.get("id")?,
         file_content: file_content.unwrap_or_else(|| key.content.clone()),
@@ -166,6 +170,7 @@ pub(super) fn read_job(row: &Row<'_>) -> Result<Job, StoreError> {
         partial: row.get("partial")?,
         mail_held: row.get("mail_held")?,
         length_max: length_max.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        length: length.map(Duration::from_millis),
         speaker_names: row.get::<Option<SpeakerNames>>("speaker_names")?.unwrap_or_default(),
     })
 }
@@ -197,7 +202,8 @@ fn read_wait(row: &Row<'_>) -> Result<Wait, StoreError> {
         reason @ (WaitReason::Service
         | WaitReason::SignIn
         | WaitReason::Folder
-        | WaitReason::Disk) => {
+        | WaitReason::Disk
+        | WaitReason::Budget) => {
             return Err(StoreError::Corrupt { what: "waits_for", value: reason.to_string() });
         }
     })
@@ -263,10 +269,11 @@ pub(super) fn insert(
         Key { content: content.clone(), folder: recording.folder.clone(), generation }.to_string()
     });
     let length_max = recording.length_max.and_then(|length| i64::try_from(length.as_millis()).ok());
+    let length = recording.length.and_then(|length| i64::try_from(length.as_millis()).ok());
     let id = tx.query_value(
         "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
-         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17) RETURNING id",
+         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms, length_ms) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18) RETURNING id",
         params![
             key,
             content.map(|(content, _)| content),
@@ -285,6 +292,7 @@ pub(super) fn insert(
             now,
             recording.sound,
             length_max,
+            length,
         ],
     )?;
     set_file_content(tx, id, recording.content.as_ref())?;

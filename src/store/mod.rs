@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod crash;
 mod creations;
+mod daily_limits;
 mod deferred;
 mod deletions;
 mod deliveries;
@@ -63,6 +64,7 @@ pub(crate) use backup::CopyPlace;
 pub(crate) use claim::{ClaimRequest, JobFilter};
 pub(crate) use clock::STEP_MIN;
 pub(crate) use crash::CRASHES_MAX;
+pub(crate) use daily_limits::{DailyLimits, DayUsage, LimitedJobs};
 pub(crate) use deferred::DeferredJobs;
 pub(crate) use deletions::{Deletable, Deleted, DeletionState, FetchedView};
 pub(crate) use deliveries::{

@@ -4,14 +4,17 @@
 //! the file and its log as they lie there and goes on with the copy: nothing that returned may be missing. A power cut
 //! cuts the log anywhere: what is left is what the queue was after one of the operations, never something in between.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{
+    Timestamp, ToSpan as _,
+    civil::{Date, date},
+};
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery,
-    PostDelivery, RemoteCleanup, Scope, Settled, Store, StoreError,
+    Analysed, DailyLimits, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane,
+    NewDelivery, PostDelivery, RemoteCleanup, Scope, Settled, Store, StoreError,
 };
 use crate::{
     beneath::Stamp,
@@ -38,6 +41,8 @@ enum Step {
     Gone(u8),
     /// A worker takes a job.
     Claim,
+    /// The next local day, or the one before by a clock that is set back.
+    Day(bool),
     /// A worker records what became of its stage.
     Work(u8, u8),
     /// A delivery is made, waits, fails or is withheld.
@@ -67,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4_u8, 0..4_u8, 0..2_u8).prop_map(|(path, content, stamp)| Step::Take(path, content, stamp)),
         2 => (0..4_u8).prop_map(Step::Gone),
         6 => Just(Step::Claim),
+        2 => any::<bool>().prop_map(Step::Day),
         12 => (any::<u8>(), any::<u8>()).prop_map(|(hand, what)| Step::Work(hand, what)),
         8 => (any::<u8>(), any::<u8>()).prop_map(|(which, what)| Step::Deliver(which, what)),
         4 => any::<u8>().prop_map(Step::Cancel),
@@ -112,6 +118,8 @@ struct Row {
     updated: i64,
     /// The names of its speakers, as JSON.
     names: Option<String>,
+    /// Its attempt has begun.
+    begun: bool,
 }
 
 /// A row of the ledger.
@@ -150,6 +158,8 @@ struct World {
     reported: BTreeSet<(i64, String)>,
     /// Contents of forgotten jobs whose meeting is remembered, with their generation.
     evidence: BTreeSet<(String, i64)>,
+    /// The recordings that were begun: day, job and milliseconds.
+    begun: BTreeSet<(String, i64, i64)>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -160,6 +170,15 @@ fn at(second: i64) -> Timestamp {
 fn sound_alike(one: &str, other: &str) -> bool {
     let named = [2_u8, 3].map(|content| Content::from_hash(&blake3::hash(&[content])));
     [one, other].iter().all(|content| named.iter().any(|named| named.as_str() == *content))
+}
+
+/// The daily limit of the folder.
+const LIMIT_MS: i64 = 10_000;
+
+/// The length of a content's recording: 3, 6, 9 and 12 seconds, of which the last is longer than the limit of a day.
+fn audio_of(content: &str) -> i64 {
+    let named = |number: &u8| Content::from_hash(&blake3::hash(&[*number])).as_str() == content;
+    i64::from((0..4_u8).find(named).expect("a content") + 1) * 3_000
 }
 
 fn milliseconds(second: i64) -> i64 {
@@ -173,7 +192,7 @@ impl World {
         let jobs = rows(
             &file,
             "SELECT id, content, generation, path, mtime_ns, state, stage, waits_for, due_ms, attempts, remote, \
-             version, partial, mail_held, updated_ms, speaker_names FROM job ORDER BY id",
+             version, partial, mail_held, updated_ms, speaker_names, is_begun FROM job ORDER BY id",
             |row| {
                 Ok(Row {
                     id: row.get(0)?,
@@ -192,6 +211,7 @@ impl World {
                     mail_held: row.get(13)?,
                     updated: row.get(14)?,
                     names: row.get(15)?,
+                    begun: row.get(16)?,
                 })
             },
         );
@@ -219,6 +239,7 @@ impl World {
         let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let wish = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let triple = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let triple_of_day = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         Self {
             jobs,
             owed,
@@ -241,6 +262,9 @@ impl World {
             .into_iter()
             .collect(),
             reported: rows(&file, "SELECT job_id, analysis FROM report", wish)
+                .into_iter()
+                .collect(),
+            begun: rows(&file, "SELECT day, job_id, audio_ms FROM begun", triple_of_day)
                 .into_iter()
                 .collect(),
             evidence: rows(&file, "SELECT key FROM evidence", |row| row.get::<_, String>(0))
@@ -416,6 +440,7 @@ impl World {
             partial: false,
             mail_held: false,
             names: None,
+            begun: false,
             updated: now,
         });
         id
@@ -481,11 +506,42 @@ impl World {
         self.reported.retain(|(job, _)| !ids.contains(job));
     }
 
-    fn claim(&mut self, now: i64) -> Option<i64> {
+    /// The day's usage: that of days to come counts on it, and of those before only the last is kept.
+    fn turn_to_day(&mut self, today: Date) {
+        let day = today.to_string();
+        let before = (today - 1.day()).to_string();
+        let later: Vec<_> = self.begun.iter().filter(|(other, ..)| *other > day).cloned().collect();
+        for (_, job, ms) in later {
+            if !self.begun.iter().any(|(other, known, _)| (other, known) == (&day, &job)) {
+                self.begun.insert((day.clone(), job, ms));
+            }
+        }
+        self.begun.retain(|(other, ..)| *other <= day && *other >= before);
+    }
+
+    fn claim(&mut self, today: Date, now: i64) -> Option<i64> {
+        self.turn_to_day(today);
+        let day = today.to_string();
+        let used: Vec<_> = self.begun.iter().filter(|(begun, ..)| *begun == day).collect();
+        let sum: i64 = used.iter().map(|(_, _, ms)| ms).sum();
+        let fits = |job: &&Row| {
+            let sends = ["create", "upload"].contains(&job.stage.as_deref().unwrap_or_default());
+            !sends
+                || job.begun
+                || used.is_empty()
+                || used.iter().any(|(_, begun, _)| *begun == job.id)
+                || sum + audio_of(&job.content) <= LIMIT_MS
+        };
         let ready = self.jobs.iter().filter(|job| job.due.is_some_and(|due| due <= now));
-        let ready = ready.filter(|job| job.stage.as_deref() != Some("deliver"));
+        let ready = ready.filter(|job| job.stage.as_deref() != Some("deliver")).filter(fits);
         let next = ready.min_by_key(|job| (job.due, job.id)).cloned()?;
         self.move_to(next.id, "running", next.stage.as_deref(), None, None, now);
+        if next.stage.as_deref() != Some("analyse") && !next.begun {
+            self.job(next.id).begun = true;
+            if !self.begun.iter().any(|(begun, job, _)| (begun, *job) == (&day, next.id)) {
+                self.begun.insert((day, next.id, audio_of(&next.content)));
+            }
+        }
         Some(next.id)
     }
 
@@ -528,6 +584,7 @@ impl World {
             (None, _) => "analyse".to_owned(),
         };
         self.job(id).attempts = 0;
+        self.job(id).begun = false;
         self.move_to(id, "ready", Some(&from), None, Some(now), now);
     }
 
@@ -665,6 +722,8 @@ struct Bench {
     /// Numbers of jobs are never used again.
     least: i64,
     now: i64,
+    /// The local day.
+    day: Date,
 }
 
 fn plan() -> Plan {
@@ -713,7 +772,9 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a directory");
         let queue = Store::open(dir.path()).expect("opened");
         let world = World::default();
-        Self { dir, queue, before: vec![world.clone()], world, hands: Vec::new(), least: 1, now: 0 }
+        let before = vec![world.clone()];
+        let day = date(2026, 11, 30);
+        Self { dir, queue, before, world, hands: Vec::new(), least: 1, now: 0, day }
     }
 
     fn now(&self) -> Timestamp {
@@ -738,6 +799,8 @@ impl Bench {
                 self.world.gone(&path, self.now_ms());
             }
             Step::Claim => self.claim().await,
+            Step::Day(true) => self.day += 1.day(),
+            Step::Day(false) => self.day -= 1.day(),
             Step::Work(hand, what) => self.work(*hand, *what).await,
             Step::Deliver(which, what) => self.deliver(*which, *what).await,
             Step::Cancel(which) => self.cancel(*which).await,
@@ -808,6 +871,7 @@ impl Bench {
             backlog: false,
             unplayable: None,
             length_max: None,
+            length: Some(Duration::from_millis(audio_of(content.as_str()).unsigned_abs())),
         };
         let taken =
             self.queue.files().take(vec![settled], String::new(), self.now()).await.expect("taken");
@@ -817,15 +881,25 @@ impl Bench {
         assert_eq!(taken[0].job.0, expected);
     }
 
+    /// Asks for jobs of the folder, which has a daily limit.
+    fn request(&self, stages: Vec<Stage>) -> super::ClaimRequest {
+        let limits = DailyLimits {
+            day: self.day,
+            service: "paxs".to_owned(),
+            folder_max: Some(Duration::from_millis(LIMIT_MS.unsigned_abs())),
+            service_max: None,
+        };
+        super::ClaimRequest {
+            limits: Some(limits),
+            ..super::ClaimRequest::of_folder(FOLDER, stages)
+        }
+    }
+
     async fn claim(&mut self) {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        let claimed = self
-            .queue
-            .jobs()
-            .claim(super::ClaimRequest::of_folder(FOLDER, stages), self.now())
-            .await
-            .expect("claimed");
-        let expected = self.world.claim(self.now_ms());
+        let claimed =
+            self.queue.jobs().claim(self.request(stages), self.now()).await.expect("claimed");
+        let expected = self.world.claim(self.day, self.now_ms());
         assert_eq!(claimed.as_ref().map(|job| job.id.0), expected);
         self.hands.extend(claimed);
     }
@@ -964,6 +1038,7 @@ impl Bench {
                 self.queue.stages().retry_later(job, from, now, "failed", now).await?;
                 self.world.back_to(id, from);
                 self.world.job(id).attempts += 1;
+                self.world.job(id).begun = false;
                 self.world.move_to(id, "waiting", Some(from.as_str()), Some("retry"), Some(ms), ms);
             }
             1 => self.fail(job, from, false).await?,
@@ -1022,6 +1097,7 @@ impl Bench {
         self.world.back_to(id, from);
         let row = self.world.job(id);
         (row.version, row.partial, row.attempts) = (row.version + 1, partial, row.attempts + 1);
+        row.begun = false;
         if partial {
             self.world.report(id);
         }

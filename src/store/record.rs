@@ -414,8 +414,8 @@ fn count(
     error: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE job SET attempts = attempts + 1, error = ?2, invalid_metadata = 0 WHERE id = ?1";
+    let sql = "UPDATE job SET attempts = attempts + 1, error = ?2, invalid_metadata = 0, is_begun = 0 \
+               WHERE id = ?1";
     tx.execute(sql, params![id, error])?;
     log(tx, id, stage, event, Some(error), now)
 }

@@ -31,6 +31,8 @@ pub struct Settled {
     pub unplayable: Option<Unplayable>,
     /// The longest that it may be, where its length is known only once it is decoded.
     pub length_max: Option<Duration>,
+    /// Its length, known or estimated, for daily limits; `None` where nobody has looked.
+    pub length: Option<Duration>,
 }
 
 /// The reason why a settled recording is not sent.

@@ -43,6 +43,7 @@ fn settled(path: &str, bytes: &str) -> Settled {
         backlog: false,
         unplayable: None,
         length_max: None,
+        length: None,
         sound: None,
     }
 }

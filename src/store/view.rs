@@ -1,6 +1,6 @@
 //! Jobs as people and scripts see them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,10 @@ pub struct JobView {
     /// True if it waits for its title, date or attendees to be corrected.
     #[serde(skip)]
     pub has_invalid_metadata: bool,
+    /// The length of its recording, known or estimated, until its attempt has begun: then no daily
+    /// limit holds it.
+    #[serde(skip)]
+    pub unbegun: Option<Duration>,
 }
 
 /// The jobs that a list shows.
@@ -185,7 +189,7 @@ impl JobView {
 const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content \
      AND fetched.folder = job.folder AND reuse = 1 LIMIT 1) AS transcript_source, folder, path, size, plan, state, stage, \
      waits_for, due_ms, attempts, error, partial, meeting_id, recording_id, remote_ms, created_ms, updated_ms, skip, \
-     invalid_metadata, speaker_names";
+     invalid_metadata, speaker_names, CASE WHEN is_begun = 0 THEN coalesce(length_ms, size / 16) END AS unbegun_ms";
 
 impl Jobs<'_> {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
@@ -379,6 +383,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         speaker_names: row.get::<Option<SpeakerNames>>("speaker_names")?.unwrap_or_default(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
+        unbegun: row.get::<Option<u64>>("unbegun_ms")?.map(Duration::from_millis),
         is_beyond: row.get::<Option<SkipKind>>("skip")? == Some(SkipKind::Limit),
         relative,
         awaiting_since: row.get("remote_ms")?,

@@ -14,7 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     date, holes,
-    media::{self, Head, sound::SoundHasher},
+    media::{
+        self, Head, Length,
+        estimate::{by_name, estimate},
+        sound::SoundHasher,
+    },
     names::{FileFilter, FileKind},
 };
 use crate::{
@@ -59,6 +63,8 @@ pub(crate) enum Inspection {
         content: Option<Content>,
         /// Its sound, where that has a name.
         sound: Option<Sound>,
+        /// Its length, as its container says or as estimated.
+        length: Duration,
         /// The time at which it was made.
         recorded: jiff::Timestamp,
         /// A remark about its head, which did not stop it.
@@ -127,8 +133,10 @@ impl Inspection {
         file: &QuietFile,
         is_backlog: bool,
     ) -> Result<Settled, Self> {
+        let mut known = None;
         let (content, sound, recorded, unplayable) = match self {
-            Self::Whole { content, sound, recorded, .. } => {
+            Self::Whole { content, sound, length, recorded, .. } => {
+                known = Some(length);
                 (content, sound, recorded, file.is_set_aside.then_some(Unplayable::Crashes))
             }
             Self::Beyond { bound, content, recorded } => {
@@ -155,6 +163,8 @@ impl Inspection {
             backlog: is_backlog,
             unplayable,
             length_max: is_sent.then_some(folder.limits.max_duration),
+            // What is not known to be shorter than the folder's recordings are is as long as these.
+            length: known.map(|length| length.max(folder.limits.min_duration)),
         })
     }
 }
@@ -199,7 +209,8 @@ impl Examiner<'_> {
         Ok(match self.root.entry(&quiet.path)? {
             Some(Entry::File(stamp)) if stamp == quiet.stamp => {
                 let recorded = self.recording_date(quiet, Head::default());
-                Inspection::Whole { content: None, sound: None, recorded, incomplete: None }
+                let length = by_name(&quiet.path, stamp.size);
+                Inspection::Whole { content: None, sound: None, length, recorded, incomplete: None }
             }
             Some(Entry::File(stamp)) => Inspection::Changed(stamp),
             Some(Entry::Directory | Entry::Other) | None => Inspection::Gone,
@@ -217,7 +228,8 @@ impl Examiner<'_> {
         if let Some(why) = head.unfinished.filter(|_| !quiet.is_abandoned) {
             return Ok(Inspection::Unfinished(why));
         }
-        let bound = self.find_exceeded_limit(quiet, &mut file)?;
+        let length = self.read_length(quiet, &mut file)?;
+        let bound = find_exceeded_bound(&self.limits, before.size, &file, length);
         if let Some(bound) = bound.filter(|_| !(self.has_job_of_size)(before.size)) {
             let recorded = self.recording_date(quiet, head);
             return Ok(Inspection::Beyond { bound, content: None, recorded });
@@ -245,35 +257,28 @@ impl Examiner<'_> {
         Ok(Inspection::Whole {
             content: Some(content),
             sound,
+            length: length.map_or_else(|| self.estimate_length(quiet, &file), |length| length.most),
             recorded,
             incomplete: head.unfinished,
         })
     }
 
-    /// Returns the first bound of the folder that the file exceeds.
-    fn find_exceeded_limit(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Option<Bound>> {
-        let bytes = quiet.stamp.size;
-        let limits = &self.limits;
-        if bytes > limits.max_size {
-            return Ok(Some(Bound::Size { bytes, max: limits.max_size }));
-        }
-        if let Some(written) = holes::hollow(file, bytes) {
-            return Ok(Some(Bound::Hollow { bytes, written }));
-        }
+    /// Reads the length of a file.
+    fn read_length(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Option<Length>> {
         if quiet.is_set_aside {
             return Ok(None);
         }
         let _mark = (self.mark)(&quiet.path, quiet.stamp);
-        let length =
-            catch_bug(&quiet.path, || media::length(file, bytes).transpose()).transpose()?;
-        Ok(length.and_then(|length| {
-            let is_long = length.most > limits.max_duration;
-            let is_short = length.stated < limits.min_duration;
-            let long = is_long
-                .then_some(Bound::Long { length: Some(length.most), max: limits.max_duration });
-            long.or(is_short
-                .then_some(Bound::Short { length: length.stated, min: limits.min_duration }))
-        }))
+        read_length(&quiet.path, file, quiet.stamp.size)
+    }
+
+    /// Estimates the length of a file that does not state it.
+    fn estimate_length(&self, quiet: &QuietFile, file: &File) -> Duration {
+        if quiet.is_set_aside {
+            return by_name(&quiet.path, quiet.stamp.size);
+        }
+        let _mark = (self.mark)(&quiet.path, quiet.stamp);
+        estimate_length(&quiet.path, file, quiet.stamp.size)
     }
 
     /// Reads the head of a file.
@@ -331,6 +336,37 @@ impl Examiner<'_> {
         let path: &Path = &quiet.path;
         date::recorded(head.made, path, quiet.stamp.mtime_ns, self.zone)
     }
+}
+
+/// Reads the length of a file of so many bytes; `None` where nothing but all of it tells.
+pub(super) fn read_length(path: &Path, file: &mut File, bytes: u64) -> io::Result<Option<Length>> {
+    catch_bug(path, || media::length(file, bytes).transpose()).transpose()
+}
+
+/// Estimates the length of a file of so many bytes that does not state it.
+pub(super) fn estimate_length(path: &Path, file: &File, bytes: u64) -> Duration {
+    catch_bug(path, || Some(estimate(path, file, bytes))).unwrap_or_default()
+}
+
+/// Returns the first bound of its folder that a file exceeds. A length that is not known exceeds none.
+pub(super) fn find_exceeded_bound(
+    limits: &Limits,
+    bytes: u64,
+    file: &File,
+    length: Option<Length>,
+) -> Option<Bound> {
+    if bytes > limits.max_size {
+        return Some(Bound::Size { bytes, max: limits.max_size });
+    }
+    if let Some(written) = holes::hollow(file, bytes) {
+        return Some(Bound::Hollow { bytes, written });
+    }
+    let length = length?;
+    let is_long = length.most > limits.max_duration;
+    let is_short = length.stated < limits.min_duration;
+    let long =
+        is_long.then_some(Bound::Long { length: Some(length.most), max: limits.max_duration });
+    long.or(is_short.then_some(Bound::Short { length: length.stated, min: limits.min_duration }))
 }
 
 /// Parses a head. One that makes the parser panic is not understood, and that is no objection to the recording.
@@ -427,8 +463,14 @@ mod tests {
         fs::write(tree.path().join("2026-11-22 09.00.mkv"), "sound").expect("written");
         let recorded = "2026-11-22T09:00:00Z".parse().expect("a time");
         let content = Some(Content::from_hash(&blake3::hash(b"sound")));
-        let whole =
-            |content| Inspection::Whole { content, sound: None, recorded, incomplete: None };
+        let length = Duration::ZERO;
+        let whole = |content| Inspection::Whole {
+            content,
+            sound: None,
+            length,
+            recorded,
+            incomplete: None,
+        };
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mp3", false), (whole(content), 1));
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mkv", false), (whole(None), 0));
     }

@@ -150,6 +150,7 @@ impl TestQueue {
             backlog: false,
             unplayable: None,
             length_max: None,
+            length: None,
         });
         self.queue
             .files()

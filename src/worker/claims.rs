@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{ActiveJob, Worker, activity::WorkerTurn, slots::SlotPool};
+use super::{ActiveJob, Worker, activity::WorkerTurn, daily_limit, slots::SlotPool};
 use crate::{
-    clock,
+    clock::{self, local_day},
     config::Folder,
     job::{HoldReason, Stage},
     runtime::{LiveConfig, ServiceHandle, sleep_until},
@@ -69,6 +69,9 @@ async fn start_claimable(
         return Ok(None);
     }
     let folders = folder_turns(&live);
+    if let Some(first) = daily_limit::find_oversize(worker, &live, begun).await? {
+        *turn = folders.iter().position(|folder| *folder == first).unwrap_or(*turn);
+    }
     let mut starving = BTreeSet::new();
     let mut idle = 0;
     while idle < folders.len() && !worker.runtime.stop.is_cancelled() {
@@ -192,11 +195,15 @@ async fn claim_for_service(
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
     }
+    // Of a transcript that a source gives, nothing is sent or heard.
+    let limits = matches!(filter, JobFilter::NotFromSources(_))
+        .then(|| daily_limit::limits_of(folder, handle, local_day(now)));
     let Some(slot) = take_slot(worker, live, handle, &folder.id) else {
         // Only work on this machine makes room, so that nobody else need be asked.
         let stages = handle.health.admit_stages(worker.runtime.polls.is_empty(), now).0;
         if handle.can_resume() && is_starved(worker, live, handle, &folder.id) {
-            let request = ClaimRequest { folder: folder.id.clone(), stages, except: None, filter };
+            let folder = folder.id.clone();
+            let request = ClaimRequest { folder, stages, except: None, filter, limits };
             let waits = worker.runtime.queue.jobs().has_claimable(request, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
@@ -212,16 +219,20 @@ async fn claim_for_service(
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
-    let claim = |stages, except| {
-        let request =
-            ClaimRequest { folder: folder.id.clone(), stages, except, filter: filter.clone() };
-        worker.runtime.queue.jobs().claim(request, now)
+    let request = |stages, except| ClaimRequest {
+        folder: folder.id.clone(),
+        stages,
+        except,
+        filter: filter.clone(),
+        limits: limits.clone(),
     };
-    if let Some(job) = claim(stages, None).await? {
+    let claim = |stages, except| worker.runtime.queue.jobs().claim(request(stages, except), now);
+    if let Some(job) = claim(stages.clone(), None).await? {
         let handle = Arc::clone(handle);
         let folder = Arc::clone(folder);
         return Ok(Some(ClaimedJob { job, handle, folder, probe: None, slot }));
     }
+    daily_limit::report_reached(worker, folder, request(stages, None), now).await?;
     let Some(StageProbe { call, stages, except, is_due }) = probe else { return Ok(None) };
     let other = claim(stages.clone(), except.map(JobId)).await?;
     let job = match other {
@@ -353,5 +364,6 @@ async fn next_wake(
         times.extend(handle.health.next_probes());
     }
     times.extend(worker.runtime.refused_folders().values().map(|tried| *tried + REFUSED_EVERY));
+    times.extend(daily_limit::next_day(live, now));
     Ok(times.into_iter().filter(|time| *time > now).min())
 }

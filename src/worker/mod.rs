@@ -7,6 +7,7 @@
 
 mod activity;
 pub(crate) mod claims;
+mod daily_limit;
 pub(crate) mod invalid_metadata;
 mod job_run;
 mod outcome;
@@ -28,6 +29,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub(crate) use activity::{ActiveJob, Activity};
+pub(crate) use daily_limit::{limits_of, list_limited};
 pub(crate) use reconsidered::ReconsideredFiles;
 
 use crate::{

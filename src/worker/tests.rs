@@ -275,6 +275,7 @@ async fn drop_some(queue: &Store, dir: &Path, service: &Played, numbers: std::op
             backlog: false,
             unplayable: None,
             length_max: None,
+            length: None,
             sound: None,
         }
     });

@@ -181,6 +181,7 @@ impl Workshop {
             backlog: false,
             unplayable: None,
             length_max: None,
+            length: None,
             sound: None,
         };
         self.worker

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::support::{
     budget::budget,
     chance::Chance,
-    house::{Daemon, House, recording, until, until_told},
+    house::{Daemon, House, last_midnight, recording, until, until_told},
     paxs::{Analysis, Call, Fault, Meeting, Options},
 };
 
@@ -45,6 +45,8 @@ enum Scenario {
     Touched,
     /// A service and a mail server that are busy, and one that refuses a recipient.
     Refused,
+    /// Three recordings of which a day takes two.
+    Limited,
     /// A service that loses the answers to what it did, and refuses a request.
     Lost,
     /// Notes that another host made meanwhile.
@@ -119,6 +121,7 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::DeliverLater
         | Effect::DeliveryFailed
         | Effect::TellHold => Scenario::Refused,
+        Effect::ReportLimit => Scenario::Limited,
         Effect::CallFind | Effect::CallAttachments | Effect::Unrequested => Scenario::Lost,
         Effect::AlreadyDone => Scenario::Elsewhere,
         Effect::Charge => Scenario::Poisoned,
@@ -334,6 +337,7 @@ fn die_at(point: Point) {
         Scenario::Told => told(point),
         Scenario::Touched => touched(point),
         Scenario::Refused => refused(point),
+        Scenario::Limited => limited(point),
         Scenario::Lost => lost(point),
         Scenario::Elsewhere => elsewhere(point),
         Scenario::Poisoned => poisoned(point),
@@ -640,6 +644,32 @@ fn touched(point: Point) {
     assert_eq!(job["attempts"], 0);
     the_meeting(&house, &job, 1);
     assert_files(&house, &job, &["talk.mp3", "talk.notes.md"]);
+}
+
+fn limited(point: Point) {
+    let house = House::with(quick());
+    // Noon: the day does not end while this runs.
+    house.set_time(last_midnight() + 12 * 3600);
+    house.configure("daily_limit = \"1s\"");
+    let mut mortal = Mortal::start(&house, point);
+    let count = |house: &House, sql: &str| house.tally(sql);
+    let done = "SELECT count(*) FROM job WHERE state = 'done'";
+    // Each has 0.4 s.
+    house.drop_recording(NAME);
+    house.drop_recording("more.wav");
+    mortal.until("the first two are done", |house| (count(house, done)? == 2).then_some(()));
+    house.drop_recording("other.wav");
+    mortal.until_dead();
+    let notices = "SELECT count(*) FROM notice WHERE text LIKE '%daily limit%'";
+    mortal.until("the operator is told", |house| (count(house, notices)? > 0).then_some(()));
+    house.scan();
+    assert_eq!(count(&house, notices), Some(1), "once");
+    assert_eq!(count(&house, "SELECT count(*) FROM begun"), Some(2));
+    house.configure("");
+    mortal.daemon = house.spawn(&[]);
+    mortal.until("all are done", |house| (count(house, done)? == 3).then_some(()));
+    house.assert_at_rest();
+    assert_eq!(house.standin.snapshot().meetings.len(), 3);
 }
 
 fn refused(point: Point) {

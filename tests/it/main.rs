@@ -30,6 +30,7 @@ mod hostile_answers;
 mod hostile_folder;
 mod init;
 mod koldan;
+mod limits;
 mod load;
 mod mail;
 mod mailing;

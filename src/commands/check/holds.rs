@@ -80,6 +80,9 @@ fn describe_hold(settings: &Settings, status: &StatusReport, hold: &Hold) -> Fin
             Finding::warning(subject, message, remedy_of_hold(hold, settings).unwrap_or_default())
         }
         HoldReason::Reading => Finding::note(subject, message),
+        HoldReason::Budget => {
+            Finding { hint: remedy_of_hold(hold, settings), ..Finding::note(subject, message) }
+        }
         HoldReason::Down
         | HoldReason::SignedOut
         | HoldReason::Forbidden

@@ -83,6 +83,7 @@ impl Desk {
     fn paxs_with(&self, limits: CallLimits) -> PaxsService {
         let paxs = config::Paxs { base_url: self.base.clone(), meeting_type: MeetingType::Group };
         let settings = config::Service {
+            daily_limit: Duration::ZERO,
             name: "paxs".into(),
             kind: config::Kind::Paxs(paxs.clone()),
             at_once: None,

@@ -10,7 +10,7 @@ use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released,
 /// only added to.
-pub(in crate::store) const MIGRATIONS: [&str; 9] = [
+pub(in crate::store) const MIGRATIONS: [&str; 10] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -20,6 +20,7 @@ pub(in crate::store) const MIGRATIONS: [&str; 9] = [
     include_str!("schema/007.sql"),
     include_str!("schema/008.sql"),
     include_str!("schema/009.sql"),
+    include_str!("schema/010.sql"),
 ];
 
 /// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the
@@ -208,6 +209,35 @@ mod tests {
         assert_eq!(row, (None, "d".to_owned(), None));
     }
 
+    #[test]
+    fn jobs_of_an_older_queue_have_no_length_and_those_in_progress_were_begun() {
+        let file = Connection::open_in_memory().expect("opened");
+        for sql in &MIGRATIONS[..9] {
+            file.execute_batch(sql).expect("an old queue");
+        }
+        file.execute_batch(
+            "PRAGMA user_version = 9;
+             INSERT INTO job (id, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, state, created_ms,
+                 updated_ms, key, content, stage, due_ms, remote, meeting_id, plan) VALUES
+                 (1, 'sales', 1, x'61', 1, 1, 1, 1, 0, 'ready', 1, 1, 'a', 'a', 'create', 1, 'nothing', NULL, NULL),
+                 (2, 'sales', 1, x'62', 1, 1, 1, 1, 0, 'running', 1, 1, 'b', 'b', 'create', NULL, 'nothing', NULL, NULL),
+                 (3, 'sales', 1, x'63', 1, 1, 1, 1, 0, 'ready', 1, 1, 'c', 'c', 'upload', 1, 'meeting', 'm', '{}');",
+        )
+        .expect("rows");
+        let file = migrated(file);
+        let mut rows =
+            file.prepare("SELECT length_ms, is_begun FROM job ORDER BY id").expect("a statement");
+        let rows: Vec<(Option<i64>, bool)> = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("read")
+            .collect::<Result<_, _>>()
+            .expect("read");
+        assert_eq!(rows, [(None, false), (None, true), (None, true)]);
+        let version: i32 =
+            file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number");
+        assert_eq!(version, 10);
+    }
+
     /// Words of events that earlier versions wrote and the random walk behind the rows does not
     /// meet.
     const OTHER_WORDS: [&str; 10] = [
@@ -294,11 +324,11 @@ mod tests {
         let reasons = words(&file, "SELECT DISTINCT reason FROM hold");
         let reasons: BTreeSet<_> =
             reasons.iter().map(|word| HoldReason::parse(word).expect("known")).collect();
-        let shown_only = HoldReason::NotConfigured;
+        let shown_only = [HoldReason::NotConfigured, HoldReason::Budget];
         assert!(
             HoldReason::ALL
                 .iter()
-                .all(|reason| reasons.contains(reason) != (*reason == shown_only))
+                .all(|reason| reasons.contains(reason) != shown_only.contains(reason))
         );
         let invalid =
             words(&file, "SELECT DISTINCT state || stage FROM job WHERE invalid_metadata = 1");

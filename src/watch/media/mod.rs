@@ -3,6 +3,7 @@
 //! Hostile input: every read is bounded, nothing is allocated by a number that the file says, and whatever cannot be
 //! understood is no objection.
 
+pub(crate) mod estimate;
 mod flac;
 mod matroska;
 mod mp4;

@@ -124,6 +124,11 @@ impl House {
         fs::rename(next, self.clock()).expect("in place");
     }
 
+    /// Sets the clock of everything that runs here to a time, in seconds since 1970.
+    pub(crate) fn set_time(&self, second: i64) {
+        self.set_clock(second - true_time());
+    }
+
     /// Writes the configuration: the usual one, with `folder_keys` in its folder.
     pub(crate) fn configure(&self, folder_keys: &str) {
         self.configure_all("", folder_keys, "");
@@ -373,6 +378,17 @@ attendees = [
         files.sort();
         files
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of the house is ahead of the true one")]
+fn true_time() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// The last midnight, UTC, in seconds since 1970.
+pub(crate) fn last_midnight() -> i64 {
+    let now = true_time();
+    now - now.rem_euclid(24 * 3600)
 }
 
 /// A daemon in a process of its own; killed when dropped.

@@ -3,6 +3,7 @@
 
 use super::{
     Obscure, Opened, Packet, Packets, before_tags,
+    pace::Pace,
     params::{self, AAC_RATES},
     window::Window,
 };
@@ -48,6 +49,27 @@ impl AdtsFrame {
         let found = Self { shape, body: at + header, end: at + size };
         Ok((size > header && blocks_more == 0 && found.end <= end).then_some(found))
     }
+}
+
+/// Samples in each frame.
+const SAMPLES: u64 = 1024;
+
+/// Frames whose bytes tell the rate of a stream: some seconds of sound.
+const PACED: u64 = 256;
+
+/// Returns the pace of the first frames of a stream.
+pub(super) fn pace(mut window: Window<'_>, at: u64, end: u64) -> Result<Option<Pace>, Obscure> {
+    let Some(first) = AdtsFrame::read(&mut window, at, end)? else { return Ok(None) };
+    let rate = AAC_RATES.get(usize::from(first.shape.1)).copied().unwrap_or(0);
+    let mut frames = 1;
+    let mut behind = first.end;
+    while frames < PACED
+        && let Some(frame) = AdtsFrame::read(&mut window, behind, end)?
+    {
+        frames += 1;
+        behind = frame.end;
+    }
+    Ok(Some(Pace { samples: frames * SAMPLES, rate, bytes: Some(behind - at) }))
 }
 
 struct AdtsFrames<'f> {

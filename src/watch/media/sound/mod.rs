@@ -19,12 +19,14 @@ mod matroska;
 mod mp3;
 mod mp4;
 mod ogg;
+mod pace;
 mod params;
 mod wav;
 mod window;
 
 use std::io;
 
+pub(crate) use pace::pace;
 pub use window::ReadAt;
 use window::Window;
 

@@ -1,8 +1,8 @@
 //! The sound of an MP3: its frames (ISO/IEC 11172-3, 13818-3), without tags before, between or behind them, and without
 //! the first frame where that holds no sound but the length (`Xing`, `Info`, `VBRI`).
 
-use super::{Obscure, Opened, Packet, Packets, before_tags, params, window::Window};
-use crate::watch::media::{flac::tag_size, read_at};
+use super::{Obscure, Opened, Packet, Packets, before_tags, pace::Pace, params, window::Window};
+use crate::watch::media::{be32, flac::tag_size, read_at};
 
 /// Bytes that are passed over in search of a frame, in all: a scratch and what a tag left behind.
 const JUNK_MAX: u64 = 1 << 20;
@@ -26,10 +26,41 @@ pub(super) fn open(
     Ok(Some(Opened::new(vec![params.done()], frames)))
 }
 
+/// Returns the pace of a stream: by its table of frames, else by the rate of its first frames.
+pub(super) fn pace(window: Window<'_>, at: u64, end: u64) -> Result<Option<Pace>, Obscure> {
+    let mut frames = Mp3Frames { window, at, end, junk: 0, layer: None };
+    let Some(first) = frames.find()? else { return Ok(None) };
+    frames.layer = Some(first.layer);
+    if frames.is_table(&first)? {
+        let number = read_at::<12>(&mut frames.window, first.at + HEADER as u64 + first.side)?;
+        // The lowest flag says that the number of frames follows.
+        if let Some(table) = number.filter(|table| table[7] & 1 == 1) {
+            let samples = u64::from(be32(&table, 8)) * first.samples;
+            return Ok(Some(Pace { samples, rate: first.rate, bytes: None }));
+        }
+        frames.at = first.end;
+    }
+    let begin = frames.at;
+    let mut samples = 0;
+    for _ in 0..PACED {
+        let Some(frame) = frames.find()? else { break };
+        samples += frame.samples;
+        frames.at = frame.end;
+    }
+    Ok(Some(Pace { samples, rate: first.rate, bytes: Some(frames.at - begin) }))
+}
+
+/// Frames whose bytes tell the rate of a stream: some seconds of sound.
+const PACED: usize = 256;
+
 #[derive(Debug, Clone, Copy)]
 struct Mp3Frame {
     /// 1 to 3.
     layer: u8,
+    /// Samples a second.
+    rate: u64,
+    /// Samples in the frame.
+    samples: u64,
     /// Bytes between the header and the sound: side information.
     side: u64,
     at: u64,
@@ -75,7 +106,12 @@ impl Mp3Frame {
             (true, true) | (false, false) => 17,
             (false, true) => 9,
         };
-        (kilobits > 0).then_some(Self { layer, side, at, end: at + size })
+        let samples = match (layer, is_first) {
+            (1, _) => 384,
+            (3, false) => 576,
+            _ => 1152,
+        };
+        (kilobits > 0).then_some(Self { layer, rate, samples, side, at, end: at + size })
     }
 }
 
