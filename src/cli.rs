@@ -105,7 +105,7 @@ pub(crate) enum Question {
     Pause(OfFolder),
     /// Let a folder go on
     Resume(OfFolder),
-    /// Decide about recordings that were there before minuted
+    /// Show recordings that were there before minuted and what they would take, or decide about them
     Backlog(BacklogArgs),
     /// Print the link that opens the page, once and within five minutes
     Page(Page),
@@ -286,8 +286,11 @@ pub(crate) struct OfFolder {
 pub(crate) struct BacklogArgs {
     /// The folder's name
     pub folder: String,
-    /// What happens to what was there
-    pub decision: Decision,
+    /// What happens to what was there [default: it is shown]
+    pub decision: Option<Decision>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
 }
 
 /// What happens to recordings that were there before minuted.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CommandFailure, act_and_print};
+use super::{CommandFailure, act_and_print, print, survey};
 use crate::{
     cli::{self, Decision},
     control::{Caller, ControlRequest},
@@ -24,14 +24,25 @@ pub(super) async fn resume_folder(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn decide_backlog(
+pub(super) async fn run_backlog(
     caller: &Caller,
     arguments: cli::BacklogArgs,
 ) -> Result<ExitCode, CommandFailure> {
-    let process = match arguments.decision {
+    let cli::BacklogArgs { folder, decision, output } = arguments;
+    let Some(decision) = decision else {
+        let found = caller.ask(ControlRequest::ShowBacklog { folder: folder.clone() }).await?;
+        let none = format!("no recording of folder `{folder}` waits for a decision");
+        return survey::show(found, output.json, &none);
+    };
+    let process = match decision {
         Decision::Process => true,
         Decision::Skip => false,
     };
-    act_and_print(caller, ControlRequest::Backlog { folder: arguments.folder, process }).await?;
+    let request = ControlRequest::Backlog { folder, process };
+    if output.json {
+        print::json(&caller.ask(request).await?)?;
+    } else {
+        act_and_print(caller, request).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }

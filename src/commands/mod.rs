@@ -23,6 +23,7 @@ mod scan;
 mod source;
 mod speakers;
 mod status;
+mod survey;
 mod vendor;
 mod why;
 
@@ -217,7 +218,7 @@ async fn answer_question(
         Question::Scan(arguments) => scan::run(&caller, arguments).await,
         Question::Pause(arguments) => folder::pause_folder(&caller, arguments).await,
         Question::Resume(arguments) => folder::resume_folder(&caller, arguments).await,
-        Question::Backlog(arguments) => folder::decide_backlog(&caller, arguments).await,
+        Question::Backlog(arguments) => folder::run_backlog(&caller, arguments).await,
         Question::Page(arguments) => page::show_link(&caller, arguments).await,
         Question::Backup(arguments) => backup::run(&caller, arguments).await,
     }

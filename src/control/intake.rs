@@ -2,15 +2,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::{Answer, ControlService, Refusal};
+use super::{Answer, ControlService, Refusal, service::to_value};
 use crate::{
     clock,
     config::{Convert, Folder},
     job::HoldReason,
-    services::{accepted_extensions, convertible_extensions},
+    services::{accepted_extensions, convertible_extensions, forecast},
     store::{JobId, Settled, Sighting},
     text::{format_count, one_line, printable_path},
     watch::{self, FolderView},
@@ -143,26 +144,83 @@ impl ControlService {
     }
 
     async fn survey_folders(&self) -> Answer {
-        let live = self.live_settings();
         let mut found = Vec::new();
-        for folder in &live.settings.folders {
-            let known = self.known_files(&folder.id).await?;
-            let accepts = self.accepted_extensions(folder);
-            let name = folder.name.clone();
-            let folder = folder.clone();
-            let new = tokio::task::spawn_blocking(move || {
-                watch::survey_folder(&folder, &accepts, &known)
-            })
-            .await;
-            let new = new.map_err(|error| Refusal::new(error.to_string()))?.map_err(|error| {
-                Refusal::new(format!("folder `{name}`: {error:#}")).hint("minuted check")
-            })?;
-            found.extend(new.into_iter().map(|file| {
-                json!({ "folder": name, "path": printable_path(&file.path), "size": file.size, "why": file.why })
-            }));
+        for folder in &self.live_settings().settings.folders {
+            found.extend(self.survey(folder).await?);
         }
-        Ok(json!(found))
+        to_value(&found)
     }
+
+    /// Lists the recordings of a folder that wait for `minuted backlog`.
+    pub(super) async fn show_backlog(&self, name: &str) -> Answer {
+        let folder = self.find_folder(name)?;
+        let mut found = self.survey(&folder).await?;
+        found.retain(|file| file.is_backlog);
+        to_value(&found)
+    }
+
+    /// Returns the files of a folder that are not taken in, and what its service takes for each.
+    async fn survey(&self, folder: &Folder) -> Result<Vec<SurveyedFile>, Refusal> {
+        let known = self.known_files(&folder.id).await?;
+        let accepts = self.accepted_extensions(folder);
+        let last_words = Arc::clone(&self.last_words);
+        let surveyed = folder.clone();
+        let new = tokio::task::spawn_blocking(move || {
+            let mark = |path: &Path, stamp| last_words.mark_or_go_on(&surveyed.id, path, stamp);
+            watch::survey_folder(&surveyed, &accepts, &known, &mark)
+        })
+        .await;
+        let new = new.map_err(|error| Refusal::new(error.to_string()))?.map_err(|error| {
+            Refusal::new(format!("folder `{}`: {error:#}", folder.name)).hint("minuted check")
+        })?;
+        let live = self.live_settings();
+        let service = live.services.get(&folder.service);
+        let shown = new.into_iter().map(|file| {
+            let length = file.length.map(|length| length.length);
+            let taken = service
+                .zip(length)
+                .map(|(handle, length)| forecast(&handle.settings, folder, length));
+            SurveyedFile {
+                folder: folder.name.clone(),
+                path: printable_path(&file.path),
+                size: file.size,
+                why: file.why,
+                seconds: length.map(|length| length.as_secs_f64()),
+                estimated: file.length.is_some_and(|length| length.is_estimated),
+                service: folder.service.clone(),
+                work_seconds: taken.and_then(|taken| Some(taken.work?.as_secs_f64())),
+                calls: taken.map_or(0, |taken| taken.calls),
+                is_backlog: file.is_backlog,
+            }
+        });
+        Ok(shown.collect())
+    }
+}
+
+/// A file that is not taken in, as `scan --dry-run` and `backlog` show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SurveyedFile {
+    /// The name of its folder.
+    pub folder: String,
+    /// Its path below the folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// The fate that it would have.
+    pub why: String,
+    /// The length of a recording that would be sent, in seconds; `None` for other files.
+    pub seconds: Option<f64>,
+    /// True if the length is estimated from size and bit rate.
+    pub estimated: bool,
+    /// The name of its service.
+    pub service: String,
+    /// Processor time on this machine, in seconds, where that is known.
+    pub work_seconds: Option<f64>,
+    /// Recordings that are sent to the service: one, or none on this machine.
+    pub calls: u64,
+    /// True if it waits for a person's decision.
+    #[serde(skip)]
+    is_backlog: bool,
 }
 
 /// Waits until a folder's file system is known not to answer, because its scan would never end.

@@ -36,7 +36,7 @@ pub(crate) use arrival::Arrival;
 pub(crate) use client::{Caller, ControlError};
 pub(crate) use explain::{ExplainContext, explain_job};
 pub(crate) use held::remedy_of_hold;
-pub(crate) use intake::unsupported;
+pub(crate) use intake::{SurveyedFile, unsupported};
 pub(crate) use mailing::try_mail;
 pub(crate) use page::{JobFacts, PageLink};
 pub(crate) use page_access::{PageAccess, SESSION_LIFE};
@@ -131,6 +131,11 @@ pub(crate) enum ControlRequest {
     },
     /// Resume a folder.
     Resume {
+        /// By name.
+        folder: String,
+    },
+    /// List the files that were there before minuted and wait for a decision.
+    ShowBacklog {
         /// By name.
         folder: String,
     },
@@ -229,6 +234,7 @@ impl ControlRequest {
             | Self::Take { .. }
             | Self::Scan { .. }
             | Self::Backlog { .. }
+            | Self::ShowBacklog { .. }
             | Self::CopyQueue
             | Self::Try { .. }
             | Self::Whoami { .. }
@@ -257,7 +263,7 @@ impl ControlRequest {
             Self::Scan { .. } => "scan",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
-            Self::Backlog { .. } => "backlog",
+            Self::Backlog { .. } | Self::ShowBacklog { .. } => "backlog",
             Self::Page { .. } => "page",
             Self::CopyQueue => "backup",
             Self::Try { .. } => "check",

@@ -105,8 +105,9 @@ impl ControlService {
         let folder = query.folder.as_deref().map(|name| self.find_folder(name)).transpose()?;
         let query = JobQuery { folder: folder.map(|folder| folder.id.clone()), ..query };
         let holds = self.holds().await?;
+        let today = self.today().await?;
         let jobs = self.queue.jobs().list_latest(query).await?;
-        Ok(jobs.into_iter().map(|job| self.describe_job(job, &holds)).collect())
+        Ok(jobs.into_iter().map(|job| self.describe_job(job, &holds, &today)).collect())
     }
 
     /// Returns what the page of a job shows; `None` where there is no such job.

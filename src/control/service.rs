@@ -111,6 +111,7 @@ impl ControlService {
             ControlRequest::Scan { dry_run } => self.scan_folders(dry_run).await,
             ControlRequest::Pause { folder } => self.pause_folder(&folder).await,
             ControlRequest::Resume { folder } => self.resume_folder(&folder).await,
+            ControlRequest::ShowBacklog { folder } => self.show_backlog(&folder).await,
             ControlRequest::Backlog { folder, process } => {
                 self.decide_backlog(&folder, process).await
             }

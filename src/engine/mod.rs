@@ -27,6 +27,7 @@
 //!   and segments get their speakers at the end.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
 //! - [`wire`] is the protocol of parent and child.
+//! - [`effort`] is how much processor time a recording takes.
 //! - [`model`] says where the model of Moonshine lies; that of whisper a person names.
 //!
 //! No part holds more than a few minutes of sound, however long the recording is.
@@ -34,6 +35,7 @@
 pub(crate) mod audio;
 pub(crate) mod child;
 mod confidence;
+pub(crate) mod effort;
 pub(crate) mod ffmpeg_child;
 mod language;
 pub(crate) mod lender;

@@ -12,6 +12,7 @@
 //! | `local_service` | a notes service made of a transcriber, with the cache of its results |
 //! | `chat_service` | the writer of notes that is a service of its own |
 //! | `connect` | the composition: which kind of the config is which service |
+//! | `forecast` | what a service takes for a recording, before it is sent |
 //! | `health` | which calls of a service are held, and what a failed call says about it |
 //! | `http_service` | pace, key and refused key of calls over HTTP |
 //! | `answers` | a status and a body as a [`CallError`] |
@@ -24,6 +25,7 @@ pub(crate) mod bounded;
 pub(crate) mod breaker;
 mod chat_service;
 mod connect;
+mod forecast;
 pub(crate) mod health;
 pub(crate) mod http_service;
 pub(crate) mod koldan;
@@ -47,6 +49,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::accepted::{accepted_extensions, conversion_form, convertible_extensions};
 pub(crate) use self::connect::{Connection, connect};
+pub(crate) use self::forecast::forecast;
 pub(crate) use self::notes_service::NotesService;
 use crate::{
     beneath::Stamp,

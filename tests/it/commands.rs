@@ -615,7 +615,18 @@ fn scan_takes_what_is_new_and_a_dry_run_only_says_so() {
     say(&house, &["scan"]).refused(1, "no daemon runs", "minuted run --once");
     let found = house.json(&["scan", "--dry-run"]);
     assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
-    assert_eq!(fields(&found[0]), ["folder", "path", "size", "why"]);
+    let words = [
+        "calls",
+        "estimated",
+        "folder",
+        "path",
+        "seconds",
+        "service",
+        "size",
+        "why",
+        "work_seconds",
+    ];
+    assert_eq!(fields(&found[0]), words);
     say(&house, &["scan", "--dry-run"]).prints("talk.wav");
     assert_eq!(house.json(&["jobs"]).as_array().map(Vec::len), Some(0));
     let _daemon = house.start();

@@ -1,6 +1,9 @@
 //! Daily limits, bounds of length, and what is shown of hours before anything is sent.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rustix::process::Signal;
 
@@ -8,7 +11,7 @@ use crate::{
     ondevice,
     support::{
         engine::model,
-        house::{Daemon, House, last_midnight, until},
+        house::{Daemon, House, last_midnight, recording, until},
         paxs::{Call, Fault},
     },
 };
@@ -300,4 +303,61 @@ fn a_length_that_nothing_states_ends_at_the_bound_while_it_is_transcribed() {
         house.wait_for("talk.mp3", "skipped")["error"].as_str().expect("a reason").to_owned();
     assert_eq!(reason, "it is longer than 5s, and its folder takes no more (`max_duration`)");
     assert_eq!(house.files(), ["talk.mp3"], "it has no notes");
+}
+
+#[test]
+fn a_dry_run_and_the_backlog_show_hours_and_what_the_service_takes_for_them() {
+    let house = House::new();
+    let old = |name: &str| -> PathBuf { house.dir.path().join("local").join(name) };
+    fs::create_dir(house.dir.path().join("local")).expect("made");
+    let folder = |backlog: &str| {
+        format!(
+            "[services.local]\nkind = \"ondevice\"\n[[folder]]\nname = \"local\"\npath = \"{}\"\nservice = \"local\"\n\
+             max_duration = \"1h\"\n{backlog}\n",
+            old("").display()
+        )
+    };
+    house.configure_all("", "", &folder("backlog = \"ask\""));
+    drop_sound(&house, "talk.wav", 100);
+    fs::write(house.path("talk.mp3"), recording("talk.mp3")).expect("written");
+    for number in 0..21 {
+        fs::write(old(&format!("{number}.wav")), sound(200, number)).expect("written");
+    }
+    let found = house.json(&["scan", "--dry-run"]);
+    let file = |name: &str| {
+        let of_name = |file: &&serde_json::Value| file["path"] == name;
+        found.as_array().expect("a list").iter().find(of_name).expect("it is there").clone()
+    };
+    let talk = file("talk.wav");
+    assert_eq!((talk["seconds"].as_f64(), talk["estimated"].as_bool()), (Some(100.0), Some(false)));
+    assert_eq!((talk["calls"].as_u64(), talk["work_seconds"].as_f64()), (Some(1), None));
+    assert_eq!(file("talk.mp3")["estimated"], true);
+    let local = file("7.wav");
+    let work = local["work_seconds"].as_f64().expect("it is measured");
+    assert!((work - 200.0 * (0.037 + 228.0 / 3600.0)).abs() < 0.01, "{work}");
+    assert_eq!((local["calls"].as_u64(), local["service"].as_str()), (Some(0), Some("local")));
+    let shown = text(&house.run(&["scan", "--dry-run"]));
+    for part in [
+        "folder local: 21 recordings of 1h 10m in all; about 7m 1s of one processor of this machine",
+        "folder sales: 2 recordings of 1m 4",
+        "(1 estimated from size and bit rate); 2 recordings sent to service paxs",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+
+    let _daemon = house.start();
+    until("they wait for a decision", || {
+        (house.status()["folders"][1]["backlog"] == 21).then_some(())
+    });
+    let found = house.json(&["backlog", "local"]);
+    let seconds = found.as_array().expect("a list").iter().map(|file| file["seconds"].as_f64());
+    assert_eq!(seconds.sum::<Option<f64>>(), Some(4200.0));
+    let shown = text(&house.run(&["backlog", "local"]));
+    assert!(shown.contains("folder local: 21 recordings of 1h 10m in all; about 7m 1s"), "{shown}");
+    let shown = text(&house.run(&["backlog", "sales"]));
+    assert!(shown.contains("no recording of folder `sales` waits for a decision"), "{shown}");
+    house.configure_all("", "", &folder("backlog = \"skip\""));
+    assert!(house.run(&["backlog", "local", "skip"]).status.success());
+    assert_eq!(house.json(&["backlog", "local"]), serde_json::json!([]));
+    assert!(!Path::new(&old("0.notes.md")).exists());
 }
