@@ -1,7 +1,7 @@
 //! The page: a small server of HTML for a browser on this machine, or behind a reverse proxy.
 //!
 //! It shows what the commands show and does what they do, through the same questions
-//! ([`ControlRequest`](crate::control::ControlRequest)). Pages are made here, work without script, and fetch nothing from
+//! ([`ControlRequest`]). Pages are made here, work without script, and fetch nothing from
 //! elsewhere; a stream of events tells a browser that what it shows has changed. Nothing is computed while nobody looks.
 //!
 //! | module | task |

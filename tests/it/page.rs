@@ -340,6 +340,9 @@ fn a_health_check_names_kinds_of_trouble_and_nothing_else() {
     let _daemon = house.start();
     let page = Page::enter(&house, port);
     assert_eq!(page.ask("GET", "/healthz", &[], b"").body, r#"{"status":"ok","trouble":[]}"#);
+    page.act("/folders/sales/pause", "");
+    assert_eq!(page.ask("GET", "/healthz", &[], b"").code, 200, "a person paused it");
+    page.act("/folders/sales/resume", "");
     house.standin.revoke_all();
     house.drop_recording("talk.mp3");
     house.wait_for_service("signed_out");

@@ -13,7 +13,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::{
     control::{ConnectionState, StatusReport},
-    job::JobState,
+    job::{HoldReason, JobState},
+    store::Scope,
     text::printable,
 };
 
@@ -116,15 +117,24 @@ fn state(state: JobState) -> Markup {
     html! { span class=(format!("state {state}")) { (state) } }
 }
 
-/// Returns the kinds of trouble, without names: what needs somebody, or keeps work back.
+/// Returns the kinds of trouble, without names. A folder that a person paused is none, nor is a limit of the day.
 pub(super) fn trouble_kinds(status: &StatusReport) -> Vec<&'static str> {
-    let is_held =
-        |state: ConnectionState| !matches!(state, ConnectionState::Up | ConnectionState::Unknown);
+    let is_trouble = |reason: HoldReason| {
+        !matches!(
+            reason,
+            HoldReason::Paused | HoldReason::Budget | HoldReason::Reading | HoldReason::Folder
+        )
+    };
+    let is_held = |state: ConnectionState| match state {
+        ConnectionState::Up | ConnectionState::Unknown => false,
+        ConnectionState::Held(reason) => is_trouble(reason),
+    };
+    let folders = status.holds.iter().filter(|hold| hold.scope == Scope::Folder);
     let kinds = [
         ("disk", status.disk_full),
         ("service", status.services.iter().any(|service| is_held(service.state))),
         ("source", status.sources.iter().any(|source| is_held(source.state))),
-        ("folder", status.folders.iter().any(|folder| folder.trouble.is_some())),
+        ("folder", folders.into_iter().any(|hold| is_trouble(hold.reason))),
         ("mail", status.mail.is_some()),
     ];
     kinds.into_iter().filter(|(_, is_there)| *is_there).map(|(kind, _)| kind).collect()
