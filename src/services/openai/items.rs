@@ -96,6 +96,9 @@ impl ChatWriter {
             summary
         };
         remarks.extend(describe_dropped(dropped));
+        if items.is_empty() && summary.is_empty() {
+            remarks.push(NOTHING_NAMED.to_owned());
+        }
         Ok(Some(ModelOutput { text: summary_markdown(&summary), remarks, items, notes_by: None }))
     }
 }
@@ -171,6 +174,9 @@ impl ItemWriter<'_> {
         self.chat.ask_model(&question, self.cache).await
     }
 }
+
+/// The remark on notes that would say nothing at all.
+const NOTHING_NAMED: &str = "the model named no decision, task or open question that the transcript holds, and wrote no summary";
 
 /// Returns the remark on proposals that were dropped.
 fn describe_dropped(dropped: usize) -> Option<String> {
