@@ -138,7 +138,11 @@ fn what_nobody_said_is_dropped_and_counted_or_marked() {
     for (manner, there, not_there) in [
         (
             Manner::WrongLines,
-            &["> 6 items that the model named are not in the transcript", "## Transcript"][..],
+            &[
+                "> 6 items that the model named are not in the transcript",
+                "> the model named no decision, task or open question that the transcript holds",
+                "## Transcript",
+            ][..],
             &["## Decisions", "## Action items", "## Summary"][..],
         ),
         (
