@@ -203,8 +203,8 @@ effects! {
     StrikeOut,
     /// The tokens are removed.
     ForgetTokens,
-    /// The key of the page's sessions is written.
-    SavePageKey,
+    /// The key of the page's sessions, or the token of the API, is written.
+    SaveSecret,
     /// The mark beside the queue is written.
     Mark,
     /// The control socket is made.

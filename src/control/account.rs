@@ -8,13 +8,52 @@ use crate::{
     runtime::ServiceHandle,
     services::{
         CallError,
-        paxs::{Grant, PaxsService},
+        paxs::{AgentLogin, Grant, PaxsService},
     },
     store::Scope,
-    text::one_line,
+    text::{error_chain, one_line},
 };
 
+/// Characters of an error that are shown.
+const ERROR_MAX: usize = 500;
+
+/// A sign-in that waits for a person at a browser.
+#[derive(Debug)]
+pub(crate) struct PendingSignIn {
+    service: String,
+    login: AgentLogin,
+}
+
+impl PendingSignIn {
+    /// Returns the link that the person opens.
+    #[must_use]
+    pub(crate) fn link(&self) -> String {
+        self.login.link().to_string()
+    }
+
+    /// Waits for the person, some minutes at most, and has the daemon keep the sign-in.
+    pub(crate) async fn finish(self, control: &ControlService) -> Answer {
+        let granted = self.login.wait_for_grant(|_| ()).await;
+        let granted =
+            granted.map_err(|error| Refusal::new(one_line(&error_chain(&error), ERROR_MAX)))?;
+        let (code, redirect_uri) = granted.into_parts();
+        control.sign_in(&self.service, code, redirect_uri).await
+    }
+}
+
 impl ControlService {
+    /// Begins a sign-in that a person finishes at a browser.
+    ///
+    /// # Errors
+    /// When there is no such service, or nobody signs in there.
+    pub(crate) fn begin_sign_in(&self, service: &str) -> Result<PendingSignIn, Refusal> {
+        let handle = self.find_service(Some(service))?;
+        let login = sign_in_of(&handle)?.agent_login();
+        let login =
+            login.map_err(|error| Refusal::new(one_line(&error_chain(&error), ERROR_MAX)))?;
+        Ok(PendingSignIn { service: service.to_owned(), login })
+    }
+
     pub(super) async fn show_profile(&self, service: Option<&str>) -> Answer {
         self.profile_of(&*self.find_service(service)?, true).await
     }
@@ -40,8 +79,7 @@ impl ControlService {
         let handle = self.find_service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
         let exchanged = sign_in_of(&handle)?.exchange_grant(&grant).await;
-        exchanged
-            .map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
+        exchanged.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
     }
@@ -50,8 +88,7 @@ impl ControlService {
         let handle = self.find_service(service)?;
         let name = handle.service.name();
         let was = sign_in_of(&handle)?.sign_out().await;
-        let was =
-            was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
+        let was = was.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
         let outcome = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{outcome} `{name}`") }))
     }
@@ -99,10 +136,8 @@ fn sign_in_of(handle: &ServiceHandle) -> Result<&PaxsService, Refusal> {
 
 fn refused_call(handle: &ServiceHandle, error: &CallError) -> Refusal {
     let service = handle.service.name();
-    let refusal = Refusal::new(format!(
-        "service `{service}`: {}",
-        one_line(&crate::text::error_chain(error), 500)
-    ));
+    let refusal =
+        Refusal::new(format!("service `{service}`: {}", one_line(&error_chain(error), 500)));
     match error {
         CallError::SignedOut { .. } => refusal.hint(handle.settings.kind.sign_in_cure(service)),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),

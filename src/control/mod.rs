@@ -6,6 +6,7 @@
 //! of every question.
 
 mod account;
+mod api_access;
 mod arrival;
 mod backup;
 mod client;
@@ -15,10 +16,13 @@ mod held;
 mod intake;
 mod jobs;
 mod mailing;
+mod metrics;
+mod overview;
 mod page;
 mod page_access;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod secret_file;
 mod server;
 mod service;
 mod source;
@@ -32,13 +36,17 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use account::PendingSignIn;
+pub(crate) use api_access::ApiAccess;
 pub(crate) use arrival::Arrival;
 pub(crate) use client::{Caller, ControlError};
 pub(crate) use explain::{ExplainContext, explain_job};
 pub(crate) use held::remedy_of_hold;
 pub(crate) use intake::{SurveyedFile, unsupported};
 pub(crate) use mailing::try_mail;
-pub(crate) use page::{JobFacts, PageLink};
+pub(crate) use metrics::MetricFacts;
+pub(crate) use overview::{DayNumbers, FolderDetails, Overview, RecentNumbers, ServiceDetails};
+pub(crate) use page::{ApiToken, JobFacts, PageLink};
 pub(crate) use page_access::{PageAccess, SESSION_LIFE};
 pub(crate) use server::serve;
 pub(crate) use service::{ControlService, Folders};
@@ -179,6 +187,11 @@ pub(crate) enum ControlRequest {
         /// True where all sessions end first.
         new_token: bool,
     },
+    /// Show the token of the API.
+    ApiToken {
+        /// True where another one is made first.
+        new_token: bool,
+    },
     /// Forget a sign-in.
     SignOut {
         /// The service; the only one when not named.
@@ -229,6 +242,7 @@ impl ControlRequest {
             | Self::Pause { .. }
             | Self::Resume { .. }
             | Self::Page { .. }
+            | Self::ApiToken { .. }
             | Self::SourceList { .. } => false,
             Self::RetryFailed
             | Self::Take { .. }
@@ -264,7 +278,7 @@ impl ControlRequest {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } | Self::ShowBacklog { .. } => "backlog",
-            Self::Page { .. } => "page",
+            Self::Page { .. } | Self::ApiToken { .. } => "page",
             Self::CopyQueue => "backup",
             Self::Try { .. } => "check",
             Self::Whoami { .. } => "whoami",
@@ -321,13 +335,22 @@ pub(crate) struct Refusal {
     pub message: String,
     /// The cure, where one is known.
     pub hint: Option<String>,
+    /// True if there is no such job, folder, service or source as the question names.
+    #[serde(default)]
+    pub is_unknown: bool,
 }
 
 impl Refusal {
     /// Returns a refusal without a hint.
     #[must_use]
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, is_unknown: false }
+    }
+
+    /// Returns the refusal of a question that names something unknown.
+    #[must_use]
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Self { is_unknown: true, ..Self::new(message) }
     }
 
     /// Adds the cure.

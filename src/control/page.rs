@@ -1,4 +1,4 @@
-//! What the page shows and commands do not: jobs by the page, one job with its notes, its recording.
+//! Answers for the page and the API alone: jobs by the page, one job with its notes, its recording, who may.
 
 use std::{ffi::OsStr, fs::File, sync::Arc};
 
@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ControlService, ExplainContext, PageAccess, Refusal, explain_job, service::to_value,
+    Answer, ApiAccess, ControlService, ExplainContext, PageAccess, Refusal, explain_job,
+    service::to_value,
 };
 use crate::{
     beneath::open_below,
     clock,
-    config::Settings,
+    config::{HttpServer, Settings},
     delivery::{Minutes, read_minutes},
     media_types::mime_type,
     store::{JobId, JobQuery, JobView},
@@ -26,6 +27,15 @@ pub(crate) struct PageLink {
     pub expires: Timestamp,
     /// True where all sessions were ended.
     pub sessions_ended: bool,
+}
+
+/// The answer to `page --api-token`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ApiToken {
+    /// The token, which stands in `Authorization: Bearer TOKEN`.
+    pub token: String,
+    /// The address of the API.
+    pub url: String,
 }
 
 /// One job, as its page shows it.
@@ -46,6 +56,12 @@ impl ControlService {
     #[must_use]
     pub(crate) fn page_access(&self) -> &Arc<PageAccess> {
         &self.page_access
+    }
+
+    /// Returns who may use the API.
+    #[must_use]
+    pub(crate) fn api_access(&self) -> &Arc<ApiAccess> {
+        &self.api_access
     }
 
     /// Returns the settings in force.
@@ -76,11 +92,7 @@ impl ControlService {
 
     pub(super) fn make_page_link(&self, new_token: bool) -> Answer {
         let settings = self.settings();
-        let Some(http) = &settings.http else {
-            return Err(Refusal::new("there is no page: the configuration has no `[http]`").hint(
-                "write [http] and listen = \"127.0.0.1:8765\" into it, and reload the daemon",
-            ));
-        };
+        let http = find_http(&settings)?;
         if self.worker.is_none() {
             return Err(Refusal::new("no daemon runs, so there is no page")
                 .hint("start it: minuted run, or systemctl start minuted"));
@@ -95,6 +107,16 @@ impl ControlService {
             clock::now().saturating_add(super::page_access::CODE_LIFE).unwrap_or(Timestamp::MAX);
         let link = format!("{}/enter?code={code}", http.origin());
         to_value(&PageLink { link, expires, sessions_ended: new_token })
+    }
+
+    pub(super) fn show_api_token(&self, new_token: bool) -> Answer {
+        let settings = self.settings();
+        let http = find_http(&settings)?;
+        let access = &self.api_access;
+        let token = if new_token { access.make_token() } else { access.read_or_make_token() };
+        let token =
+            token.map_err(|error| Refusal::new(format!("failed to keep the token: {error}")))?;
+        to_value(&ApiToken { token, url: format!("{}/api/v1", http.origin()) })
     }
 
     /// Returns the latest jobs that match; the query names a folder by its name.
@@ -148,4 +170,11 @@ impl ControlService {
             Ok(Ok(None) | Err(_)) | Err(_) => Ok(None),
         }
     }
+}
+
+fn find_http(settings: &Settings) -> Result<&HttpServer, Refusal> {
+    settings.http.as_ref().ok_or_else(|| {
+        Refusal::new("there is no page: the configuration has no `[http]`")
+            .hint("write [http] and listen = \"127.0.0.1:8765\" into it, and reload the daemon")
+    })
 }

@@ -5,19 +5,15 @@
 //! each, and another key ends all of them.
 
 use std::{
-    fs::{File, Permissions},
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::effect::Effect;
-
+use super::secret_file::{SECRET_BYTES, SecretFile, random_text};
 /// How long a code of `minuted page` is good.
 pub(crate) const CODE_LIFE: Duration = Duration::from_secs(5 * 60);
 
@@ -30,19 +26,10 @@ const CODES_MAX: usize = 16;
 /// The key of all sessions, in the state directory.
 const KEY_FILE: &str = "page.key";
 
-/// The begin of the name of a key that is being written.
-const DRAFT: &str = ".page-";
-
-/// Bytes of a secret: 256 bits.
-const SECRET_BYTES: usize = 32;
-
-/// Bytes of the key's file that are read.
-const FILE_BYTES_MAX: u64 = 256;
-
 /// Who may see the page.
 #[derive(Debug)]
 pub(crate) struct PageAccess {
-    state_dir: PathBuf,
+    key: SecretFile,
     state: Mutex<AccessState>,
 }
 
@@ -64,7 +51,8 @@ impl PageAccess {
     /// Returns the access to the page of this state directory. Nothing is written before it is needed.
     #[must_use]
     pub(crate) fn new(state_dir: &Path) -> Self {
-        Self { state_dir: state_dir.to_owned(), state: Mutex::default() }
+        let key = SecretFile::new(state_dir, KEY_FILE, "minuted page --new-token");
+        Self { key, state: Mutex::default() }
     }
 
     /// Makes a code, which is good once and for [`CODE_LIFE`].
@@ -111,7 +99,7 @@ impl PageAccess {
     /// Ends all sessions, and makes every code useless.
     pub(crate) fn end_sessions(&self) -> io::Result<()> {
         let mut state = self.lock();
-        state.key = Some(self.make_key()?);
+        state.key = Some(self.key.make()?);
         state.codes.clear();
         Ok(())
     }
@@ -120,7 +108,7 @@ impl PageAccess {
         let mut state = self.lock();
         let key = match state.key {
             Some(key) => key,
-            None => *state.key.insert(self.read_or_make_key()?),
+            None => *state.key.insert(self.key.read_or_make()?),
         };
         Ok(blake3::keyed_hash(&key, claim.as_bytes()))
     }
@@ -128,66 +116,12 @@ impl PageAccess {
     fn lock(&self) -> MutexGuard<'_, AccessState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn read_or_make_key(&self) -> io::Result<[u8; SECRET_BYTES]> {
-        match self.read_key() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_key(),
-            done => done,
-        }
-    }
-
-    fn read_key(&self) -> io::Result<[u8; SECRET_BYTES]> {
-        let file = File::open(self.state_dir.join(KEY_FILE))?;
-        let text = io::read_to_string(io::Read::take(file, FILE_BYTES_MAX))?;
-        let broken = || {
-            let what = format!("`{KEY_FILE}` is broken: minuted page --new-token makes another");
-            io::Error::new(io::ErrorKind::InvalidData, what)
-        };
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| broken())?;
-        bytes.try_into().map_err(|_| broken())
-    }
-
-    /// Removes what a crash has left; nobody else writes here.
-    fn remove_drafts(&self) -> io::Result<()> {
-        for entry in self.state_dir.read_dir()? {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(DRAFT.as_bytes()) {
-                std::fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a new key in the place of the one that is there.
-    fn make_key(&self) -> io::Result<[u8; SECRET_BYTES]> {
-        let key = random_bytes()?;
-        self.remove_drafts()?;
-        let mut draft = tempfile::Builder::new()
-            .prefix(DRAFT)
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(&self.state_dir)?;
-        writeln!(draft, "{}", URL_SAFE_NO_PAD.encode(key))?;
-        draft.as_file().sync_all()?;
-        Effect::SavePageKey.during(|| {
-            draft.persist(self.state_dir.join(KEY_FILE)).map_err(|error| error.error)?;
-            File::open(&self.state_dir)?.sync_all()
-        })?;
-        Ok(key)
-    }
-}
-
-fn random_text() -> io::Result<String> {
-    Ok(URL_SAFE_NO_PAD.encode(random_bytes()?))
-}
-
-fn random_bytes() -> io::Result<[u8; SECRET_BYTES]> {
-    let mut bytes = [0; SECRET_BYTES];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn access() -> (tempfile::TempDir, PageAccess) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, ControlError, ControlRequest, JobName, PageAccess, Refusal};
+use super::{Answer, ApiAccess, ControlError, ControlRequest, JobName, PageAccess, Refusal};
 use crate::{
     clock,
     config::{Folder, Settings},
@@ -40,6 +40,8 @@ pub(crate) struct ControlService {
     pub(super) sources: SourcesHandle,
     /// Who may see the page.
     pub(super) page_access: Arc<PageAccess>,
+    /// Who may use the API.
+    pub(super) api_access: Arc<ApiAccess>,
     _lock: Option<StateLock>,
 }
 
@@ -53,7 +55,9 @@ impl ControlService {
     ) -> Self {
         let queue = worker.runtime.queue.clone();
         let live = worker.runtime.live.clone();
-        let page_access = Arc::new(PageAccess::new(&worker.runtime.live().settings.state_dir));
+        let state_dir = worker.runtime.live().settings.state_dir.clone();
+        let page_access = Arc::new(PageAccess::new(&state_dir));
+        let api_access = Arc::new(ApiAccess::new(&state_dir));
         Self {
             queue,
             live,
@@ -62,6 +66,7 @@ impl ControlService {
             last_words,
             sources: SourcesHandle::default(),
             page_access,
+            api_access,
             _lock: None,
         }
     }
@@ -76,6 +81,7 @@ impl ControlService {
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
         let page_access = Arc::new(PageAccess::new(&settings.state_dir));
+        let api_access = Arc::new(ApiAccess::new(&settings.state_dir));
         let live = LiveConfig::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
         Ok(Self {
@@ -86,6 +92,7 @@ impl ControlService {
             last_words,
             sources: SourcesHandle::default(),
             page_access,
+            api_access,
             _lock: Some(lock),
         })
     }
@@ -127,6 +134,7 @@ impl ControlService {
             }
             ControlRequest::SignOut { service } => self.sign_out(service.as_deref()).await,
             ControlRequest::Page { new_token } => self.make_page_link(new_token),
+            ControlRequest::ApiToken { new_token } => self.show_api_token(new_token),
             ControlRequest::Meetings { service, page } => {
                 self.list_meetings(service.as_deref(), page).await
             }
@@ -153,13 +161,13 @@ impl ControlService {
     }
 
     /// Finds a folder by its name.
-    pub(super) fn find_folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
+    pub(crate) fn find_folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
         let live = self.live_settings();
         let found = live.settings.folders.iter().find(|folder| folder.name == name);
         found.and_then(|folder| live.folders.get(&folder.id).cloned()).ok_or_else(|| {
             let names = live.settings.folders.iter().map(|folder| folder.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
-            Refusal::new(format!("there is no folder `{name}`"))
+            Refusal::unknown(format!("there is no folder `{name}`"))
                 .hint(format!("the folders are: {names}"))
         })
     }
@@ -185,7 +193,7 @@ impl ControlService {
                 None => "there are several services: name one".to_owned(),
             };
             let names = live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Refusal::new(message).hint(format!("the services are: {names}"))
+            Refusal::unknown(message).hint(format!("the services are: {names}"))
         })
     }
 
@@ -213,7 +221,7 @@ impl ControlService {
             JobName::Key(key) => {
                 let found = self.queue.jobs().find_by_key(key.clone()).await?;
                 found.ok_or_else(|| {
-                    Refusal::new(format!("there is no job `{}`", text::one_line(&key, 120)))
+                    Refusal::unknown(format!("there is no job `{}`", text::one_line(&key, 120)))
                         .hint("minuted jobs lists them")
                 })
             }
@@ -225,7 +233,7 @@ impl ControlService {
                     None => None,
                 };
                 found.ok_or_else(|| {
-                    Refusal::new(format!("there is no job of `{}`", printable_path(&path)))
+                    Refusal::unknown(format!("there is no job of `{}`", printable_path(&path)))
                         .hint(ShellCommand::new("minuted why").add_path(&path))
                 })
             }
@@ -303,7 +311,9 @@ impl From<StoreError> for Refusal {
             None => Self::new(crate::text::error_chain(&error)),
         };
         match error {
-            StoreError::NoSuchJob { .. } => refusal.hint("minuted jobs lists them"),
+            StoreError::NoSuchJob { .. } => {
+                Self { is_unknown: true, ..refusal.hint("minuted jobs lists them") }
+            }
             StoreError::Open { .. }
             | StoreError::Copy { .. }
             | StoreError::Generations { .. }

@@ -224,7 +224,7 @@ impl ControlService {
                 .hint("add a [[source]] to the configuration"),
             (Some(name), false) => {
                 let message = format!("there is no source `{}`", one_line(name, 60));
-                Refusal::new(message).hint(format!("the sources are: {known}"))
+                Refusal::unknown(message).hint(format!("the sources are: {known}"))
             }
             (None, false) => Refusal::new("there are several sources: name one")
                 .hint(format!("--source, one of: {known}")),

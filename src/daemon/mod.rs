@@ -16,7 +16,7 @@ mod webhook;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -276,6 +276,7 @@ async fn handle_signals(parts: &Parts, signals: &mut Signals) {
             Signal::Reload => {
                 systemd::reloading();
                 let outcome = reload_config(parts).await;
+                parts.runtime.config_refused.store(outcome.is_err(), Ordering::Relaxed);
                 parts.status_line.config_was_reloaded(outcome);
                 systemd::ready();
             }

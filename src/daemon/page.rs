@@ -6,7 +6,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use crate::{config::HttpServer, web};
+use crate::{
+    config::{HttpServer, Source},
+    web,
+    webhook::WebhookCalls,
+};
 
 /// A page that is served, or whose port is tried.
 #[derive(Debug)]
@@ -14,12 +18,13 @@ pub(super) struct ServedPage {
     stop: CancellationToken,
     task: JoinHandle<()>,
     /// The settings that it was started with, for a reload to compare.
-    settings: HttpServer,
+    settings: (HttpServer, Vec<Source>),
 }
 
 /// Makes what is served what the settings say.
 pub(super) async fn reconcile_page(parts: &Parts) {
-    let wanted = parts.runtime.live().settings.http.clone();
+    let live = parts.runtime.live();
+    let wanted = live.settings.http.clone().map(|http| (http, live.settings.sources.clone()));
     let mut served = parts.page.lock().await;
     if served.as_ref().map(|page| &page.settings) == wanted.as_ref() {
         return;
@@ -35,7 +40,9 @@ pub(super) async fn reconcile_page(parts: &Parts) {
         let stop = parts.stop.child_token();
         let ended = stop.clone();
         let fatal = parts.fatal.clone();
-        let serving = web::serve_page(Arc::clone(&parts.desk), settings.clone(), stop.clone());
+        let (http, sources) = settings.clone();
+        let webhooks = WebhookCalls::new(sources, parts.sources.clone());
+        let serving = web::serve_page(Arc::clone(&parts.desk), http, webhooks, stop.clone());
         let task = parts.loops.spawn(async move {
             serving.await;
             if !ended.is_cancelled() {

@@ -70,6 +70,8 @@ pub(crate) struct Runtime {
     /// True while the queue cannot be written, most often because its disk is full: nothing new is
     /// begun.
     pub disk_full: Arc<AtomicBool>,
+    /// True if the configuration on disk was refused, and an earlier one is in force.
+    pub config_refused: AtomicBool,
     /// The time of the last try of each folder whose settings were refused.
     refused_folders: Mutex<HashMap<String, Timestamp>>,
     /// The lead of the clock when times were last moved with it; `None` before the first time.
@@ -98,6 +100,7 @@ impl Runtime {
             signed_in: Notify::new(),
             changed: Notify::new(),
             open_files: Arc::default(),
+            config_refused: AtomicBool::new(false),
             refused_folders: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),
         }

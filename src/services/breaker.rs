@@ -54,6 +54,17 @@ pub(crate) enum Call {
 impl Call {
     /// All calls.
     pub(crate) const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Look, Self::Request];
+
+    /// Returns the word by which it is counted.
+    #[must_use]
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Upload => "upload",
+            Self::Look => "look",
+            Self::Request => "request",
+        }
+    }
 }
 
 /// Whether a call may be made.

@@ -6,6 +6,7 @@
 //! the caller, who has the database.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -77,6 +78,18 @@ pub(crate) enum CallOutcome {
     },
 }
 
+impl CallOutcome {
+    /// Returns the word by which it is counted; `None` where no call was made.
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Succeeded => Some("succeeded"),
+            Self::Answered => Some("refused"),
+            Self::Untold => None,
+            Self::Failed { .. } => Some("failed"),
+        }
+    }
+}
+
 /// The consequence of a call for the service and the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HealthReport {
@@ -126,6 +139,8 @@ pub(crate) struct ServiceHealth {
     breakers: Mutex<Breakers>,
     /// The time of the sign-in that was refused last.
     refused_sign_in: Mutex<Option<Timestamp>>,
+    /// How many calls had which outcome.
+    counts: Mutex<BTreeMap<(Call, &'static str), u64>>,
 }
 
 impl ServiceHealth {
@@ -133,7 +148,11 @@ impl ServiceHealth {
     #[must_use]
     pub(crate) fn new(retry: Retry) -> Self {
         let breakers = Breakers::new(retry.delay, retry.delay_max);
-        Self { breakers: Mutex::new(breakers), refused_sign_in: Mutex::new(None) }
+        Self {
+            breakers: Mutex::new(breakers),
+            refused_sign_in: Mutex::new(None),
+            counts: Mutex::default(),
+        }
     }
 
     /// Takes over from `before` which sign-in was refused: other settings make it no better.
@@ -158,6 +177,9 @@ impl ServiceHealth {
 
     /// Takes in the outcome of a call that was made for a job.
     pub(crate) fn report(&self, job: JobId, call: Call, outcome: CallOutcome) -> HealthReport {
+        if let Some(word) = outcome.word() {
+            *self.counts().entry((call, word)).or_default() += 1;
+        }
         let mut breakers = self.breakers();
         let breaker = breakers.of(call);
         let was_open = breaker.is_open();
@@ -315,6 +337,16 @@ impl ServiceHealth {
     /// Moves its times with a clock that was set by `step`.
     pub(crate) fn follow_clock(&self, step: SignedDuration) {
         self.breakers().step(step);
+    }
+
+    /// Returns how many calls had which outcome since this health is kept: `succeeded`, `refused` or `failed`.
+    #[must_use]
+    pub(crate) fn count_calls(&self) -> Vec<(Call, &'static str, u64)> {
+        self.counts().iter().map(|((call, word), count)| (*call, *word, *count)).collect()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<(Call, &'static str), u64>> {
+        self.counts.lock().expect("no thread panics while it holds the counts")
     }
 
     fn breakers(&self) -> MutexGuard<'_, Breakers> {

@@ -150,6 +150,16 @@ impl FolderView {
         state.settling.get(relative).map(|entry| view_file(relative, entry, &state.policy))
     }
 
+    /// Returns the files that are settling, by path; at most so many.
+    #[must_use]
+    pub(crate) fn settling_files(&self, max: usize) -> Vec<SettlingFileView> {
+        let state = self.state();
+        let mut files: Vec<_> = state.settling.iter().collect();
+        files.sort_unstable_by_key(|(path, _)| *path);
+        let shown = files.into_iter().take(max);
+        shown.map(|(path, entry)| view_file(path, entry, &state.policy)).collect()
+    }
+
     /// Waits until the folder has been scanned and nothing in it is settling. A folder that cannot be scanned, and a
     /// file that cannot be read, are not waited for.
     pub(crate) async fn wait_quiet(&self) {

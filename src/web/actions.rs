@@ -106,5 +106,6 @@ pub(super) fn next_page(web: &Web, then: &str, message: &str) -> String {
 }
 
 pub(super) fn show_refusal(refusal: &Refusal) -> Response {
-    pages::show_problem(StatusCode::CONFLICT, &refusal.message, refusal.hint.as_deref())
+    let code = if refusal.is_unknown { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+    pages::show_problem(code, &refusal.message, refusal.hint.as_deref())
 }

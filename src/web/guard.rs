@@ -14,8 +14,8 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Web, pages};
-use crate::{clock, config::HttpServer, control::SESSION_LIFE};
+use super::{Web, api, pages};
+use crate::{clock, config::HttpServer, control::SESSION_LIFE, webhook::WEBHOOK_PREFIX};
 
 /// Where nothing but the page itself may run, be shown or be sent to.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; \
@@ -38,7 +38,7 @@ pub(super) async fn check_request(
     request: Request,
     next: Next,
 ) -> Response {
-    let refusal = refuse(&web, &request);
+    let refusal = refuse(&web, request.method(), request.uri().path(), request.headers()).await;
     let mut response = match refusal {
         Some(response) => response,
         None => next.run(request).await,
@@ -53,20 +53,32 @@ pub(super) async fn check_request(
 }
 
 /// Returns the answer to a request that is not allowed.
-fn refuse(web: &Web, request: &Request) -> Option<Response> {
-    let headers = request.headers();
+async fn refuse(web: &Web, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response> {
     let host = text_of(headers, &header::HOST);
     if !host.is_some_and(|host| is_our_host(&web.settings, host)) {
         let what = "this address is not the one that minuted expects; see `url` in [http]";
         return Some((StatusCode::MISDIRECTED_REQUEST, what).into_response());
     }
-    if matches!(request.uri().path(), "/enter" | "/healthz" | "/style.css" | "/script.js") {
+    if matches!(path, "/enter" | "/healthz" | "/style.css" | "/script.js" | api::DOCUMENT) {
         return None;
+    }
+    if path.starts_with(WEBHOOK_PREFIX) {
+        return None;
+    }
+    if path == "/metrics" && !web.settings.is_reached_from_outside() {
+        return None;
+    }
+    let is_for_programs = path == "/metrics"
+        || path
+            .strip_prefix(api::PREFIX)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_for_programs {
+        return api::refuse(web, headers).await;
     }
     if !has_session(web, headers) {
         return Some(pages::show_signed_out());
     }
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_change = !matches!(*method, Method::GET | Method::HEAD);
     if is_change && !is_of_page(&web.settings, headers) {
         let what = "this request does not come from the page itself";
         return Some(pages::show_problem(StatusCode::FORBIDDEN, what, None));

@@ -1,4 +1,4 @@
-//! The page: a small server of HTML for a browser on this machine, or behind a reverse proxy.
+//! The page and the API: a small server for browsers and programs on this machine, or behind a reverse proxy.
 //!
 //! It shows what the commands show and does what they do, through the same questions
 //! ([`ControlRequest`]). Pages are made here, work without script, and fetch nothing from
@@ -12,15 +12,23 @@
 //! | `actions` | what a person does: retry, redo, cancel, name, pause, scan |
 //! | `upload` | recordings that are dropped onto a folder |
 //! | `recording` | the recording of a job, to listen to |
+//! | `sign_in` | signing in at a service |
 //! | `live` | the stream that tells of changes |
+//! | `metrics` | numbers for a monitoring system |
+//! | `webhooks` | calls of the sources' vendors, where they share the port |
+//! | `api` | the same for programs: JSON, a token, and a document that describes it |
 
 mod actions;
+mod api;
 mod guard;
 mod listener;
 mod live;
+mod metrics;
 mod pages;
 mod recording;
+mod sign_in;
 mod upload;
+mod webhooks;
 
 use std::{
     collections::VecDeque,
@@ -33,14 +41,19 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use metrics::Metrics;
+use pages::overview::SharedOverview;
+use sign_in::SignIns;
 
 use crate::{
     config::HttpServer,
     control::{ControlRequest, ControlService, StatusReport},
+    webhook::{WEBHOOK_PREFIX, WebhookCalls},
 };
 
 /// Bytes of a form: names of speakers are the longest that is sent.
@@ -59,6 +72,12 @@ struct Web {
     settings: HttpServer,
     viewers: Arc<Semaphore>,
     messages: Messages,
+    sign_ins: SignIns,
+    overview: SharedOverview,
+    metrics: Metrics,
+    webhooks: WebhookCalls,
+    /// Sign-ins that wait for a person.
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -90,17 +109,32 @@ impl Messages {
 pub(crate) async fn serve_page(
     service: Arc<ControlService>,
     settings: HttpServer,
+    webhooks: WebhookCalls,
     stop: CancellationToken,
 ) {
     let listen = settings.listen;
+    let metrics = match Metrics::begin(&service).await {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            tracing::error!("the page cannot be served: {error}");
+            return;
+        }
+    };
     let web = Arc::new(Web {
         service,
         settings,
         viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
         messages: Messages::default(),
+        sign_ins: SignIns::default(),
+        overview: SharedOverview::default(),
+        metrics,
+        webhooks,
+        tasks: TaskTracker::new(),
         stop: stop.clone(),
     });
-    listener::serve(listen, routes(web), stop).await;
+    listener::serve(listen, routes(Arc::clone(&web)), stop).await;
+    web.tasks.close();
+    web.tasks.wait().await;
 }
 
 fn routes(web: Arc<Web>) -> Router {
@@ -117,16 +151,21 @@ fn routes(web: Arc<Web>) -> Router {
         .route("/folders/{name}/resume", post(actions::resume_folder))
         .route("/folders/{name}/backlog", post(actions::decide_backlog))
         .route("/scan", post(actions::scan_folders))
+        .route("/services/{name}/sign-in", get(sign_in::show).post(sign_in::begin))
         .route("/retry-failed", post(actions::retry_failed))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .route(
             "/folders/{name}/recordings",
             post(upload::receive).layer(DefaultBodyLimit::disable()),
         )
+        .route("/api", get(pages::api::show))
+        .nest(api::PREFIX, api::routes())
         .route("/live", get(live::stream))
         .route("/enter", get(guard::enter))
         .route("/leave", post(guard::leave))
         .route("/healthz", get(show_health))
+        .route("/metrics", get(metrics::show))
+        .route(&format!("{WEBHOOK_PREFIX}{{source}}"), any(webhooks::receive))
         .route("/style.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/script.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
         .fallback(pages::show_missing)

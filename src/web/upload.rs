@@ -7,13 +7,14 @@ use axum::{
         Multipart, Path, State,
         multipart::{Field, MultipartError},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Web, actions, pages};
+use super::{Web, actions};
 use crate::{
     config::Folder,
     control::{Arrival, ControlRequest, Refusal},
@@ -39,28 +40,56 @@ pub(super) async fn receive(
     headers: HeaderMap,
     mut form: Multipart,
 ) -> Response {
-    let settings = web.service.settings();
-    let Some(folder) = settings.folders.iter().find(|folder| folder.name == name) else {
-        let what = format!("there is no folder `{}`", one_line(&name, 100));
-        return pages::show_problem(StatusCode::NOT_FOUND, &what, None);
+    let received = match receive_form(&web, &name, &mut form).await {
+        Ok(received) => received,
+        Err(refusal) => return actions::show_refusal(&refusal),
     };
-    match receive_files(&web, folder, &mut form).await {
-        Ok(messages) if messages.is_empty() => {
-            let refusal = Refusal::new("no file was chosen");
-            actions::show_refusal(&refusal.hint("choose a recording, then press Add"))
-        }
-        // Script that followed a redirection would have seen the message in the place of the person.
-        Ok(messages) if is_script(&headers) => {
-            let next = actions::next_page(&web, "/", &messages.join("; "));
-            axum::Json(serde_json::json!({ "next": next })).into_response()
-        }
-        Ok(messages) => actions::lead_on(&web, "/", &messages.join("; ")),
-        Err(refusal) => {
-            // A browser that is still sending would see a broken connection, and not the answer.
-            drop(tokio::time::timeout(DRAIN_MAX, drain(&mut form)).await);
-            actions::show_refusal(&refusal)
-        }
+    if received.is_empty() {
+        let refusal = Refusal::new("no file was chosen");
+        return actions::show_refusal(&refusal.hint("choose a recording, then press Add"));
     }
+    let message = received.iter().map(Received::describe).collect::<Vec<_>>().join("; ");
+    // Script that followed a redirection would have seen the message in the place of the person.
+    if is_script(&headers) {
+        let next = actions::next_page(&web, "/", &message);
+        return axum::Json(serde_json::json!({ "next": next })).into_response();
+    }
+    actions::lead_on(&web, "/", &message)
+}
+
+/// A recording that was put into a folder.
+pub(super) struct Received {
+    /// The name under which it was sent.
+    name: String,
+    /// The answer to its intake.
+    pub answer: Value,
+}
+
+impl Received {
+    fn describe(&self) -> String {
+        let message = self.answer.get("message").and_then(Value::as_str);
+        format!("{}: {}", printable(&self.name), message.unwrap_or("queued"))
+    }
+}
+
+/// Receives the recordings of a form for a folder.
+///
+/// # Errors
+/// When there is no such folder, or a file is refused; then the rest of the form is taken in for a while.
+pub(super) async fn receive_form(
+    web: &Web,
+    folder: &str,
+    form: &mut Multipart,
+) -> Result<Vec<Received>, Refusal> {
+    let received = match web.service.find_folder(folder) {
+        Ok(folder) => receive_files(web, &folder, form).await,
+        Err(refusal) => Err(refusal),
+    };
+    if received.is_err() {
+        // A client that is still sending would see a broken connection, and not the answer.
+        drop(tokio::time::timeout(DRAIN_MAX, drain(form)).await);
+    }
+    received
 }
 
 fn is_script(headers: &HeaderMap) -> bool {
@@ -74,13 +103,13 @@ async fn drain(form: &mut Multipart) {
     }
 }
 
-/// Returns what became of each file.
+/// Returns the files of a form, each of which has become a job.
 async fn receive_files(
     web: &Web,
     folder: &Folder,
     form: &mut Multipart,
-) -> Result<Vec<String>, Refusal> {
-    let mut messages = Vec::new();
+) -> Result<Vec<Received>, Refusal> {
+    let mut received = Vec::new();
     let mut modified = None;
     while let Some(mut field) = within_limit(form.next_field()).await? {
         match field.name() {
@@ -92,20 +121,15 @@ async fn receive_files(
                 }
                 let path = receive_file(web, folder, &name, modified.take(), &mut field).await?;
                 let request = ControlRequest::Take { folder: folder.name.clone(), path };
-                let answer = web.service.answer(request).await?;
-                let message = answer.get("message").and_then(|message| message.as_str());
-                messages.push(format!("{}: {}", printable(&name), message.unwrap_or("queued")));
+                received.push(Received { name, answer: web.service.answer(request).await? });
             }
             Some(_) | None => {}
         }
     }
-    if messages.len() > 1 {
-        tracing::info!(
-            "{} were added on the page",
-            format_count(messages.len() as u64, "recording")
-        );
+    if received.len() > 1 {
+        tracing::info!("{} were uploaded", format_count(received.len() as u64, "recording"));
     }
-    Ok(messages)
+    Ok(received)
 }
 
 async fn receive_file(

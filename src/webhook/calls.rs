@@ -5,9 +5,10 @@ use std::{
     sync::Mutex, time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::Body,
     header::{ALLOW, HeaderValue},
 };
 use secrecy::SecretString;
@@ -33,7 +34,7 @@ const WARN_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Takes the calls for all sources.
 #[derive(Debug)]
-pub(super) struct WebhookCalls {
+pub(crate) struct WebhookCalls {
     sources: Vec<(String, Source)>,
     handle: SourcesHandle,
     /// The time of the last warning in the log, by source.
@@ -55,16 +56,18 @@ impl From<Unproven> for Rejection {
 }
 
 impl WebhookCalls {
-    pub(super) fn new(sources: Vec<Source>, handle: SourcesHandle) -> Self {
+    /// Returns what takes the calls for these sources, and tells `handle`.
+    #[must_use]
+    pub(crate) fn new(sources: Vec<Source>, handle: SourcesHandle) -> Self {
         let sources =
             sources.into_iter().map(|source| (webhook_path(&source.name), source)).collect();
         Self { sources, handle, warned_at: Mutex::default() }
     }
 
     /// Answers a call; what is wrong with one that proves nothing is told to the operator, and not to the caller.
-    pub(super) async fn answer_call(
+    pub(crate) async fn answer_call<B: Body<Data = Bytes> + Unpin>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
     ) -> Result<Response<String>, Infallible> {
         let path = request.uri().path();
         let Some((_, source)) = self.sources.iter().find(|(known, _)| known == path) else {
@@ -91,11 +94,11 @@ impl WebhookCalls {
         }))
     }
 
-    async fn authenticate(
+    async fn authenticate<B: Body<Data = Bytes> + Unpin>(
         &self,
         source: &Source,
         headers: &HeaderMap,
-        body: Incoming,
+        body: B,
     ) -> Result<WebhookEvent, Rejection> {
         match source.api {
             SourceApi::V1 => {
@@ -160,7 +163,10 @@ async fn read_secret_file(file: PathBuf) -> Result<SecretString, Unproven> {
 
 /// Reads a body whole; `None` for one that is too large, which is read to its end only where `to_the_end` says so: a
 /// caller that still sends does not read an answer.
-async fn read_body(mut body: Incoming, to_the_end: bool) -> Result<Option<Vec<u8>>, Rejection> {
+async fn read_body<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    to_the_end: bool,
+) -> Result<Option<Vec<u8>>, Rejection> {
     let mut bytes = Vec::new();
     let mut is_all = true;
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {

@@ -16,9 +16,11 @@ use crate::{config::Source, sources::SourcesHandle};
 /// Connections at once; more wait in the listen queue. A proxy in front makes one a call, and each holds a body at most.
 const CONNECTIONS_MAX: usize = 32;
 
-/// A caller sends its headers within this time, and everything within that: the body is a few KiB on a local line.
+/// A caller sends its headers within this time.
 const HEADERS_MAX: Duration = Duration::from_secs(5);
-const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// A caller sends everything within this time: the body is a few KiB on a local line.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(15);
 
 /// Bytes of the headers; the vendor sends a few hundred.
 const HEADER_BYTES_MAX: usize = 16 * 1024;

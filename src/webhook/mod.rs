@@ -4,14 +4,19 @@
 //! does, nothing is believed but which recording it is about: the source then looks by itself, as it would have done a
 //! few minutes later. So a call that is forged, replayed or lost costs a look or a little time, and no more.
 //!
-//! It listens on this machine alone. A reverse proxy that speaks TLS passes on what comes from outside.
+//! It listens on this machine alone: at a port of its own, or at that of the page. A reverse proxy that speaks TLS passes
+//! on what comes from outside.
 
 mod calls;
 mod event;
 mod listener;
 mod proof;
 
-pub(crate) use listener::serve_webhooks;
+pub(crate) use calls::WebhookCalls;
+pub(crate) use listener::{CALL_MAX, serve_webhooks};
+
+/// The begin of the path of every source.
+pub(crate) const WEBHOOK_PREFIX: &str = "/meetingbaas/";
 
 /// Returns the path at which the calls for a source are taken.
 #[must_use]

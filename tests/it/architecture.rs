@@ -26,7 +26,7 @@ const TABLE: &[(&str, &str)] = &[
         "web webhook control watch worker pipeline sources delivery runtime services http store logging service_manager \
          signals last_words job config",
     ),
-    ("web", "control delivery store job config"),
+    ("web", "webhook control delivery store job config"),
     ("webhook", "sources config"),
     (
         "control",
@@ -99,6 +99,7 @@ const WORLDS: &[(&str, &str)] = &[
     ("minijinja", "delivery"),
     ("notify", "watch"),
     ("ort", "engine"),
+    ("prometheus_client", "web control store"),
     ("pulldown_cmark", "delivery"),
     ("realfft", "engine"),
     ("reqwest", "http"),
@@ -335,7 +336,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("commands/demo.rs", "run_demo", "a demonstration in a directory of its own"),
     ("control/arrival.rs", "begin", "a temporary file, which the next sweep takes"),
     ("control/arrival.rs", "drop", "takes a temporary file back"),
-    ("control/page_access.rs", "remove_drafts", "what a crash left before `SavePageKey`"),
+    ("control/secret_file.rs", "remove_drafts", "what a crash left before `SaveSecret`"),
     ("commands/init/place.rs", "make_config_directory", "an empty directory"),
     ("commands/init/place.rs", "make_directory", "an empty directory"),
     ("commands/init/place.rs", "remove_leftovers", "temporary files go"),

@@ -173,7 +173,7 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::RecordDeletion
         | Effect::PlaceRecording
         | Effect::CallDeletion => Scenario::Sources,
-        Effect::SavePageKey | Effect::PlaceConfiguration => Scenario::Visitors,
+        Effect::SaveSecret | Effect::PlaceConfiguration => Scenario::Visitors,
         Effect::Redo
         | Effect::Cancel
         | Effect::DecideBacklog

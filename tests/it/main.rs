@@ -2,6 +2,7 @@
 
 mod analyses;
 mod answers;
+mod api;
 mod architecture;
 mod bounds;
 mod breaker;

@@ -166,7 +166,7 @@ fn folders_are_paused_resumed_and_scanned() {
     assert!(page.act("/scan", "").contains("1 folder"), "scanned");
     let missing = page.post("/folders/none/pause", "");
     assert!(
-        missing.code == 409 && missing.body.contains("there is no folder `none`"),
+        missing.code == 404 && missing.body.contains("there is no folder `none`"),
         "{missing:?}"
     );
 }
@@ -200,7 +200,7 @@ fn recordings_are_found_shown_retried_made_again_and_cancelled() {
     assert!(page.act(&format!("/jobs/{id}/redo"), "").contains("a new meeting and new notes"));
     until("it is made again", || house.path("beta.notes.2.md").exists().then_some(()));
     assert_eq!(page.get("/jobs/999").code, 404);
-    assert_eq!(page.post("/jobs/999/retry", "").code, 409);
+    assert_eq!(page.post("/jobs/999/retry", "").code, 404);
     for path in ["/jobs/x", "/jobs/-1", "/jobs?before=x"] {
         assert!((400..500).contains(&page.get(path).code), "{path}");
     }
@@ -368,7 +368,7 @@ fn a_port_that_is_taken_holds_up_nothing_and_is_told_once() {
 
 #[test]
 fn a_death_around_the_key_of_the_sessions_leaves_a_page_that_opens() {
-    each(["SavePageKey:before", "SavePageKey:after"], |point| {
+    each(["SaveSecret:before", "SaveSecret:after"], |point| {
         let (house, port) = house_with_page("");
         let mut daemon = house.spawn(&[("MINUTED_DIE", point)]);
         let page = Page { house: &house, port, cookie: String::new() };
@@ -382,8 +382,53 @@ fn a_death_around_the_key_of_the_sessions_leaves_a_page_that_opens() {
         let left: Vec<_> = fs::read_dir(house.state_dir())
             .expect("listed")
             .map(|entry| entry.expect("an entry").file_name())
-            .filter(|name| name.to_string_lossy().starts_with(".page-"))
+            .filter(|name| name.to_string_lossy().starts_with(".page.key-"))
             .collect();
         until_told(|| format!("{left:?}"), || left.is_empty().then_some(()));
     });
+}
+
+#[test]
+fn a_person_signs_in_on_the_page_and_recordings_go_on() {
+    let (house, port) = house_with_page("");
+    let _daemon = house.start();
+    let page = Page::enter(&house, port);
+    assert!(!page.get("/").body.contains("/sign-in"), "nobody needs to sign in");
+    house.standin.revoke_all();
+    house.drop_recording("talk.mp3");
+    house.wait_for_service("signed_out");
+    assert!(page.get("/").body.contains("action=\"/services/paxs/sign-in\""));
+    let own = "/services/paxs/sign-in";
+    assert!(page.get(own).body.contains("<button>Sign in</button>"));
+    let begun = page.post(own, "");
+    assert_eq!((begun.code, begun.header("location")), (303, Some(own)));
+    let is_done = || page.get(own).body.contains("Signed in. Recordings go on.").then_some(());
+    until("somebody has signed in", is_done);
+    house.wait_for("talk.mp3", "done");
+    let unknown = page.post("/services/none/sign-in", "");
+    assert!(unknown.code == 404 && unknown.body.contains("the services are: paxs"), "{unknown:?}");
+}
+
+#[test]
+fn settling_files_are_shown_with_their_reason_and_the_last_days_in_numbers() {
+    let (house, port) = house_with_page("settle = \"1h\"\n");
+    let _daemon = house.start();
+    let page = Page::enter(&house, port);
+    let empty = page.get("/").body;
+    assert!(empty.contains("The last 30 days") && !empty.contains("<svg"), "{empty}");
+    fs::write(house.path("evil <b>.mp3"), recording("evil.mp3")).expect("written");
+    let shown = until("it settles", || {
+        let shown = page.get("/").body;
+        shown.contains("evil &lt;b&gt;.mp3: ").then_some(shown)
+    });
+    assert!(shown.contains("Settling files of sales"), "{shown}");
+    assert!(!shown.contains("last recording"), "{shown}");
+    page.upload("sales", "talk.mp3", &recording("talk.mp3"));
+    house.wait_for("talk.mp3", "done");
+    let shown = page.get("/").body;
+    for part in
+        ["<dt>notes made</dt><dd>1</dd>", "<svg", "1 recording of", "last recording ", "usual time"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
 }

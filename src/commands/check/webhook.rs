@@ -14,7 +14,14 @@ const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 /// Tries the port and tells the addresses; nothing where no webhooks are taken. `is_in_force` says of a daemon that
 /// runs whether it does so with these settings, and so listens. Blocks.
 pub(super) fn check_webhook(settings: &Settings, is_in_force: Option<bool>) -> Vec<Finding> {
-    let Some(webhook) = &settings.webhook else { return Vec::new() };
+    let Some(webhook) = &settings.webhook else {
+        let Some(http) = &settings.http else { return Vec::new() };
+        // The page's port takes calls unasked: a source without a secret is simply asked now and then.
+        let sources = settings.sources.iter();
+        let sources = sources
+            .filter(|source| source.api == SourceApi::V1 || source.webhook_secret_file.is_some());
+        return sources.flat_map(|source| describe_webhooks(source, http.listen)).collect();
+    };
     let mut findings = vec![try_port(webhook.listen, is_in_force)];
     if settings.sources.is_empty() {
         let hint = "add a [[source]], or remove [webhook]";

@@ -83,6 +83,11 @@ pub(super) trait ServiceProfile {
     /// Returns its location, for a person.
     fn place(&self) -> String;
 
+    /// Returns its models, for a person; none where the service chooses them.
+    fn models(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns whether it understands English alone.
     fn is_english_only(&self) -> bool {
         false

@@ -163,6 +163,12 @@ impl Kind {
         if let Self::Paxs(paxs) = self { paxs.meeting_type } else { MeetingType::Group }
     }
 
+    /// Returns its models, for a person; none where the service chooses them.
+    #[must_use]
+    pub fn models(&self) -> Vec<String> {
+        self.profile().models()
+    }
+
     /// Returns its location, for a person.
     #[must_use]
     pub fn place(&self) -> String {

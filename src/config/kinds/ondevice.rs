@@ -8,12 +8,15 @@ use std::{
 use toml::Spanned;
 
 use super::abilities::{Abilities, Notes, ServiceProfile, SpeakersKey};
-use crate::config::{
-    analysis::Analysis,
-    diagnostic::ValueError,
-    reader::{Table, TableKeys as _},
-    table_keys::table_keys,
-    values,
+use crate::{
+    config::{
+        analysis::Analysis,
+        diagnostic::ValueError,
+        reader::{Table, TableKeys as _},
+        table_keys::table_keys,
+        values,
+    },
+    text::printable_path,
 };
 
 /// The words of `engine`.
@@ -128,6 +131,24 @@ impl ServiceProfile for Ondevice {
 
     fn place(&self) -> String {
         "on this machine".to_owned()
+    }
+
+    fn models(&self) -> Vec<String> {
+        let whisper = |model: &Option<WhisperModel>| match model {
+            Some(WhisperModel::Installed(name)) => format!("whisper {name}"),
+            Some(WhisperModel::File(path)) => {
+                let name = path.file_name().unwrap_or_default();
+                format!("whisper {}", printable_path(Path::new(name)))
+            }
+            None => "whisper".to_owned(),
+        };
+        match &self.recogniser {
+            Recogniser::Whisper { model } => vec![whisper(model)],
+            Recogniser::Auto { model } if Recogniser::HAS_WHISPER => {
+                vec!["moonshine".to_owned(), whisper(model)]
+            }
+            Recogniser::Auto { .. } | Recogniser::Moonshine => vec!["moonshine".to_owned()],
+        }
     }
 
     fn is_english_only(&self) -> bool {

@@ -65,6 +65,10 @@ impl ServiceProfile for Openai {
         self.base_url.to_string()
     }
 
+    fn models(&self) -> Vec<String> {
+        std::iter::once(&self.model).chain(&self.notes_model).cloned().collect()
+    }
+
     fn is_english_only(&self) -> bool {
         self.model.ends_with(ENGLISH_MODEL)
     }

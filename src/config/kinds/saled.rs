@@ -110,6 +110,11 @@ impl ServiceProfile for Saled {
         self.base_url.to_string()
     }
 
+    fn models(&self) -> Vec<String> {
+        let summary = self.summary.as_ref().map(|summary| &summary.model);
+        std::iter::once(&self.model).chain(summary).chain(&self.chat_model).cloned().collect()
+    }
+
     fn is_english_only(&self) -> bool {
         self.model.ends_with(ENGLISH_MODEL)
     }

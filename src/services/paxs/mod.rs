@@ -22,7 +22,7 @@ use std::{path::Path, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-pub(crate) use login::{Grant, LoginError};
+pub(crate) use login::{AgentLogin, Grant, LoginError};
 pub(crate) use sign_in::{Freshness, SignIn};
 pub(crate) use tokens::TokenError;
 

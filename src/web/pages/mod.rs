@@ -1,8 +1,13 @@
 //! The pages, and the parts that they share.
 
+pub(super) mod api;
 pub(super) mod job;
 pub(super) mod jobs;
+mod numbers;
 pub(super) mod overview;
+pub(super) mod sign_in;
+
+pub(super) use overview::encode;
 
 use axum::{
     http::StatusCode,

@@ -1,6 +1,6 @@
 //! The first page: what needs attention, what runs, the folders and the services.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Query, State},
@@ -9,10 +9,14 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
-use super::{show_page, show_problem, time};
+use super::{numbers, show_page, show_problem, time};
 use crate::{
-    control::{ConnectionState, FolderStatus, RunningStatus, StatusReport},
+    control::{
+        ConnectionState, FolderDetails, FolderStatus, Overview, Refusal, RunningStatus,
+        ServiceDetails, ServiceStatus, StatusReport,
+    },
     job::{HoldReason, JobState},
     store::{JobQuery, JobView},
     text::{format_count, printable},
@@ -29,36 +33,66 @@ pub(in crate::web) struct MessageQuery {
     pub message: Option<String>,
 }
 
+/// The first page as it was made last, for all who wait for it at that moment.
+#[derive(Debug, Default)]
+pub(in crate::web) struct SharedOverview(Mutex<Option<(Instant, Markup)>>);
+
+impl SharedOverview {
+    /// Returns the page as it is now, or as somebody else has made it since this was asked: however many browsers look,
+    /// it is made once at a time.
+    async fn read(&self, web: &Web) -> Result<Markup, Refusal> {
+        let asked = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some((begun, content)) = last.as_ref()
+            && *begun >= asked
+        {
+            return Ok(content.clone());
+        }
+        let begun = Instant::now();
+        let content = make_content(web).await?;
+        *last = Some((begun, content.clone()));
+        Ok(content)
+    }
+}
+
 pub(in crate::web) async fn show(
     State(web): State<Arc<Web>>,
     Query(query): Query<MessageQuery>,
 ) -> Response {
-    let failed =
-        JobQuery { states: vec![JobState::Failed], limit: FAILED_MAX, ..JobQuery::default() };
-    let (status, failed) = match (web.status().await, web.service.latest_jobs(failed).await) {
-        (Ok(status), Ok(failed)) => (status, failed),
-        (Err(refusal), _) | (_, Err(refusal)) => {
+    let content = match web.overview.read(&web).await {
+        Ok(content) => content,
+        Err(refusal) => {
             let hint = refusal.hint.as_deref();
             return show_problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.message, hint);
-        }
-    };
-    let content = html! {
-        h1 { "Overview" }
-        section #attention data-live aria-label="Attention" { (attention(&status, &failed)) }
-        section #running data-live aria-labelledby="running-title" { (running(&status)) }
-        section #folders data-live aria-labelledby="folders-title" { (folders(&status)) }
-        section #services data-live aria-labelledby="services-title" { (services(&status)) }
-        p.quiet {
-            "minuted " (status.version) ", configuration " code { (printable(&status.config)) }
-            ", state in " code { (printable(&status.state_dir)) }
         }
     };
     let message = query.message.as_deref().and_then(|name| web.messages.take(name));
     show_page("Overview", "/", message.as_deref(), &content)
 }
 
+async fn make_content(web: &Web) -> Result<Markup, Refusal> {
+    let failed =
+        JobQuery { states: vec![JobState::Failed], limit: FAILED_MAX, ..JobQuery::default() };
+    let failed = web.service.latest_jobs(failed).await?;
+    let status = web.status().await?;
+    let details = web.service.overview().await?;
+    let recent = web.service.recent_numbers().await?;
+    Ok(html! {
+        h1 { "Overview" }
+        section #attention data-live aria-label="Attention" { (attention(&status, &failed, &details)) }
+        section #running data-live aria-labelledby="running-title" { (running(&status)) }
+        section #folders data-live aria-labelledby="folders-title" { (folders(&status, &details)) }
+        section #services data-live aria-labelledby="services-title" { (services(&status, &details)) }
+        section #numbers data-live aria-labelledby="numbers-title" { (numbers::section(&recent)) }
+        p.quiet {
+            "minuted " (status.version) ", configuration " code { (printable(&status.config)) }
+            ", state in " code { (printable(&status.state_dir)) } ", " a href="/api" { "API for programs" }
+        }
+    })
+}
+
 /// What needs somebody, first.
-fn attention(status: &StatusReport, failed: &[JobView]) -> Markup {
+fn attention(status: &StatusReport, failed: &[JobView], details: &Overview) -> Markup {
     let held = status.services.iter().filter(|service| is_held(service.state));
     let held: Vec<_> = held.collect();
     let sources: Vec<_> = status.sources.iter().filter(|source| is_held(source.state)).collect();
@@ -90,6 +124,10 @@ fn attention(status: &StatusReport, failed: &[JobView]) -> Markup {
                 h2 { "Service " (printable(&service.name)) ": " (connection_word(service.state)) }
                 p { (printable(service.detail.as_deref().unwrap_or("nothing new is sent to it"))) }
                 @if let Some(next) = service.next_try { p { "The next try is at " (time(next)) "." } }
+                @if service.state == ConnectionState::Held(HoldReason::SignedOut)
+                    && details.services.get(&service.name).is_some_and(|details| details.has_sign_in) {
+                    (sign_in_form(&service.name))
+                }
             }
         }
         @for source in sources {
@@ -169,15 +207,21 @@ fn running_job(job: &RunningStatus) -> Markup {
     }
 }
 
-fn folders(status: &StatusReport) -> Markup {
+fn sign_in_form(service: &str) -> Markup {
+    html! {
+        form method="post" action=(format!("/services/{}/sign-in", encode(service))) { button { "Sign in" } }
+    }
+}
+
+fn folders(status: &StatusReport, details: &Overview) -> Markup {
     html! {
         h2 #folders-title { "Folders" }
-        @for folder in &status.folders { (show_folder(folder)) }
+        @for folder in &status.folders { (show_folder(folder, details.folders.get(&folder.name))) }
         form method="post" action="/scan" { button.plain { "Scan all folders now" } }
     }
 }
 
-fn show_folder(folder: &FolderStatus) -> Markup {
+fn show_folder(folder: &FolderStatus, details: Option<&FolderDetails>) -> Markup {
     let count = |states: &[JobState]| -> u64 {
         states.iter().filter_map(|state| folder.jobs.get(state)).sum()
     };
@@ -197,10 +241,14 @@ fn show_folder(folder: &FolderStatus) -> Markup {
                 code { (printable(&folder.path)) }
                 @if let Some(watch) = &folder.watch { ", watched by " (printable(watch)) }
                 @if let Some(at) = folder.scanned { ", scanned " (time(at)) }
+                @if let Some(at) = details.and_then(|details| details.last_taken) {
+                    ", last recording " (time(at))
+                }
             }
             dl.counts {
                 @for (word, number) in counts { div { dt { (word) } dd { (number) } } }
             }
+            @if let Some(details) = details { (settling(&folder.name, folder.settling, details)) }
             form.drop method="post" enctype="multipart/form-data" action=(folder_action(&folder.name, "recordings")) {
                 label {
                     "Add recordings to " (printable(&folder.name))
@@ -214,32 +262,71 @@ fn show_folder(folder: &FolderStatus) -> Markup {
     }
 }
 
-fn services(status: &StatusReport) -> Markup {
+/// The files that are settling, with the reason why they are not taken yet.
+fn settling(folder: &str, count: u64, details: &FolderDetails) -> Markup {
+    let more = count.saturating_sub(details.settling.len() as u64);
+    html! {
+        @if !details.settling.is_empty() {
+            ul aria-label=(format!("Settling files of {}", printable(folder))) {
+                @for (path, reason) in &details.settling {
+                    li { (printable(path)) ": " span.quiet { (printable(reason)) } }
+                }
+                @if more > 0 { li.quiet { "and " (format_count(more, "file")) " more" } }
+            }
+        }
+    }
+}
+
+fn services(status: &StatusReport, details: &Overview) -> Markup {
     html! {
         h2 #services-title { "Services" }
         div.wide {
             table {
-                thead { tr { th scope="col" { "Name" } th scope="col" { "Where" } th scope="col" { "State" } } }
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Where" } th scope="col" { "State" }
+                    th scope="col" { "Waiting" } } }
                 tbody {
                     @for service in &status.services {
-                        tr {
-                            th scope="row" { (printable(&service.name)) }
-                            td { (printable(&service.base_url)) }
-                            td {
-                                (connection_word(service.state))
-                                @if let Some(until) = service.signed_in_until { ", signed in until " (time(until)) }
-                            }
-                        }
+                        (service_row(service, details.services.get(&service.name), status))
                     }
                     @for source in &status.sources {
                         tr {
                             th scope="row" { (printable(&source.name)) }
                             td { (printable(&source.base_url)) ", into " (printable(&source.into)) }
                             td { (connection_word(source.state)) }
+                            td { (source.found) }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+fn service_row(
+    service: &ServiceStatus,
+    details: Option<&ServiceDetails>,
+    status: &StatusReport,
+) -> Markup {
+    let models =
+        details.map(|details| details.models.join(", ")).filter(|models| !models.is_empty());
+    let is_of_it = |name: &String| details.is_some_and(|details| details.folders.contains(name));
+    let folders = status.folders.iter().filter(|folder| is_of_it(&folder.name));
+    let waiting = folders.flat_map(|folder| {
+        [JobState::Ready, JobState::Waiting, JobState::Running].map(|state| folder.jobs.get(&state))
+    });
+    let waiting: u64 = waiting.flatten().sum();
+    html! {
+        tr {
+            th scope="row" { (printable(&service.name)) }
+            td {
+                (printable(&service.base_url))
+                @if let Some(models) = models { div.quiet { (printable(&models)) } }
+            }
+            td {
+                (connection_word(service.state))
+                @if let Some(until) = service.signed_in_until { ", signed in until " (time(until)) }
+            }
+            td { (waiting) }
         }
     }
 }
@@ -267,6 +354,6 @@ fn folder_action(name: &str, act: &str) -> String {
 }
 
 /// Returns a name as a part of an address.
-pub(super) fn encode(name: &str) -> String {
+pub(in crate::web) fn encode(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
