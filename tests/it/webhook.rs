@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use crate::support::{
     house::{House, until, until_told},
     meetingbaas::{Baas, Bot, Call, KEY},
+    page::{Page, http_table},
     rows::each,
 };
 
@@ -382,4 +383,44 @@ fn check_tells_what_to_enter_at_the_vendor_and_what_is_missing() {
     drop(taken);
     post.house.edit_config(|text| text.replace("webhook_secret_file = \"hook\"", ""));
     assert!(check().contains("add webhook_secret_file"), "{}", check());
+}
+
+#[test]
+fn the_port_of_the_page_takes_webhooks_too_and_a_reload_knows_other_sources() {
+    let mut post = Post::new("v1");
+    post.port = free_port();
+    let table = http_table(post.port);
+    let configure = |name: &str| {
+        let keys = format!("name = \"{name}\"\nevery = \"24h\"\n");
+        let source = post.vendor.source("v1", "sales", &keys);
+        post.house.configure_all("", "", &format!("{source}\n{table}"));
+    };
+    configure("bots");
+    let bot = post
+        .vendor
+        .add(Bot::sitting("Weekly", minuted::testing::clock::now() - Duration::from_secs(600)));
+    let daemon = post.house.start();
+    let page = Page { house: &post.house, port: post.port, cookie: String::new() };
+    until_told(|| post.house.log(), || (post.looks() > 0).then_some(()));
+    post.vendor.end(&bot);
+    let proof = [("x-meeting-baas-api-key", KEY)];
+    let called = |path: &str, headers: &[(&str, &str)]| {
+        page.try_ask("POST", path, headers, &about(&bot)).map(|answer| answer.code)
+    };
+    until("the page is served", || called("/meetingbaas/other", &proof));
+    assert_eq!(called("/meetingbaas/bots", &[]), Some(401));
+    assert_eq!(called("/meetingbaas/other", &proof), Some(404));
+    let [key] = proof;
+    assert_eq!(called("/meetingbaas/bots", &[key, ("host", "evil.example")]), Some(421));
+    assert_eq!(called("/meetingbaas/bots", &proof), Some(200));
+    until_told(|| post.house.log(), || (post.house.count("done") == 1).then_some(()));
+    let checked = post.house.run(&["check"]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.contains("https://YOUR-HOST/meetingbaas/bots"), "{checked}");
+    configure("calls");
+    daemon.signal(Signal::HUP);
+    until("the other source is known", || {
+        (called("/meetingbaas/calls", &proof) == Some(200)).then_some(())
+    });
+    assert_eq!(called("/meetingbaas/bots", &proof), Some(404));
 }
