@@ -19,6 +19,7 @@ use super::{
 use crate::{
     cli,
     config::{self, ConfigError, Environment, Recogniser, Settings},
+    control::{Caller, ControlRequest, SOCKET},
     engine::{
         model::{self, Done, How, Installation, Model, Package, Places, Step, speech},
         recogniser::Choice,
@@ -45,11 +46,30 @@ pub(super) fn install_model(
     config: Option<PathBuf>,
     arguments: cli::EngineInstall,
 ) -> Result<ExitCode, CommandFailure> {
-    let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
-    match arguments.file.map(|file| super::absolute_path(&file)) {
-        Some(file) if whisper::is_ggml(&file) => install_whisper_model(&places, &file),
-        wheel => install_package(&places, wheel.as_deref()),
+    let settings = read_settings(config)?;
+    let places = Places::of(settings.as_ref(), Environment::get());
+    let code = match arguments.file.map(|file| super::absolute_path(&file)) {
+        Some(file) if whisper::is_ggml(&file) => install_whisper_model(&places, &file)?,
+        wheel => install_package(&places, wheel.as_deref())?,
+    };
+    if let Some(settings) = settings {
+        tell_daemon(&settings)?;
     }
+    Ok(code)
+}
+
+/// Tells the daemon, where one runs, that a model is there. Without it the next one finds out.
+fn tell_daemon(settings: &Settings) -> Result<(), CommandFailure> {
+    let socket = settings.state_dir.join(SOCKET);
+    if !socket.exists() {
+        return Ok(());
+    }
+    let caller = Caller::of_daemon(socket);
+    let told = super::build_runtime()?.block_on(caller.ask(ControlRequest::ModelInstalled));
+    if let Err(refusal) = told {
+        print::message(&format!("what waits for the model is tried later: {refusal}"));
+    }
+    Ok(())
 }
 
 /// Has a model of whisper understand a sentence, and installs it.

@@ -132,6 +132,8 @@ pub(crate) enum ControlRequest {
         /// Only list the files that would be taken in.
         dry_run: bool,
     },
+    /// A model of the engine on this machine was installed: what waits for it goes on.
+    ModelInstalled,
     /// Hold a folder.
     Pause {
         /// By name.
@@ -239,6 +241,7 @@ impl ControlRequest {
             | Self::Cancel { .. }
             | Self::Analyse { .. }
             | Self::Speakers { .. }
+            | Self::ModelInstalled
             | Self::Pause { .. }
             | Self::Resume { .. }
             | Self::Page { .. }
@@ -275,6 +278,7 @@ impl ControlRequest {
             Self::Speakers { .. } => "speakers",
             Self::Take { .. } => "add",
             Self::Scan { .. } => "scan",
+            Self::ModelInstalled => "engine install",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } | Self::ShowBacklog { .. } => "backlog",

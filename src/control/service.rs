@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{Answer, ApiAccess, ControlError, ControlRequest, JobName, PageAccess, Refusal};
 use crate::{
     clock,
-    config::{Folder, Settings},
+    config::{Folder, Kind, Settings},
     job::HoldReason,
     last_words::LastWords,
     runtime::{LiveConfig, ServiceHandle},
@@ -116,6 +116,7 @@ impl ControlService {
             ControlRequest::Speakers { job, names } => self.name_speakers(job, names).await,
             ControlRequest::Take { folder, path } => self.take_file(&folder, &path).await,
             ControlRequest::Scan { dry_run } => self.scan_folders(dry_run).await,
+            ControlRequest::ModelInstalled => self.hasten_engine().await,
             ControlRequest::Pause { folder } => self.pause_folder(&folder).await,
             ControlRequest::Resume { folder } => self.resume_folder(&folder).await,
             ControlRequest::ShowBacklog { folder } => self.show_backlog(&folder).await,
@@ -238,6 +239,23 @@ impl ControlService {
                 })
             }
         }
+    }
+
+    /// Has what waits for the engine on this machine tried at once.
+    async fn hasten_engine(&self) -> Answer {
+        let live = self.live_settings();
+        let now = clock::now();
+        let mut folders = Vec::new();
+        for (name, handle) in &live.services {
+            if matches!(handle.settings.kind, Kind::Ondevice(_)) {
+                handle.health.hasten_probes(now);
+                let of_it = live.settings.folders.iter().filter(|folder| folder.service == *name);
+                folders.extend(of_it.map(|folder| folder.id.clone()));
+            }
+        }
+        let woken = self.queue.jobs().wake_folders(folders, now).await?;
+        self.wake_daemon();
+        Ok(json!({ "jobs": woken }))
     }
 
     async fn pause_folder(&self, name: &str) -> Answer {

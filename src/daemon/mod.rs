@@ -311,6 +311,9 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
             parts.runtime.forget_refusals();
+            if let Err(error) = parts.runtime.queue.jobs().wake_deferred(clock::now()).await {
+                parts.runtime.queue_failed("wake the jobs that wait for this machine", &error);
+            }
             folders::reconcile_folders(parts).await;
             sources::reconcile_sources(parts).await;
             webhook::reconcile_listener(parts).await;

@@ -65,6 +65,8 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
     for handle in parts.runtime.live().services.values() {
         restore_back_off(parts, handle).await?;
     }
+    // What this machine lacked may be there now.
+    queue.jobs().wake_deferred(clock::now()).await?;
     hold_unread(parts).await
 }
 

@@ -367,6 +367,13 @@ impl Breaker {
         });
     }
 
+    /// Somebody has mended what was wrong: calls that are held are probed now.
+    pub(crate) fn hasten(&mut self, now: Timestamp) {
+        if let Some(open) = &mut self.open {
+            open.until = open.until.min(now);
+        }
+    }
+
     /// Returns whether calls are held.
     #[must_use]
     pub(crate) fn is_open(&self) -> bool {

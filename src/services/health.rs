@@ -334,6 +334,14 @@ impl ServiceHealth {
         self.breakers().of(call).resume(since, until);
     }
 
+    /// Somebody has mended what was wrong: calls that are held are probed now.
+    pub(crate) fn hasten_probes(&self, now: Timestamp) {
+        let mut breakers = self.breakers();
+        for call in Call::ALL {
+            breakers.of(call).hasten(now);
+        }
+    }
+
     /// Moves its times with a clock that was set by `step`.
     pub(crate) fn follow_clock(&self, step: SignedDuration) {
         self.breakers().step(step);

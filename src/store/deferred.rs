@@ -61,6 +61,17 @@ impl Jobs<'_> {
         .await
     }
 
+    /// Makes the jobs due now that wait for something that this machine lacks; returns how many.
+    pub(crate) async fn wake_deferred(self, now: Timestamp) -> Result<usize, StoreError> {
+        self.write_woken(move |tx| {
+            let sql = "UPDATE job SET due_ms = ?1 WHERE state = 'ready' AND stage <> 'deliver' AND due_ms > ?1 \
+                       AND EXISTS (SELECT 1 FROM event WHERE kind = 'deferred' \
+                       AND id = (SELECT max(id) FROM event AS latest WHERE latest.job_id = job.id))";
+            tx.execute(sql, params![now])
+        })
+        .await
+    }
+
     /// Returns jobs after the number `after` that wait until their metadata is mended: up to
     /// `most`, by number.
     pub async fn list_with_invalid_metadata(

@@ -218,6 +218,72 @@ fn a_recording_that_needs_ffmpeg_waits_for_it_and_the_others_do_not() {
     assert!(daemon.stop().success());
 }
 
+/// A house in which whoever waits, waits for hours.
+fn patient_house() -> House {
+    let house = house("");
+    let text = fs::read_to_string(house.config()).expect("written");
+    let text = text
+        .replace("delay = \"50ms\"\ndelay_max = \"200ms\"", "delay = \"3h\"\ndelay_max = \"9h\"");
+    assert!(text.contains("delay_max = \"9h\""), "{text}");
+    fs::write(house.config(), text).expect("written");
+    house
+}
+
+#[test]
+fn a_model_that_is_installed_while_the_daemon_runs_is_used_at_once() {
+    let Some(model) = model() else { return };
+    let house = patient_house();
+    let data = house.dir.path().join("data");
+    let data_home = data.to_str().expect("UTF-8").to_owned();
+    fs::create_dir_all(data.join("minuted")).expect("made");
+    let daemon = house.listening(house.spawn(&[("XDG_DATA_HOME", &data_home)]));
+    fs::write(house.path("standup.wav"), shipped("standup.wav")).expect("written");
+    house.wait_for_service("down");
+    let installed = model.encoder.parent().expect("a directory");
+    let place = data.join("minuted").join(installed.file_name().expect("a name"));
+    fs::create_dir(&place).expect("made");
+    for file in fs::read_dir(installed).expect("listed").flatten() {
+        fs::copy(file.path(), place.join(file.file_name())).expect("copied");
+    }
+    // Every file is there: the command finds that, and has the daemon look.
+    let mut command = house.command(&["engine", "install"]);
+    let output = command.env("XDG_DATA_HOME", &data_home).output().expect("run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let job = house.wait_for("standup.wav", "done");
+    assert_eq!(job["attempts"], 0, "{job}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_start_and_a_reload_try_what_waits_for_something_that_this_machine_lacked() {
+    let (Some(ffmpeg), Some(_)) = (program("ffmpeg"), model()) else { return };
+    let house = patient_house();
+    let bin = house.dir.path().join("bin");
+    fs::create_dir(&bin).expect("made");
+    let path = bin.to_str().expect("UTF-8").to_owned();
+    let mut daemon = house.listening(house.spawn(&[("PATH", &path)]));
+    for (name, by_reload) in [("first.opus", false), ("second.opus", true)] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav");
+        let title = format!("title={name}");
+        let mut command = Command::new(&ffmpeg);
+        command.args(["-v", "error", "-i"]).arg(from).args(["-t", "9", "-metadata", &title]);
+        // Another length for each: the sound of a recording that is done is not heard again.
+        command.args(["-ss", if by_reload { "1" } else { "0" }, "-c:a", "libopus"]);
+        assert!(command.arg(house.path(name)).status().expect("run").success());
+        until("it says what it lacks", || house.why(name).contains("needs ffmpeg").then_some(()));
+        symlink(&ffmpeg, bin.join("ffmpeg")).expect("installed");
+        if by_reload {
+            daemon.signal(rustix::process::Signal::HUP);
+        } else {
+            assert!(daemon.stop().success());
+            daemon = house.listening(house.spawn(&[("PATH", &path)]));
+        }
+        house.wait_for(name, "done");
+        fs::remove_file(bin.join("ffmpeg")).expect("removed");
+    }
+    assert!(daemon.stop().success());
+}
+
 #[test]
 fn a_kill_around_the_transcript_leaves_one_set_of_notes_and_nothing_behind() {
     if model().is_none() {

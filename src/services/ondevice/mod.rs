@@ -67,7 +67,7 @@ impl OnDeviceTranscriber {
                 match language.filter(|language| language != ENGLISH) {
                     Some(language) => {
                         let reason = format!(
-                            "its language is `{language}`, and moonshine understands English only"
+                            "is in the language `{language}`, and moonshine understands English only"
                         );
                         Err(CallError::File(FileFault::Lacking(reason)))
                     }
@@ -111,12 +111,13 @@ impl OnDeviceTranscriber {
                 Ok(choose_whisper(weights, language, None, prompt))
             }
             (Err(error), Some(language)) if config::Recogniser::HAS_WHISPER => {
-                let reason = format!("its language is `{language}`, and {error}; {}", error.hint());
+                let reason =
+                    format!("is in the language `{language}`, and {error}; {}", error.hint());
                 Err(CallError::File(FileFault::Lacking(one_line(&reason, 500))))
             }
             (Ok(_) | Err(_), Some(language)) => {
                 let reason = format!(
-                    "its language is `{language}`, and this build understands English only; choose another service, or \
+                    "is in the language `{language}`, and this build understands English only; choose another service, or \
                      cargo build --release --features whisper"
                 );
                 Err(CallError::File(FileFault::Lacking(reason)))
@@ -301,7 +302,7 @@ mod tests {
                 .expect_err("refused");
             assert!(matches!(refused, CallError::File(FileFault::Lacking(_))), "{refused}");
             assert!(
-                refused.to_string().contains(&format!("its language is `{language}`")),
+                refused.to_string().contains(&format!("is in the language `{language}`")),
                 "{refused}"
             );
         }
