@@ -161,7 +161,7 @@ impl ControlService {
             (Seen::Settling(file), false)
                 if file.unreadable.is_none() && file.in_use.is_none() && file.until <= now =>
             {
-                format!("it has been quiet since {} and is being queued", file.since)
+                format!("it has been quiet since {:.0} and is being queued", file.since)
             }
             (Seen::Unseen, _) if self.worker.is_none() => {
                 "not seen yet as it is now; the first scan after the next start will".to_owned()

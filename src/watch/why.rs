@@ -237,7 +237,7 @@ impl fmt::Display for FileExplanation {
             Self::Taken(job) => write!(f, "job {job}"),
             Self::Interrupted { first, since } => write!(
                 f,
-                "it was settling when minuted last ran: first seen {first}, unchanged since {since}; it goes on \
+                "it was settling when minuted last ran: first seen {first:.0}, unchanged since {since:.0}; it goes on \
                  from there"
             ),
             Self::Unseen => f.write_str("not seen yet as it is now; the next scan will"),
@@ -264,11 +264,11 @@ fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Res
                 let at = since.checked_add(DOUBT_MAX).unwrap_or(Timestamp::MAX);
                 write!(
                     f,
-                    "it is queued once the writer has closed it, or at {at} if it stays as it is"
+                    "it is queued once the writer has closed it, or at {at:.0} if it stays as it is"
                 )?;
             }
         }
-        write!(f, "; unchanged since {since}, first seen {}", file.first)?;
+        write!(f, "; unchanged since {since:.0}, first seen {:.0}", file.first)?;
         return if file.is_slow {
             f.write_str("; that is longer than usual, and it is waited for")
         } else {
@@ -278,12 +278,12 @@ fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Res
     if let Some(why) = file.unfinished {
         return write!(
             f,
-            "it looks unfinished: {why}; unchanged since {since}, queued as it is at {until}"
+            "it looks unfinished: {why}; unchanged since {since:.0}, queued as it is at {until:.0}"
         );
     }
     write!(
         f,
-        "it is settling: unchanged since {since}, queued at {until} if it stays so; first seen {}",
+        "it is settling: unchanged since {since:.0}, queued at {until:.0} if it stays so; first seen {:.0}",
         file.first
     )?;
     if file.is_slow {

@@ -216,7 +216,7 @@ fn whose_fault_it_is_is_told() {
 
     let refused = transcribe(request(no_model(), state.path()), &words).expect_err("refused");
     assert!(matches!(refused, EngineError::Undecodable { .. }));
-    insta::assert_snapshot!(refused, @"cannot decode: it is a text, not a recording");
+    insta::assert_snapshot!(refused, @"cannot be decoded: it is a text, not a recording");
 
     let refused = transcribe(request(no_model(), state.path()), &recording).expect_err("refused");
     assert!(matches!(refused, EngineError::Model { .. }), "{refused}");

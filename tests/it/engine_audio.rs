@@ -228,7 +228,7 @@ fn what_is_no_recording_is_refused_and_never_shown_to_ffmpeg() {
     let secret = tempfile::tempdir().expect("a directory");
     let tone = kept(secret.path(), "secret.wav", &wav(16_000, 1, &tone(16_000, 1)));
     let tone = tone.display();
-    insta::assert_snapshot!(refusal(b""), @"cannot decode: it is empty");
+    insta::assert_snapshot!(refusal(b""), @"cannot be decoded: it is empty");
     for playlist in [
         format!("#EXTM3U\n#EXTINF:1,\n{tone}\n"),
         format!("ffconcat version 1.0\nfile {tone}\n"),
@@ -236,11 +236,11 @@ fn what_is_no_recording_is_refused_and_never_shown_to_ffmpeg() {
         "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n"
             .to_owned(),
     ] {
-        assert_eq!(refusal(playlist.as_bytes()), "cannot decode: it is a text, not a recording");
+        assert_eq!(refusal(playlist.as_bytes()), "cannot be decoded: it is a text, not a recording");
     }
     // Words behind the mark of a real kind go to the reader of that kind alone.
     let disguised = [b"OggS\0\x02\0\0\0\0", format!("\n#EXTM3U\n{tone}\n").as_bytes()].concat();
-    assert!(refusal(&disguised).starts_with("cannot decode: "), "{}", refusal(&disguised));
+    assert!(refusal(&disguised).starts_with("cannot be decoded: "), "{}", refusal(&disguised));
 }
 
 #[test]

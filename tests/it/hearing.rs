@@ -366,7 +366,7 @@ fn what_a_crash_cut_off_is_heard_as_far_as_it_goes() {
         ..MovTrack::default()
     }]);
     let no_index =
-        "cannot decode: it breaks off before its index, without which nothing can play it";
+        "cannot be decoded: it breaks off before its index, without which nothing can play it";
     assert_eq!(heard(&behind[..behind.len() / 2]), Err(no_index.to_owned()));
     for junk in [&b"TAG"[..], b"CAMERA-SERIAL=12345;END", &[0; 500], &mp3::id3v1()] {
         assert_eq!(

@@ -24,7 +24,8 @@ impl From<Error> for DecodeRefusal {
     fn from(error: Error) -> Self {
         match error {
             Error::IoError(error) => Self::from(error),
-            Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
+            // What symphonia says names its own parts.
+            Error::Unsupported(_) => Self::Unsupported("its format".to_owned()),
             Error::DecodeError(_)
             | Error::SeekError(_)
             | Error::LimitError(_)

@@ -10,7 +10,7 @@ pub(crate) const NO_MEMORY_LEFT: &str = "its decoder or recogniser was ended, fo
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
     /// The file's own fault.
-    #[error("cannot decode: {reason}")]
+    #[error("cannot be decoded: {reason}")]
     Undecodable {
         /// The reason.
         reason: String,
