@@ -235,7 +235,7 @@ fn a_request_that_is_wrong_gets_a_problem_with_the_code_that_programs_expect() {
     let (json, text) = ("application/json", "text/plain");
     let large = vec![b' '; 70 * 1024];
     let hidden = multipart(".hidden.mp3", b"x");
-    let rows: [(&str, &str, &str, &[u8], u16); 20] = [
+    let rows: [(&str, &str, &str, &[u8], u16); 21] = [
         ("GET", "/none", text, b"", 404),
         ("GET", "/jobs/7", text, b"", 404),
         ("GET", "/jobs/7/notes", text, b"", 404),
@@ -246,6 +246,7 @@ fn a_request_that_is_wrong_gets_a_problem_with_the_code_that_programs_expect() {
         ("POST", "/status", text, b"", 405),
         ("DELETE", "/jobs/7", text, b"", 405),
         ("GET", "/why", text, b"", 400),
+        ("GET", "/services/paxs/meetings?page=0", text, b"", 400),
         ("GET", "/why?path=talk.mp3", text, b"", 400),
         ("POST", "/folders/none/pause", text, b"", 404),
         ("POST", "/folders/sales/backlog", text, b"{}", 415),

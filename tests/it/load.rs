@@ -4,6 +4,8 @@
 
 use std::{
     fs,
+    io::Read as _,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -12,6 +14,7 @@ use serde_json::Value;
 use crate::support::{
     budget::budget,
     house::{Daemon, House, until},
+    page::{Page, free_port, http_table},
     paxs::{Call, Options},
 };
 
@@ -96,6 +99,62 @@ fn under_a_flood_of_recordings_memory_stays_flat_and_each_is_done_once() {
     assert!(snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
     assert_eq!(house.files().len(), 2 * many as usize);
     assert!(snapshot.uploads_at_once_max <= 8);
+}
+
+/// Browsers that follow what happens.
+const BROWSERS: usize = 50;
+
+/// Follows as the page's script does: a change is a reason to load the page again, every second and a half at most.
+/// Returns how often it was loaded.
+fn follow(page: &Page<'_>, is_over: &AtomicBool) -> u32 {
+    let mut stream =
+        page.connect("GET", "/live", &[("cookie", &page.cookie)], 0).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_millis(500))).expect("set");
+    let (mut loads, mut bytes) = (0, [0; 4096]);
+    while !is_over.load(Ordering::Relaxed) {
+        let Ok(count) = stream.read(&mut bytes) else { continue };
+        assert!(count > 0, "the stream ended");
+        if String::from_utf8_lossy(&bytes[..count]).contains("event: change") {
+            assert_eq!(page.get("/").code, 200);
+            loads += 1;
+            std::thread::park_timeout(Duration::from_millis(1500));
+        }
+    }
+    loads
+}
+
+#[test]
+fn fifty_browsers_that_look_leave_memory_flat_and_every_recording_is_done() {
+    let (many, port) = (budget(100), free_port());
+    let house = house();
+    house.configure_all("", "", &format!("{QUICK}\n{}", http_table(port)));
+    let daemon = house.start();
+    let page = Page::enter(&house, port);
+    let work = |names: std::ops::Range<u32>| {
+        let (begun, all) = (Instant::now(), u64::from(names.end));
+        drop_many(&house, names);
+        until("they are done", || (counts(&house.status())[2] >= all).then_some(()));
+        begun.elapsed()
+    };
+    // Twice as many first, so that memory is as large as it gets without anybody.
+    work(0..many);
+    let alone = work(many..2 * many);
+    let before = proc_status(&daemon, "VmHWM");
+    let is_over = AtomicBool::new(false);
+    let (beside, loads) = std::thread::scope(|scope| {
+        let browsers: Vec<_> =
+            (0..BROWSERS).map(|_| scope.spawn(|| follow(&page, &is_over))).collect();
+        let took = work(2 * many..3 * many);
+        is_over.store(true, Ordering::Relaxed);
+        let loads = browsers.into_iter().map(|browser| browser.join().expect("it ended well"));
+        (took, loads.sum::<u32>())
+    });
+    let after = proc_status(&daemon, "VmHWM");
+    say("recordings with and without browsers", &format!("{many} in {beside:?} and {alone:?}"));
+    say("loads of the page by browsers", &loads.to_string());
+    say("peak memory before and after the browsers", &format!("{before} and {after} KiB"));
+    assert!(after <= before + GROWTH_MAX, "memory grew from {before} to {after} KiB");
+    assert!(house.standin.snapshot().meetings.iter().all(|meeting| meeting.uploads == 1));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What each operation does: the question of a command, or an upload.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use axum::{
     Json,
@@ -233,7 +233,7 @@ pub(super) async fn show_profile(
 /// The query of a service's list.
 #[derive(Deserialize)]
 pub(super) struct MeetingsQuery {
-    page: Option<u32>,
+    page: Option<NonZeroU32>,
 }
 
 pub(super) async fn list_meetings(
@@ -241,7 +241,7 @@ pub(super) async fn list_meetings(
     ApiPath(service): ApiPath<String>,
     ApiQuery(query): ApiQuery<MeetingsQuery>,
 ) -> ApiAnswer {
-    let page = query.page.unwrap_or(1).max(1);
+    let page = query.page.map_or(1, NonZeroU32::get);
     ask(&web, ControlRequest::Meetings { service: Some(service), page }).await
 }
 
