@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use super::{
-    evidence::Evidence,
+    evidence::{Evidence, is_asked},
     lines::NumberedLines,
     proposals::{Proposal, Proposals},
     words::{ContentWords, digit_numbers, has_negation, is_empty_word, lower_words, time_words},
@@ -152,6 +152,7 @@ fn check_item(kind: ItemKind, proposal: &Proposal, meeting: &Meeting<'_>) -> Opt
     let line = evidence.best_line(&ContentWords::from_text(&proposal.text));
     is_doubtful |=
         kind != ItemKind::Question && has_negation(&line.text) != has_negation(&proposal.text);
+    is_doubtful |= kind == ItemKind::Question && !is_asked(&proposal.text) && !evidence.is_asked();
     let is_action = kind == ItemKind::Action;
     let (owner, is_owner_sure) = match proposal.owner.as_deref().filter(|_| is_action) {
         Some(owner) => find_owners(owner, &evidence, meeting),

@@ -27,6 +27,11 @@ pub(super) struct Evidence<'a> {
     speakers: BTreeSet<String>,
 }
 
+/// Returns whether a text has a question mark, of any script.
+pub(super) fn is_asked(text: &str) -> bool {
+    text.contains(['?', '？', '؟', '՞', '፧'])
+}
+
 impl<'a> Evidence<'a> {
     /// Returns what these lines say; `None` where none of them exists.
     pub(super) fn collect(lines: &'a NumberedLines, cited: &[usize], today: Date) -> Option<Self> {
@@ -68,6 +73,11 @@ impl<'a> Evidence<'a> {
         self.numbers.extend(numbers(&line.text));
         self.times.extend(time_words(&line.text));
         self.days.extend(named_days(&line.text, today));
+    }
+
+    /// Returns whether one of the cited lines asks something.
+    pub(super) fn is_asked(&self) -> bool {
+        self.cited.iter().any(|line| is_asked(&line.text))
     }
 
     /// Returns the share of a text's content words that are spoken; 0 for a text without any.
