@@ -375,7 +375,7 @@ const CALL_CASES: [Case; 10] = [
     (WrongLine, "questions", r#"{"text": "Wer bezahlt die Sperrung der Straße?", "lines": [2]}"#),
 ];
 
-/// The sentences in which a small model (SmolLM2, 135 million parameters) told of the shop when it was asked for decisions,
+/// The sentences in which a small model (`SmolLM2`, 135 million parameters) told of the shop when it was asked for decisions,
 /// tasks and open questions, with the lines that they can rest on. Asked for JSON it gave items without a text.
 const MODEL_CASES: [Case; 14] = [
     (
