@@ -24,7 +24,11 @@ use crate::{
         model::{self, Done, How, Installation, Model, Package, Places, Step, speech},
         recogniser::Choice,
         run::{MEMORY_MIB, Request, run, this_program},
-        whisper::{self, installed::InstalledModel},
+        whisper::{
+            self,
+            installed::InstalledModel,
+            processor::{UnsupportedProcessor, check_processor},
+        },
     },
     exit,
     hint::Hinted,
@@ -85,6 +89,9 @@ fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Comma
         ))
         .into());
     }
+    check_processor()
+        .map_err(|error| Hinted::new(error.to_string(), UnsupportedProcessor::HINT))
+        .map_err(anyhow::Error::from)?;
     if let Some(target) = places.whisper_target() {
         refuse_foreign_directory(&target, places)?;
     }
@@ -288,6 +295,9 @@ fn print_whisper_models(places: &Places) -> Result<(), CommandFailure> {
         return Ok(print::line(
             "\nwhisper  not in this build: other languages than English are not understood",
         )?);
+    }
+    if let Err(error) = check_processor() {
+        return Ok(print::line(&format!("\nwhisper  {error}"))?);
     }
     let models = whisper::installed::list_models(places);
     if models.is_empty() {

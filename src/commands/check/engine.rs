@@ -6,7 +6,7 @@ use crate::{
     config::{Environment, Kind, Recogniser, Settings, WhisperModel},
     engine::{
         model::{InstallError, Installation, Package, Places},
-        whisper,
+        whisper::{self, installed::NoWhisperModel},
     },
     text::printable_path,
 };
@@ -93,6 +93,8 @@ fn check_languages(
     });
     if is_needed || model.is_some() {
         Finding::error(subject, error.to_string(), error.hint())
+    } else if let NoWhisperModel::Processor(_) = error {
+        Finding::note(subject, format!("English alone: {error}"))
     } else {
         Finding::ok(
             subject,

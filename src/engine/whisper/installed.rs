@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{NotWeights, Weights, look};
+use super::{
+    NotWeights, Weights, look,
+    processor::{UnsupportedProcessor, check_processor},
+};
 use crate::{config::WhisperModel, effect::Effect, engine::model::Places, text::ShellCommand};
 
 /// The extension of a model.
@@ -65,6 +68,9 @@ pub(crate) enum WhisperInstallError {
 /// The reason that whisper has no model.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoWhisperModel {
+    /// None would run on this machine.
+    #[error(transparent)]
+    Processor(#[from] UnsupportedProcessor),
     /// None of many languages is installed.
     #[error("no model of whisper is installed")]
     NoneInstalled,
@@ -89,6 +95,7 @@ impl NoWhisperModel {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         match self {
+            Self::Processor(_) => UnsupportedProcessor::HINT.to_owned(),
             Self::NoneInstalled => {
                 "fetch a model, such as ggml-base.bin, and minuted engine install FILE".to_owned()
             }
@@ -112,6 +119,7 @@ pub(crate) fn choose_model(
     places: &Places,
     model: Option<&WhisperModel>,
 ) -> Result<Weights, NoWhisperModel> {
+    check_processor()?;
     match model {
         None => {
             let found = find_multilingual(places);

@@ -1,12 +1,14 @@
 //! whisper.cpp: other languages, in a build that has it.
 //!
 //! A person brings the model, a ggml file; here it is looked at before native code reads it.
-//! `installed` keeps those that `minuted engine install FILE` has copied. With the Cargo feature `whisper` alone, `native`
-//! loads it and turns sound into words, and `windows` hands them back to the pieces that were recognised together.
+//! `installed` keeps those that `minuted engine install FILE` has copied, and `processor` knows whether whisper.cpp runs on
+//! this machine. With the Cargo feature `whisper` alone, `native` loads a model and turns sound into words, and `windows`
+//! hands them back to the pieces that were recognised together.
 
 pub(crate) mod installed;
 #[cfg(feature = "whisper")]
 pub(super) mod native;
+pub(crate) mod processor;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 #[cfg(test)]

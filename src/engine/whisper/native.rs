@@ -12,6 +12,7 @@ use whisper_rs::{
 
 use super::{
     Weights,
+    processor::check_processor,
     windows::{TimedText, words_of_pieces},
 };
 use crate::{
@@ -78,6 +79,7 @@ impl Whisper {
         prompt: &str,
         threads: usize,
     ) -> Result<Self, ModelError> {
+        check_processor().map_err(|error| ModelError::Failed { reason: error.to_string() })?;
         let language = language.map(find_language).transpose()?;
         // Without a receiver its log goes nowhere; else it would fill standard error.
         whisper_rs::install_logging_hooks();
