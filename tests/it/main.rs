@@ -44,6 +44,7 @@ mod ondevice;
 mod open;
 mod openai;
 mod operator;
+mod packages;
 mod page;
 mod page_browser;
 mod panics;
