@@ -51,6 +51,10 @@ whisper:
 units:
     @.ci/run units
 
+# Build the Debian package and try it in a fresh root (needs cmake, clang, root and debootstrap).
+packages:
+    @.ci/run packages
+
 # Run every check that a change must pass.
 ci:
     @.ci/run
