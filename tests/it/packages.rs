@@ -33,14 +33,15 @@ fn archive_sources() -> BTreeSet<String> {
     let script = read("packaging/install");
     let (_, list) = script.split_once("<<'LIST'\n").expect("a list");
     let (list, rest) = list.split_once("\nLIST\n").expect("its end");
-    assert!(rest.contains("for page in docs/*.md"), "the pages");
+    let (_, pages) = rest.split_once("for page in ").expect("the pages");
+    let (pages, _) = pages.split_once("; do").expect("their end");
     let sources = list.lines().map(|line| {
         let source = line.split(' ').next().expect("a path");
         source.replace("target/packaging/release", "target/release")
     });
     sources
         .filter(|source| !OWN.contains(&source.as_str()))
-        .chain(["docs/*.md".to_owned()])
+        .chain(pages.split(' ').map(str::to_owned))
         .collect()
 }
 
