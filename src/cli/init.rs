@@ -26,6 +26,9 @@ pub(crate) struct InitArgs {
     #[command(flatten)]
     /// The mail.
     pub mail: InitMail,
+    /// Have a page in the browser, at 127.0.0.1:8765
+    #[arg(long)]
+    pub page: bool,
     /// Do not install the model of the engine
     #[arg(long)]
     pub no_engine: bool,

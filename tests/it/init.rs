@@ -156,7 +156,7 @@ fn options_make_a_configuration_and_a_recording_in_its_folder_is_taken() {
 fn enter_at_each_question_takes_what_is_offered() {
     let home = Home::new();
     // Root is offered a server.
-    let said = home.type_at(&["--user", "--no-engine"], "\n\n\n\n\n");
+    let said = home.type_at(&["--user", "--no-engine"], "\n\n\n\n\n\n");
     assert_done(&said);
     assert!(out(&said).contains("Which folder holds the recordings? ["), "{}", out(&said));
     assert!(home.path("Recordings").is_dir());
@@ -185,7 +185,7 @@ fn a_mistake_at_a_question_is_said_and_the_question_asked_again() {
     fs::write(home.path("file"), "").expect("written");
     let typed = "../x\n~/file\n~/My talks\nopenai\nexample.com\nhttp://ai.example.com\nno\n\
                  http://ai.example.com\nyes\n\n\n\nAnn Lee <ann@example>>\nAnn Lee <ann@example.com>\nde\n\
-                 x\nboth\nsmtp.example.com:465\nnobody\nMinutes <minutes@example.com>\nme\n\n";
+                 x\nboth\nsmtp.example.com:465\nnobody\nMinutes <minutes@example.com>\nme\n\nyes\n";
     let said = home.type_at(&["--user", "--no-engine"], typed);
     assert_done(&said);
     let shown = out(&said);
@@ -228,6 +228,10 @@ fn a_mistake_at_a_question_is_said_and_the_question_asked_again() {
     username = "me"
     # The file with the password, which nobody else may read.
     password_file = "smtp-password"
+
+    # The page in the browser, for this machine alone. `minuted page` prints its link.
+    [http]
+    listen = "127.0.0.1:8765"
 
     # A watched folder, with its sub-folders.
     [[folder]]
@@ -328,6 +332,7 @@ fn a_configuration_that_exists_is_kept_byte_for_byte_and_gets_a_folder() {
     assert_refused(&home.init_folder(home.0.path(), &[]), 2, "holds");
     let other = home.path("other");
     assert_refused(&home.init_folder(&other, &["--smtp", "a.b"]), 2, "only a folder is added");
+    assert_refused(&home.init_folder(&other, &["--page"]), 2, "only a folder is added");
     assert_refused(&home.init_folder(&other, &["--service", "x"]), 2, "no service `x`");
     assert_eq!(home.text(), grown);
     assert!(!other.exists(), "nothing is made for a folder that is refused");

@@ -122,6 +122,37 @@ fn everything_a_person_does_is_done_in_the_browser() {
 }
 
 #[test]
+fn what_needs_a_person_is_settled_in_the_browser() {
+    let Some(visit) = Visit::begin() else { return };
+    let (browser, house) = (&visit.browser, &visit.house);
+    house.configure_all("", r#"backlog = "ask""#, &http_table(visit.port));
+    let evil = "<img src=x onerror=\"document.title='evil'\">.mp3";
+    house.drop_recording(evil);
+    // So many that minuted asks.
+    (0..20).for_each(|number| drop(house.drop_recording(&format!("{number}.mp3"))));
+    let _daemon = house.start();
+    visit.sign_in();
+    // Somebody decides about what was there before.
+    browser.wait_for_text("#attention", "old recordings");
+    visit.act("#attention button[name=process][value=true]", "are queued");
+    house.wait_for_all(21, "done");
+    visit.open_job(evil);
+    browser.wait_for_text("h1", "<img src=x");
+    assert_eq!(browser.run("return document.images.length", &json!([])), 0);
+    assert_ne!(browser.run("return document.title", &json!([])), "evil");
+    // The service wants a sign-in, which its own page would ask for: here it approves at once.
+    house.standin.revoke_all();
+    house.drop_recording("talk.mp3");
+    house.wait_for_service("signed_out");
+    visit.go("/");
+    browser.find("#attention form[action='/services/paxs/sign-in'] button").click();
+    browser.wait_for_text("#sign-in", "Signed in. Recordings go on.");
+    house.wait_for("talk.mp3", "done");
+    visit.go("/");
+    browser.wait_for_text("#attention", "Nothing needs attention.");
+}
+
+#[test]
 fn without_script_the_page_does_the_same() {
     let Some(visit) = Visit::begin() else { return };
     let (browser, house) = (&visit.browser, &visit.house);

@@ -88,6 +88,7 @@ impl Interview<'_> {
             state_dir: self.setup.state_dir(),
             service: ServiceAnswer::Ondevice,
             mail: None,
+            has_page: false,
             folder,
         };
         self.ask_service(&mut answers)?;
@@ -95,6 +96,7 @@ impl Interview<'_> {
         self.ask_language(&mut answers)?;
         self.ask_destination(&mut answers)?;
         self.ask_mail(&mut answers)?;
+        self.ask_page(&mut answers)?;
         self.try_answers(&answers).map_err(|mistake| refuse(&mistake))?;
         Ok(answers)
     }

@@ -14,6 +14,8 @@ pub(super) struct InitAnswers {
     pub(super) state_dir: Option<String>,
     pub(super) service: ServiceAnswer,
     pub(super) mail: Option<MailAnswer>,
+    /// There is a page in the browser.
+    pub(super) has_page: bool,
     pub(super) folder: FolderAnswers,
 }
 
@@ -102,6 +104,12 @@ pub(super) fn write_document(answers: &InitAnswers) -> String {
     write_service(&mut text, &answers.service);
     if let Some(mail) = &answers.mail {
         write_mail(&mut text, mail);
+    }
+    if answers.has_page {
+        text.push_str(
+            "\n# The page in the browser, for this machine alone. `minuted page` prints its link.\n\
+             [http]\nlisten = \"127.0.0.1:8765\"\n",
+        );
     }
     text.push('\n');
     text.push_str(&write_folder(&answers.folder));
@@ -274,6 +282,7 @@ mod tests {
                 account: Some((text.to_owned(), text.to_owned())),
                 allow: vec![text.to_owned(), text.to_owned()],
             }),
+            has_page: true,
             folder: FolderAnswers {
                 name: some(),
                 path: text.to_owned(),
@@ -292,7 +301,7 @@ mod tests {
     fn collect_texts(value: &Value, found: &mut Vec<String>) {
         if let Some(table) = value.as_table() {
             for (key, value) in table {
-                if !["kind", "deliver"].contains(&key.as_str()) {
+                if !["kind", "deliver", "listen"].contains(&key.as_str()) {
                     collect_texts(value, found);
                 }
             }
@@ -343,7 +352,7 @@ mod tests {
             let people = vec![Person { name: name.clone(), email: "ann@example.com".to_owned() }];
             let folder = FolderAnswers { name: Some("sales".to_owned()), people, ..folder(&path) };
             let answers = InitAnswers {
-                state_dir: None, service: ServiceAnswer::Ondevice, mail: None, folder,
+                state_dir: None, service: ServiceAnswer::Ondevice, mail: None, has_page: true, folder,
             };
             let file = Path::new("/etc/minuted/config.toml");
             if let Ok(settings) = parse(&write_document(&answers), file, &Environment::default()) {

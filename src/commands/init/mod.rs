@@ -7,6 +7,7 @@
 mod answers;
 mod document;
 mod machine;
+mod page;
 mod people;
 mod place;
 mod questions;
