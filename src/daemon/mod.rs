@@ -118,7 +118,8 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let recovered = queue.jobs().recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
         tracing::info!(
-            "{recovered} jobs were interrupted by a crash and go on, which is not counted as an attempt"
+            "interrupted by a crash: {}; work goes on, and this is not counted as an attempt",
+            crate::text::format_count(recovered as u64, "job")
         );
     }
     let last_words = Arc::new(LastWords::new(&settings.state_dir));

@@ -57,7 +57,10 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
         queue.maintenance().mark_restored(clock::now()).await?;
         let found = take_in_notes(queue, std::sync::Arc::clone(settings)).await?;
         if found > 0 {
-            tracing::info!("{found} notes on disk show which recordings were done before");
+            tracing::info!(
+                "notes on disk show which recordings were done before: {}",
+                crate::text::format_count(found as u64, "file")
+            );
         }
         queue.maintenance().agree_on_creations().await?;
     }
