@@ -6,22 +6,14 @@ use serde_json::json;
 
 use super::{
     CommandFailure,
-    bot::format_minute,
     print::{self, Column, List},
-    vendor::Vendor,
 };
 use crate::{
     cli,
     config::Settings,
-    sources::meetingbaas::BotSchedule,
+    control::{EventBotOrder, VendorAccount, format_minute},
     text::{one_line, printable},
 };
-
-/// The command that lists events, and which of them have a bot.
-const LOOK: &str = "minuted calendar events shows what is to come, and which of it has a bot";
-
-/// The command that lists the calendars.
-const CALENDARS: &str = "minuted calendar list shows the calendars that there are";
 
 pub(super) async fn run(
     settings: &Settings,
@@ -31,23 +23,20 @@ pub(super) async fn run(
         cli::CalendarCommand::List(arguments) => list_calendars(settings, &arguments).await?,
         cli::CalendarCommand::Events(arguments) => list_events(settings, &arguments).await?,
         cli::CalendarCommand::Schedule(arguments) => {
-            let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            let name = arguments.sent.name.as_str();
-            let transcribe = arguments.sent.transcribe;
-            let plan = BotSchedule { name, transcribe, whole_series: arguments.series };
-            let done = vendor.baas.schedule_bot(&arguments.event, &plan).await;
-            done.map_err(|error| {
-                vendor.undone_request(&error, "a bot may have been planned", LOOK)
-            })?;
-            print_outcome(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
+            let account = VendorAccount::find(settings, arguments.of.source.as_deref())?;
+            let order = EventBotOrder {
+                event: &arguments.event,
+                name: Some(&arguments.sent.name),
+                transcribe: arguments.sent.transcribe,
+                whole_series: arguments.series,
+            };
+            let scheduled = account.schedule_bot(&order).await?;
+            print::outcome(&scheduled, &arguments.of.output)?;
         }
         cli::CalendarCommand::Unschedule(arguments) => {
-            let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            let done = vendor.baas.unschedule_bot(&arguments.event, arguments.series).await;
-            done.map_err(|error| {
-                vendor.undone_request(&error, "the bot may have been taken away", LOOK)
-            })?;
-            print_outcome(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
+            let account = VendorAccount::find(settings, arguments.of.source.as_deref())?;
+            let unscheduled = account.unschedule_bot(&arguments.event, arguments.series).await?;
+            print::outcome(&unscheduled, &arguments.of.output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,12 +46,8 @@ async fn list_calendars(
     settings: &Settings,
     arguments: &cli::OfSource,
 ) -> Result<(), CommandFailure> {
-    let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let calendars = vendor
-        .baas
-        .list_calendars()
-        .await
-        .map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
+    let account = VendorAccount::find(settings, arguments.source.as_deref())?;
+    let calendars = account.list_calendars().await?;
     if arguments.output.json {
         return Ok(print::json(&json!(calendars))?);
     }
@@ -85,9 +70,8 @@ async fn list_events(
     settings: &Settings,
     arguments: &cli::CalendarEvents,
 ) -> Result<(), CommandFailure> {
-    let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-    let events = vendor.baas.list_events(arguments.calendar.as_deref()).await;
-    let events = events.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
+    let account = VendorAccount::find(settings, arguments.of.source.as_deref())?;
+    let events = account.list_events(arguments.calendar.as_deref()).await?;
     if arguments.of.output.json {
         return Ok(print::json(&json!(events))?);
     }
@@ -103,23 +87,6 @@ async fn list_events(
             "    {}",
             one_line(event.title.as_deref().unwrap_or("(no title)"), 200)
         )))?;
-    }
-    Ok(())
-}
-
-/// Tells how an event stands.
-fn print_outcome(
-    event: &str,
-    series: bool,
-    what: &str,
-    output: &cli::Output,
-) -> Result<(), CommandFailure> {
-    let of = if series { "the series of event" } else { "event" };
-    let message = format!("{of} {} {what}", one_line(event, 80));
-    if output.json {
-        print::json(&json!({ "event": event, "message": message }))?;
-    } else {
-        print::line(&printable(&message))?;
     }
     Ok(())
 }

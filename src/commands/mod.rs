@@ -24,7 +24,6 @@ mod source;
 mod speakers;
 mod status;
 mod survey;
-mod vendor;
 mod why;
 
 use std::{process::ExitCode, sync::Arc};

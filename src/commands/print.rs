@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(super) use list::{Column, List};
 
 use crate::{
+    cli::Output,
     clock,
     clock::elapsed,
     config::Environment,
@@ -44,6 +45,17 @@ pub(super) fn json(value: &Value) -> io::Result<()> {
         serde_json::to_string(value)
     };
     line(&printable_json(&text?))
+}
+
+/// Prints an answer whose `message` says what was done: that alone, or all of it as JSON.
+pub(super) fn outcome(answer: &Value, output: &Output) -> io::Result<()> {
+    if output.json {
+        return json(answer);
+    }
+    match answer.get("message").and_then(Value::as_str) {
+        Some(message) => line(&printable(message)),
+        None => Ok(()),
+    }
 }
 
 /// Says something to the person. When nobody can hear it there is nobody to tell.

@@ -54,6 +54,14 @@ impl ControlService {
         Ok(PendingSignIn { service: service.to_owned(), login })
     }
 
+    /// Checks that people sign in at this service.
+    ///
+    /// # Errors
+    /// When there is no such service, or nobody signs in there.
+    pub(crate) fn sign_in_place(&self, service: &str) -> Result<(), Refusal> {
+        sign_in_of(&*self.find_service(Some(service))?).map(drop)
+    }
+
     pub(super) async fn show_profile(&self, service: Option<&str>) -> Answer {
         self.profile_of(&*self.find_service(service)?, true).await
     }

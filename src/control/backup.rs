@@ -5,7 +5,7 @@
 
 use std::{io, path::PathBuf};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{Answer, Caller, ControlRequest, ControlService, Refusal, client};
 use crate::{
@@ -69,32 +69,35 @@ async fn run_blocking<T: Send + 'static>(
     Ok(done.unwrap_or(Err(StoreError::Closed))?)
 }
 
+impl ControlService {
+    /// Makes a copy of the queue that has no name and is gone when it is closed. Returns it with its bytes.
+    ///
+    /// # Errors
+    /// When the copy cannot be made: the disk of the state directory is full, for example.
+    pub(crate) async fn copy_queue(&self) -> Result<(std::fs::File, u64), Refusal> {
+        let state_dir = self.live_settings().settings.state_dir.clone();
+        let copy = self.queue.copy_aside(state_dir).await?;
+        let opened = copy.reopen().and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (bytes, file) = opened.map_err(|error| {
+            Refusal::new(format!(
+                "failed to read the copy `{}`: {error}",
+                printable_path(copy.path())
+            ))
+        })?;
+        Ok((file, bytes))
+    }
+}
+
 /// Hands over a copy of the queue: an answer with its `bytes`, then these.
 pub(super) async fn hand_over(
     service: &ControlService,
     mut to: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let made = async {
-        let copy =
-            service.queue.copy_aside(service.live_settings().settings.state_dir.clone()).await?;
-        let unreadable = |error: io::Error| {
-            Refusal::new(format!(
-                "failed to read the copy `{}`: {error}",
-                printable_path(copy.path())
-            ))
-        };
-        let mut file = tokio::fs::File::from_std(copy.reopen().map_err(unreadable)?);
-        let bytes = file.seek(io::SeekFrom::End(0)).await.map_err(unreadable)?;
-        file.rewind().await.map_err(unreadable)?;
-        Ok::<_, Refusal>((copy, file.take(bytes), bytes))
-    };
-    match made.await {
-        Ok((copy, mut file, bytes)) => {
+    match service.copy_queue().await {
+        Ok((file, bytes)) => {
             write_answer(&mut to, &Ok(serde_json::json!({ "bytes": bytes }))).await?;
-            tokio::io::copy(&mut file, &mut to).await?;
-            to.flush().await?;
-            drop(copy);
-            Ok(())
+            tokio::io::copy(&mut tokio::fs::File::from_std(file).take(bytes), &mut to).await?;
+            to.flush().await
         }
         Err(refusal) => write_answer(&mut to, &Err(refusal)).await,
     }

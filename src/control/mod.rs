@@ -29,6 +29,7 @@ mod source;
 mod speakers;
 mod status;
 mod trial;
+mod vendor;
 mod why;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ pub(crate) use speakers::{SpeakerView, SpeakersAnswer};
 pub(crate) use status::{
     ConnectionState, FolderStatus, MailStatus, RunningStatus, ServiceStatus, StatusReport,
 };
+pub(crate) use vendor::{BotOrder, EventBotOrder, VendorAccount, format_minute};
 pub(crate) use why::WhyAnswer;
 
 use crate::{config::Analysis, job::JobState, store::JobId};

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{Answer, ControlService, Refusal, service::to_value, status::ConnectionState};
 use crate::{
-    clock, config,
+    clock,
+    config::{self, Settings},
     progress::Progress,
     sources::{self, FolderReady, SourceEngine, SourcesHandle},
     store::{DeletionState, FetchedState, FetchedView, Hold, Scope},
@@ -81,7 +82,7 @@ impl ControlService {
     pub(super) async fn source_list(&self, name: Option<&str>) -> Answer {
         let rows = self.queue.sources().list(name.map(str::to_owned)).await?;
         if let Some(name) = name.filter(|_| rows.is_empty()) {
-            self.source(Some(name))?;
+            find_source(&self.live_settings().settings, Some(name))?;
         }
         let shown: Vec<FetchedView> =
             rows.into_iter().map(|row| self.locate_recording(row)).collect();
@@ -102,7 +103,8 @@ impl ControlService {
     /// Fetches a recording now, also one that failed, or that ended before the source was
     /// configured; returns once it is there.
     pub(super) async fn source_fetch(&self, name: Option<&str>, id: &str) -> Answer {
-        let source = self.source(name)?;
+        let live = self.live_settings();
+        let source = find_source(&live.settings, name)?.clone();
         if !sources::is_id(id) {
             return Err(Refusal::new(format!("`{}` is not an id", one_line(id, 60)))
                 .hint("minuted source list"));
@@ -210,27 +212,6 @@ impl ControlService {
         Ok(engine.fetch_recording(id).await?)
     }
 
-    /// Finds a source by its name; the only one where none is named.
-    fn source(&self, name: Option<&str>) -> Result<config::Source, Refusal> {
-        let live = self.live_settings();
-        let all = &live.settings.sources;
-        let known = all.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
-        let found = match name {
-            Some(name) => all.iter().find(|source| source.name == name),
-            None => all.first().filter(|_| all.len() == 1),
-        };
-        found.cloned().ok_or_else(|| match (name, all.is_empty()) {
-            (_, true) => Refusal::new("no source is configured")
-                .hint("add a [[source]] to the configuration"),
-            (Some(name), false) => {
-                let message = format!("there is no source `{}`", one_line(name, 60));
-                Refusal::unknown(message).hint(format!("the sources are: {known}"))
-            }
-            (None, false) => Refusal::new("there are several sources: name one")
-                .hint(format!("--source, one of: {known}")),
-        })
-    }
-
     pub(super) async fn sources_shown(&self, holds: &[Hold]) -> Result<Vec<SourceStatus>, Refusal> {
         let live = self.live_settings();
         let counts = self.queue.sources().count_by_state().await?;
@@ -286,6 +267,30 @@ impl ControlService {
             format!("source `{}` brought it (recording `{}`{reuse}{deleted})", row.source, row.id)
         }))
     }
+}
+
+/// Finds a source by its name; the only one where none is named.
+pub(super) fn find_source<'a>(
+    settings: &'a Settings,
+    name: Option<&str>,
+) -> Result<&'a config::Source, Refusal> {
+    let all = &settings.sources;
+    let known = all.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found = match name {
+        Some(name) => settings.source(name),
+        None => all.first().filter(|_| all.len() == 1),
+    };
+    found.ok_or_else(|| match (name, all.is_empty()) {
+        (_, true) => Refusal::unknown("no source is configured")
+            .hint("add a [[source]] to the configuration; config.example.toml shows it"),
+        (Some(name), false) => {
+            let message = format!("there is no source `{}`", one_line(name, 80));
+            Refusal::unknown(message).hint(format!("the sources are: {known}"))
+        }
+        (None, false) => {
+            Refusal::new("there are several sources").hint(format!("name one by --source: {known}"))
+        }
+    })
 }
 
 /// Returns the hold of a source that a person has to look at first.

@@ -73,6 +73,8 @@ struct Web {
     viewers: Arc<Semaphore>,
     messages: Messages,
     sign_ins: SignIns,
+    /// The turn of the check that runs: one at a time.
+    checks: tokio::sync::Mutex<()>,
     overview: SharedOverview,
     metrics: Metrics,
     webhooks: WebhookCalls,
@@ -126,6 +128,7 @@ pub(crate) async fn serve_page(
         viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
         messages: Messages::default(),
         sign_ins: SignIns::default(),
+        checks: tokio::sync::Mutex::default(),
         overview: SharedOverview::default(),
         metrics,
         webhooks,

@@ -99,7 +99,7 @@ fn parse_range(text: &str, size: u64) -> AskedRange {
 }
 
 /// Returns a part of a file, read as it is taken.
-fn send_part(file: File, range: Range<u64>) -> Body {
+pub(super) fn send_part(file: File, range: Range<u64>) -> Body {
     let parts = stream::unfold(Some((file, range)), async |left| {
         let (file, range) = left.filter(|(_, range)| !range.is_empty())?;
         let read = tokio::task::spawn_blocking(move || read_chunk(file, range)).await;

@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{Web, actions, pages};
-use crate::control::PendingSignIn;
+use crate::control::{PendingSignIn, Refusal};
 
 /// The sign-ins that were begun here, by service: the last one of each.
 #[derive(Debug, Default)]
@@ -33,29 +33,41 @@ impl SignIns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns how far the last sign-in at a service is.
+    pub(super) fn state_of(&self, service: &str) -> Option<SignInState> {
+        self.lock().get(service).cloned()
+    }
+
     fn set(&self, service: &str, state: SignInState) {
         self.lock().insert(service.to_owned(), state);
     }
 }
 
-/// Begins a sign-in, or goes on with the one that waits.
-pub(super) async fn begin(State(web): State<Arc<Web>>, Path(service): Path<String>) -> Response {
-    let next = format!("/services/{}/sign-in", pages::encode(&service));
-    if matches!(web.sign_ins.lock().get(&service), Some(SignInState::Waiting(_))) {
-        return Redirect::to(&next).into_response();
+/// Begins a sign-in, or goes on with the one that waits. Returns its link.
+pub(super) fn start(web: &Arc<Web>, service: &str) -> Result<String, Refusal> {
+    if let Some(SignInState::Waiting(link)) = web.sign_ins.state_of(service) {
+        return Ok(link);
     }
-    let pending = match web.service.begin_sign_in(&service) {
-        Ok(pending) => pending,
-        Err(refusal) => return actions::show_refusal(&refusal),
-    };
-    web.sign_ins.set(&service, SignInState::Waiting(pending.link()));
-    web.tasks.spawn(finish(Arc::clone(&web), service, pending));
-    Redirect::to(&next).into_response()
+    let pending = web.service.begin_sign_in(service)?;
+    let link = pending.link();
+    web.sign_ins.set(service, SignInState::Waiting(link.clone()));
+    web.tasks.spawn(finish(Arc::clone(web), service.to_owned(), pending));
+    Ok(link)
+}
+
+/// Begins a sign-in on the page.
+pub(super) async fn begin(State(web): State<Arc<Web>>, Path(service): Path<String>) -> Response {
+    match start(&web, &service) {
+        Ok(_) => {
+            Redirect::to(&format!("/services/{}/sign-in", pages::encode(&service))).into_response()
+        }
+        Err(refusal) => actions::show_refusal(&refusal),
+    }
 }
 
 /// Shows how far a sign-in is.
 pub(super) async fn show(State(web): State<Arc<Web>>, Path(service): Path<String>) -> Response {
-    let state = web.sign_ins.lock().get(&service).cloned();
+    let state = web.sign_ins.state_of(&service);
     pages::sign_in::show(&service, state.as_ref())
 }
 

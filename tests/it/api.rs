@@ -1,13 +1,14 @@
 //! The API over HTTP: who may use it, that it does what its own document says, and that nothing but problems come of
 //! requests that are wrong.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeSet, fs, io::Read as _, os::unix::fs::PermissionsExt as _};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{
     house::{House, recording, until},
+    meetingbaas::{Baas, Bot},
     page::{Page, PageAnswer, free_port, http_table, multipart},
     rows::each,
 };
@@ -44,6 +45,22 @@ impl<'h> Api<'h> {
         let token = format!("Bearer {}", self.token);
         let headers = [("authorization", token.as_str()), ("content-type", kind)];
         self.page.ask(method, &format!("/api/v1{path}"), &headers, body)
+    }
+
+    /// Copies the queue, and counts the jobs of the copy.
+    fn queue_copy(&self, house: &House) -> usize {
+        let token = format!("Bearer {}", self.token);
+        let headers = [("authorization", token.as_str())];
+        let mut stream =
+            self.page.connect("GET", "/api/v1/backup", &headers, 0).expect("connected");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+        let copy = house.dir.path().join("copy.db");
+        fs::write(&copy, &answer[head..]).expect("written");
+        let copy = rusqlite::Connection::open(copy).expect("opened");
+        let count = copy.query_row("SELECT count(*) FROM job", [], |row| row.get::<_, i64>(0));
+        usize::try_from(count.expect("a whole copy")).expect("a count")
     }
 
     fn json(&self, method: &str, path: &str, body: &Value) -> PageAnswer {
@@ -152,19 +169,18 @@ fn nothing_is_answered_without_the_token_and_another_one_ends_the_first() {
 
 #[test]
 fn every_operation_does_what_its_command_does_and_answers_as_the_document_says() {
-    let (house, port) = house_with_api();
+    let (house, port, vendor) = (House::new(), free_port(), Baas::start());
+    vendor.give_key(house.dir.path());
+    let source = vendor.source("v1", "sales", "name = \"calls\"");
+    house.configure_all("", "", &format!("{source}{}", http_table(port)));
     let _daemon = house.start();
     let mut api = Api::enter(&house, port);
     let id = work_on_a_recording(&house, &mut api);
     work_on_folders(&house, &mut api, &id);
-    assert_eq!(api.call("whoami", &["paxs"], "", None)["service"], "paxs");
-    let meetings = api.call("meetings", &["paxs"], "?page=1", None);
-    let meeting = meetings[0]["id"].as_str().expect("an id").to_owned();
-    api.call("meeting", &["paxs", &meeting], "", None);
-    // No source is configured here: both answer with a problem.
-    assert_eq!(api.call("source", &["calls"], "", None)["status"], 409);
-    assert_eq!(api.call("fetch", &["calls", "b1"], "", None)["status"], 409);
-    api.call("status", &[], "", None);
+    work_on_a_service(&house, &mut api);
+    work_on_a_source(&vendor, &mut api);
+    work_on_calendars(&vendor, &mut api);
+    work_on_the_machine(&house, &mut api);
     assert_eq!(api.seen, operations(&api.document), "every operation of the document has answered");
 }
 
@@ -218,6 +234,84 @@ fn work_on_folders(house: &House, api: &mut Api<'_>, id: &str) {
     assert_eq!(api.call("scan", &[], "?dry_run=true", None), json!([]));
     assert_eq!(api.call("backlog", &["sales"], "", None), json!([]));
     api.call("decide_backlog", &["sales"], "", Some(&json!({ "process": true })));
+}
+
+/// Lists the meetings of the service, signs out of it and in again.
+fn work_on_a_service(house: &House, api: &mut Api<'_>) {
+    assert_eq!(api.call("whoami", &["paxs"], "", None)["service"], "paxs");
+    let meetings = api.call("meetings", &["paxs"], "?page=1", None);
+    let meeting = meetings[0]["id"].as_str().expect("an id").to_owned();
+    api.call("meeting", &["paxs", &meeting], "", None);
+    assert_eq!(api.call("sign_in", &["paxs"], "", None)["state"], "none");
+    let out = api.call("sign_out", &["paxs"], "", None);
+    assert_eq!(out["message"], "signed out of `paxs`");
+    assert_eq!(house.run(&["whoami"]).status.code(), Some(1));
+    let begun = api.call("begin_sign_in", &["paxs"], "", None);
+    assert_eq!(begun["state"], "waiting");
+    assert!(begun["link"].as_str().is_some_and(|link| link.starts_with("http")), "{begun}");
+    // The service's own page would ask a person: here it approves at once.
+    until("somebody has signed in", || {
+        (api.call("sign_in", &["paxs"], "", None)["state"] == "done").then_some(())
+    });
+    assert_eq!(house.json(&["whoami"])["service"], "paxs");
+    assert_eq!(api.call("begin_sign_in", &["none"], "", None)["status"], 404);
+}
+
+/// Fetches a recording, and sends, recalls and asks of bots.
+fn work_on_a_source(vendor: &Baas, api: &mut Api<'_>) {
+    let ended = vendor.add(Bot::ended("weekly"));
+    let fetched = api.call("fetch", &["calls", &ended], "", None);
+    assert_eq!(fetched["id"], ended.as_str(), "{fetched}");
+    assert_eq!(api.call("source", &["calls"], "", None)[0]["state"], "placed");
+    let link = "https://meet.example/board";
+    let order = json!({ "url": link, "name": "Notes", "at": "2099-01-01T09:00:00Z" });
+    let sent = api.call("send_bot", &["calls"], "", Some(&order));
+    assert_eq!((&sent["meeting_url"], &sent["source"]), (&json!(link), &json!("calls")));
+    let bot = sent["bot"].as_str().expect("an id").to_owned();
+    let listed = api.call("bots", &["calls"], "", None);
+    assert!(
+        listed.as_array().expect("a list").iter().any(|row| row["name"] == "Notes"),
+        "{listed}"
+    );
+    api.call("recall_bot", &["calls", &bot], "", None);
+    assert!(vendor.state().bot(&bot).is_none_or(|bot| bot.ended.is_some()));
+    api.call("retranscribe", &["calls", &ended], "", None);
+    assert_eq!(vendor.state().retranscribed, [ended]);
+    let bad = api.call("send_bot", &["calls"], "", Some(&json!({ "url": "http://meet.example" })));
+    assert_eq!(bad["status"], 409, "{bad}");
+    assert_eq!(api.call("bots", &["none"], "", None)["status"], 404);
+}
+
+/// Plans a bot for an event of a source's calendar, and takes it away.
+fn work_on_calendars(vendor: &Baas, api: &mut Api<'_>) {
+    let calendar = vendor.add_calendar("ann@example.com");
+    let starts = minuted::testing::clock::now() + std::time::Duration::from_secs(86_400);
+    let event = vendor.add_event(&calendar, "Board", "board", starts, &[]);
+    assert_eq!(api.call("calendars", &["calls"], "", None)[0]["email"], "ann@example.com");
+    let query = format!("?calendar={calendar}");
+    assert_eq!(api.call("events", &["calls"], &query, None)[0]["title"], "Board");
+    let plan = json!({ "name": "Notes", "series": false });
+    api.call("schedule_bot", &["calls", &event], "", Some(&plan));
+    assert_eq!(vendor.state().events[0].bot.clone().expect("a bot").0, "Notes");
+    assert_eq!(api.call("events", &["calls"], "", None)[0]["bot"], true);
+    api.call("unschedule_bot", &["calls", &event], "", Some(&json!({})));
+    assert_eq!(vendor.state().events[0].bot, None);
+}
+
+/// Checks everything, and copies the queue.
+fn work_on_the_machine(house: &House, api: &mut Api<'_>) {
+    let same = |findings: &Value| {
+        let rows = findings.as_array().expect("findings").iter();
+        rows.map(|row| (row["subject"].clone(), row["level"].clone())).collect::<Vec<_>>()
+    };
+    let checked = same(&api.call("check", &[], "", None));
+    assert!(checked.contains(&(json!("folder sales"), json!("ok"))), "{checked:?}");
+    let output = house.run(&["check", "--json"]);
+    assert_eq!(checked, same(&serde_json::from_slice(&output.stdout).expect("JSON")));
+    let copied = api.call("backup", &[], "", None);
+    assert!(copied.as_str().expect("bytes").starts_with("SQLite format 3"));
+    assert_eq!(api.queue_copy(house), house.json(&["jobs"]).as_array().expect("jobs").len());
+    api.call("status", &[], "", None);
 }
 
 fn operations(document: &Value) -> BTreeSet<String> {

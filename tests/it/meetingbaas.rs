@@ -682,7 +682,7 @@ fn whoever_names_no_source_or_one_that_is_not_there_is_told_which_there_are() {
     let sourced = Sourced::new("v2");
     let told = sourced.refused(&["bot", "list", "--source", "bass"]);
     assert!(
-        told.contains("there is no source `bass`") && told.contains("hint: there is baas"),
+        told.contains("there is no source `bass`") && told.contains("hint: the sources are: baas"),
         "{told}"
     );
     let two = sourced.vendor.source("v1", "sales", "name = \"old\"")

@@ -1,10 +1,11 @@
 //! The sources: is the key there, does a list come, is there a folder for what it brings?
 
-use super::{super::vendor::Vendor, CheckFindings, CommandFailure, Finding};
+use super::{CheckFindings, CommandFailure, Finding};
 use crate::{
     config::{Settings, Source},
+    control::VendorAccount,
     services::CallError,
-    sources::{Source as _, meetingbaas::suggest_cure},
+    sources::meetingbaas::suggest_cure,
     text::{error_chain, one_line, printable_path},
 };
 
@@ -14,8 +15,7 @@ pub(super) async fn check_sources(
     findings: &mut CheckFindings,
 ) -> Result<(), CommandFailure> {
     for source in &settings.sources {
-        let vendor = Vendor::of(settings, source)?;
-        let read = vendor.baas.check_access().await.map(|_| ());
+        let read = VendorAccount::open(settings, source)?.check_access().await;
         findings.add(describe_source(source, read))?;
         findings.add(describe_target(settings, source))?;
     }

@@ -17,11 +17,15 @@ use crate::{
     control::{ControlRequest, JobName},
     job::JobState,
     store::JobId,
-    web::{Web, upload},
+    web::{
+        Web,
+        sign_in::{self, SignInState},
+        upload,
+    },
 };
 
 /// An answer of the API.
-type ApiAnswer = Result<Json<Value>, Problem>;
+pub(super) type ApiAnswer = Result<Json<Value>, Problem>;
 
 async fn ask(web: &Web, request: ControlRequest) -> ApiAnswer {
     Ok(Json(web.service.answer(request).await?))
@@ -228,6 +232,40 @@ pub(super) async fn show_profile(
     ApiPath(service): ApiPath<String>,
 ) -> ApiAnswer {
     ask(&web, ControlRequest::Whoami { service: Some(service) }).await
+}
+
+pub(super) async fn begin_sign_in(
+    State(web): State<Arc<Web>>,
+    ApiPath(service): ApiPath<String>,
+) -> ApiAnswer {
+    let link = sign_in::start(&web, &service)?;
+    Ok(Json(describe_sign_in(&service, Some(SignInState::Waiting(link)))))
+}
+
+pub(super) async fn show_sign_in(
+    State(web): State<Arc<Web>>,
+    ApiPath(service): ApiPath<String>,
+) -> ApiAnswer {
+    web.service.sign_in_place(&service)?;
+    Ok(Json(describe_sign_in(&service, web.sign_ins.state_of(&service))))
+}
+
+/// Returns the JSON of the last sign-in that was begun here.
+fn describe_sign_in(service: &str, state: Option<SignInState>) -> Value {
+    let (word, link, error) = match state {
+        None => ("none", None, None),
+        Some(SignInState::Waiting(link)) => ("waiting", Some(link), None),
+        Some(SignInState::Done) => ("done", None, None),
+        Some(SignInState::Failed(error)) => ("failed", None, Some(error)),
+    };
+    json!({ "service": service, "state": word, "link": link, "error": error })
+}
+
+pub(super) async fn sign_out(
+    State(web): State<Arc<Web>>,
+    ApiPath(service): ApiPath<String>,
+) -> ApiAnswer {
+    ask(&web, ControlRequest::SignOut { service: Some(service) }).await
 }
 
 /// The query of a service's list.

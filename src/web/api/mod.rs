@@ -4,9 +4,11 @@
 //! are made of it. Answers are the JSON of the commands, and every error is a problem of RFC 9457.
 
 mod handlers;
+mod machine;
 mod openapi;
 pub(super) mod operations;
 mod problem;
+mod vendors;
 
 use std::sync::Arc;
 

@@ -105,6 +105,9 @@ fn responses(answer: Answer) -> Value {
             });
             ("200", content)
         }
+        Answer::File(media_type) => {
+            ("200", json!({ media_type: { "schema": { "type": "string", "format": "binary" } } }))
+        }
     };
     json!({ code: { "description": "done", "content": content }, "default": problem })
 }

@@ -7,7 +7,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::handlers;
+use super::{handlers, machine, vendors};
 use crate::web::Web;
 
 /// An operation of the API: its route, and how the document describes it.
@@ -62,6 +62,8 @@ pub(in crate::web) enum Answer {
     Created(&'static str),
     /// 200 with the notes, in the format that was asked for.
     Notes,
+    /// 200 with the bytes of a file of this media type.
+    File(&'static str),
 }
 
 const STATE: Parameter = Parameter {
@@ -104,6 +106,20 @@ const PAGE: Parameter = Parameter {
     schema: "Page",
     is_required: false,
     summary: "the page of the list, from 1",
+};
+
+const CALENDAR: Parameter = Parameter {
+    name: "calendar",
+    schema: "Name",
+    is_required: false,
+    summary: "only this calendar, by its id",
+};
+
+const MAIL: Parameter = Parameter {
+    name: "mail",
+    schema: "Name",
+    is_required: false,
+    summary: "send a test mail to this address",
 };
 
 /// An operation that reads, whose answer is JSON.
@@ -221,6 +237,25 @@ pub(in crate::web) const OPERATIONS: &[Operation] = &[
         "Profile",
         || get(handlers::show_profile),
     ),
+    reads(
+        "sign_in",
+        "/services/{name}/sign-in",
+        "Show how far the last sign-in is",
+        "SignIn",
+        || get(handlers::show_sign_in),
+    ),
+    Operation {
+        answer: Answer::Json("SignIn"),
+        ..does(
+            "begin_sign_in",
+            "/services/{name}/sign-in",
+            "Begin a sign-in: a person opens its link in a browser on any machine",
+            || post(handlers::begin_sign_in),
+        )
+    },
+    does("sign_out", "/services/{name}/sign-out", "Forget the sign-in at a service", || {
+        post(handlers::sign_out)
+    }),
     Operation {
         query: &[PAGE],
         ..reads(
@@ -241,9 +276,88 @@ pub(in crate::web) const OPERATIONS: &[Operation] = &[
     reads("source", "/sources/{name}/recordings", "List a source's recordings", "Fetched", || {
         get(handlers::list_source)
     }),
-    does("fetch", "/sources/{name}/recordings/{id}/fetch", "Fetch a recording now", || {
-        post(handlers::fetch_recording)
+    Operation {
+        answer: Answer::Json("Placed"),
+        ..does("fetch", "/sources/{name}/recordings/{id}/fetch", "Fetch a recording now", || {
+            post(handlers::fetch_recording)
+        })
+    },
+    reads("bots", "/sources/{name}/bots", "List the newest bots of a source", "Bots", || {
+        get(vendors::list_bots)
     }),
+    Operation {
+        body: Body::Json("BotOrder"),
+        answer: Answer::Json("BotDone"),
+        ..does("send_bot", "/sources/{name}/bots", "Send a bot to a meeting", || {
+            post(vendors::send_bot)
+        })
+    },
+    Operation {
+        answer: Answer::Json("BotDone"),
+        ..does(
+            "recall_bot",
+            "/sources/{name}/bots/{id}/leave",
+            "Have a bot leave its meeting, or never join it",
+            || post(vendors::recall_bot),
+        )
+    },
+    Operation {
+        answer: Answer::Json("BotDone"),
+        ..does(
+            "retranscribe",
+            "/sources/{name}/bots/{id}/retranscribe",
+            "Have a recording transcribed again at its source",
+            || post(vendors::retranscribe),
+        )
+    },
+    reads(
+        "calendars",
+        "/sources/{name}/calendars",
+        "List the calendars that are connected to a source's account",
+        "Calendars",
+        || get(vendors::list_calendars),
+    ),
+    Operation {
+        query: &[CALENDAR],
+        ..reads(
+            "events",
+            "/sources/{name}/events",
+            "List the events to come in a source's calendars",
+            "CalendarEvents",
+            || get(vendors::list_events),
+        )
+    },
+    Operation {
+        body: Body::Json("BotSchedule"),
+        answer: Answer::Json("EventDone"),
+        ..does(
+            "schedule_bot",
+            "/sources/{name}/events/{id}/schedule",
+            "Have a bot join the meeting of an event",
+            || post(vendors::schedule_bot),
+        )
+    },
+    Operation {
+        body: Body::Json("BotUnschedule"),
+        answer: Answer::Json("EventDone"),
+        ..does(
+            "unschedule_bot",
+            "/sources/{name}/events/{id}/unschedule",
+            "Have no bot join the meeting of an event",
+            || post(vendors::unschedule_bot),
+        )
+    },
+    Operation {
+        query: &[MAIL],
+        answer: Answer::Json("Findings"),
+        ..does("check", "/check", "Try everything for real, without leaving a trace", || {
+            post(machine::check)
+        })
+    },
+    Operation {
+        answer: Answer::File(machine::SQLITE),
+        ..reads("backup", "/backup", "Copy the queue", "", || get(machine::back_up))
+    },
 ];
 
 impl Operation {
