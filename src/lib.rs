@@ -68,6 +68,7 @@ mod confine;
 mod control;
 mod daemon;
 mod delivery;
+mod drafts;
 mod dropin;
 mod effect;
 mod engine;
@@ -92,6 +93,7 @@ mod services;
 mod signals;
 mod sources;
 mod store;
+mod tcp_listener;
 #[doc(hidden)]
 pub mod testing;
 mod text;

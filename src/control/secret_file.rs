@@ -1,15 +1,14 @@
 //! A secret of minuted's own in the state directory: 256 random bits, as one line that only the owner can read.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::effect::Effect;
+use crate::{drafts, effect::Effect};
 
 /// Bytes of a secret: 256 bits.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -58,10 +57,7 @@ impl SecretFile {
     pub(super) fn make(&self) -> io::Result<[u8; SECRET_BYTES]> {
         let secret = random_bytes()?;
         self.remove_drafts()?;
-        let mut draft = tempfile::Builder::new()
-            .prefix(&self.draft_prefix())
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(&self.state_dir)?;
+        let mut draft = drafts::create_draft(&self.state_dir, &self.draft_prefix())?;
         writeln!(draft, "{}", as_text(&secret))?;
         draft.as_file().sync_all()?;
         Effect::SaveSecret.during(|| {
@@ -71,16 +67,10 @@ impl SecretFile {
         Ok(secret)
     }
 
-    /// Removes what a crash has left; nobody else writes here.
+    /// Removes what a crash has left.
     fn remove_drafts(&self) -> io::Result<()> {
-        let prefix = self.draft_prefix();
-        for entry in self.state_dir.read_dir()? {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
-                std::fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
+        let abandoned = drafts::list_abandoned(&self.state_dir, &self.draft_prefix())?;
+        abandoned.iter().try_for_each(|name| std::fs::remove_file(self.state_dir.join(name)))
     }
 
     fn draft_prefix(&self) -> String {

@@ -6,27 +6,24 @@
 //! read through.
 
 use std::{
-    ffi::OsStr,
     fs::File,
     io,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::FlockOperation;
 use tempfile::NamedTempFile;
 
 use super::{Store, StoreError, sqlite::check_copy};
 use crate::{
     access::{is_denied, is_full, setfacl_commands},
     beneath::{Dir, Stamp},
+    drafts,
     effect::Effect,
     text::{ShellCommand, printable_path},
 };
 
 /// The prefix of the names of copies until they are whole.
 const DRAFT: &str = ".minuted-backup-";
-/// Letters and digits that follow [`DRAFT`]: what the crate that makes temporary files uses.
-const DRAFT_RANDOM: usize = 6;
 
 /// A place for a copy, with the file that will get its name. Dropped before that, it leaves
 /// nothing.
@@ -196,39 +193,17 @@ fn explain_denied(dir: &Path, error: &io::Error) -> (String, String) {
 }
 
 /// Makes the file that a copy is written to, once those of copies that a crash has interrupted are
-/// gone. Each is locked for as long as somebody writes it.
+/// gone.
 fn draft(parent: &Path) -> io::Result<NamedTempFile> {
-    let dir = Dir::open(parent)?;
-    for entry in std::fs::read_dir(parent)?.flatten() {
-        let name = entry.file_name();
-        if is_draft(&name) && is_abandoned(&dir, &name) {
-            for end in ["-journal", "-wal", "-shm", ""] {
-                let mut left = entry.path().into_os_string();
-                left.push(end);
-                if let Err(error) = std::fs::remove_file(left) {
-                    tracing::trace!(%error, "nothing to tidy beside a copy that was interrupted");
-                }
+    for name in drafts::list_abandoned(parent, DRAFT)? {
+        for end in ["-journal", "-wal", "-shm", ""] {
+            let mut left = parent.join(&name).into_os_string();
+            left.push(end);
+            if let Err(error) = std::fs::remove_file(left) {
+                tracing::trace!(%error, "nothing to tidy beside a copy that was interrupted");
             }
         }
     }
     // Without links in it: SQLite is told to follow none.
-    let real = parent.canonicalize()?;
-    let draft =
-        tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(real)?;
-    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)
-    {
-        tracing::trace!(%error, "this file system has no locks");
-    }
-    Ok(draft)
-}
-
-fn is_draft(name: &OsStr) -> bool {
-    let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
-    random.is_some_and(|random| random.len() == DRAFT_RANDOM)
-}
-
-fn is_abandoned(dir: &Dir, name: &OsStr) -> bool {
-    dir.open_file(Path::new(name)).is_ok_and(|file| {
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-    })
+    drafts::create_draft(&parent.canonicalize()?, DRAFT)
 }

@@ -17,11 +17,12 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+    net::TcpStream,
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::tcp_listener::{accept_connections, bind_with_retries};
 
 /// Connections at once; more wait in the listen queue. A browser opens six and keeps them.
 const CONNECTIONS_MAX: usize = 256;
@@ -35,57 +36,23 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// A client that takes nothing of an answer for so long is cut off.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 
-/// A port that is taken is tried again so often.
-const BIND_RETRY_AFTER: Duration = Duration::from_secs(10);
-
-/// The pause of the accept loop when file descriptors are short.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Answers requests at `listen` until `stop`.
 pub(super) async fn serve(listen: SocketAddr, routes: Router, stop: CancellationToken) {
+    let serve = async {
+        let listener = bind_with_retries(listen, |error| {
+            tracing::error!(
+                "the page cannot be served at `{listen}`: {error}; minuted keeps trying, and everything else \
+                 works. `ss -ltnp` shows who has the port"
+            );
+        })
+        .await;
+        tracing::info!("the page is served at http://{listen}; `minuted page` opens it");
+        let serve = |stream| serve_connection(stream, routes.clone());
+        accept_connections(&listener, CONNECTIONS_MAX, serve).await;
+    };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = async { accept(&bind_with_retries(listen).await, &routes).await } => {}
-    }
-}
-
-async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
-    let mut is_reported = false;
-    loop {
-        match TcpListener::bind(listen).await {
-            Ok(listener) => {
-                tracing::info!("the page is served at http://{listen}; `minuted page` opens it");
-                return listener;
-            }
-            Err(error) if !is_reported => {
-                tracing::error!(
-                    "the page cannot be served at `{listen}`: {error}; minuted keeps trying, and everything else \
-                     works. `ss -ltnp` shows who has the port"
-                );
-                is_reported = true;
-            }
-            Err(error) => tracing::debug!("the page still cannot be served: {error}"),
-        }
-        tokio::time::sleep(BIND_RETRY_AFTER).await;
-    }
-}
-
-/// Accepts until it is dropped; connections end with it.
-async fn accept(listener: &TcpListener, routes: &Router) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, routes.clone()));
-                }
-                Err(error) => {
-                    tracing::debug!("a request was not accepted: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
+        () = serve => {}
     }
 }
 

@@ -292,6 +292,12 @@ fn a_check_tries_both_halves_and_shows_what_the_model_said() {
         "{told}"
     );
     assert!(told.contains("the notes of other services; it is sent no recording"), "{told}");
+    assert!(!told.contains("has no effect"), "{told}");
+    pair.configure("daily_limit = \"1h\"", "daily_limit = \"1h\"", "");
+    let limited = check();
+    assert!(limited.contains("note     service pen, daily_limit: has no effect"), "{limited}");
+    assert!(!limited.contains("service ears, daily_limit"), "{limited}");
+    pair.configure("", "", "");
     assert!(
         !told.contains("does not list"),
         "the one that writes needs no model that transcribes: {told}"

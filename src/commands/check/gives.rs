@@ -28,6 +28,12 @@ pub(super) fn list_abilities(
             format!("{}; it takes {takes}", describe_abilities(&abilities))
         };
         findings.add(Finding::ok(format!("service {name}, gives"), told))?;
+        if only_writes && !handle.settings.daily_limit.is_zero() {
+            findings.add(Finding::note(
+                format!("service {name}, daily_limit"),
+                "has no effect: it counts the hours of recordings, and this service is sent none",
+            ))?;
+        }
     }
     Ok(())
 }

@@ -1,25 +1,23 @@
 //! Files that get their name when they are whole: nothing half-written is ever found under it.
 
 use std::{
-    ffi::OsStr,
     fs::{DirBuilder, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, fchown},
     path::Path,
 };
 
-use rustix::fs::{FlockOperation, Mode};
+use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
 use crate::{
     beneath::{Dir, Stamp},
+    drafts,
     effect::Effect,
 };
 
 /// The prefix of the names of files until they are whole.
 const DRAFT: &str = ".minuted-init-";
-/// Letters and digits that follow [`DRAFT`]: what the crate that makes temporary files uses.
-const DRAFT_RANDOM: usize = 6;
 
 /// The mode of a directory that is made on the way to another: everybody may pass, as `mkdir -p`
 /// has it.
@@ -108,12 +106,7 @@ pub(super) fn make_config_directory(path: &Path, mode: u32) -> io::Result<()> {
 
 /// Writes a file that has no proper name yet, and makes it durable.
 fn write_draft(parent: &Path, text: &str, access: FileAccess) -> io::Result<NamedTempFile> {
-    let mut draft =
-        tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
-    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)
-    {
-        tracing::trace!(%error, "this file system has no locks");
-    }
+    let mut draft = drafts::create_draft(parent, DRAFT)?;
     draft.write_all(text.as_bytes())?;
     let file = draft.as_file();
     if let Some((uid, gid)) = access.owner {
@@ -124,25 +117,7 @@ fn write_draft(parent: &Path, text: &str, access: FileAccess) -> io::Result<Name
     Ok(draft)
 }
 
-/// Removes what an `init` that was killed has left. Each file is locked for as long as somebody
-/// writes it.
+/// Removes what an `init` that was killed has left.
 fn remove_leftovers(dir: &Dir, parent: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(parent)?.flatten() {
-        let name = entry.file_name();
-        if is_draft(&name) && is_abandoned(dir, &name) {
-            dir.unlink(&name)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_draft(name: &OsStr) -> bool {
-    let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
-    random.is_some_and(|random| random.len() == DRAFT_RANDOM)
-}
-
-fn is_abandoned(dir: &Dir, name: &OsStr) -> bool {
-    dir.open_file(Path::new(name)).is_ok_and(|file| {
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-    })
+    drafts::list_abandoned(parent, DRAFT)?.iter().try_for_each(|name| dir.unlink(name))
 }

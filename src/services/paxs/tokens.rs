@@ -6,7 +6,7 @@
 //! tried again.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use rustix::fs::FlockOperation;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{effect::Effect, text};
+use crate::{drafts, effect::Effect, text};
 
 /// Bytes of the largest token file: a real one has a few KiB.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -27,9 +27,8 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// takes.
 const REHEARSAL_BYTES: usize = 16 * 1024;
 
-/// The beginning of a draft's name, and the number of random letters and digits after it.
+/// The beginning of a draft's name.
 const DRAFT: &str = ".tokens-";
-const DRAFT_RANDOM: usize = 6;
 
 /// Lifetime of a refresh token: 30 days, by PAXS's documents.
 pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -295,14 +294,8 @@ impl TokenStore {
     /// Writes a durable draft. It is removed when dropped, and locked until then.
     fn write_draft(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, TokenError> {
         self.remove_drafts();
-        let mut draft = tempfile::Builder::new()
-            .prefix(DRAFT)
-            .rand_bytes(DRAFT_RANDOM)
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(&self.dir)
+        let mut draft = drafts::create_draft(&self.dir, DRAFT)
             .map_err(|source| self.io_error("write beside", source))?;
-        rustix::fs::flock(&draft, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|error| self.io_error("lock", error.into()))?;
         draft
             .write_all(bytes)
             .and_then(|()| draft.as_file().sync_all())
@@ -313,14 +306,11 @@ impl TokenStore {
     /// Removes drafts that a crash has left, because they hold tokens. A failure to do so stops
     /// nothing else.
     fn remove_drafts(&self) {
-        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for path in entries.filter(|entry| is_draft(&entry.file_name())).map(|entry| entry.path()) {
-            let abandoned = File::open(&path).is_ok_and(|file| {
-                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-            });
-            if abandoned && let Err(error) = fs::remove_file(&path) {
-                tracing::debug!(%error, "failed to remove a draft of tokens that a crash has left");
-            }
+        let removed = drafts::list_abandoned(&self.dir, DRAFT).and_then(|names| {
+            names.iter().try_for_each(|name| fs::remove_file(self.dir.join(name)))
+        });
+        if let Err(error) = removed {
+            tracing::debug!(%error, "failed to remove a draft of tokens that a crash has left");
         }
     }
 
@@ -347,14 +337,10 @@ impl TokenStore {
     }
 }
 
-fn is_draft(name: &std::ffi::OsStr) -> bool {
-    name.to_str()
-        .and_then(|name| name.strip_prefix(DRAFT))
-        .is_some_and(|random| random.len() == DRAFT_RANDOM)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     fn store() -> (tempfile::TempDir, TokenStore) {

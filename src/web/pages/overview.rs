@@ -119,17 +119,7 @@ fn attention(status: &StatusReport, failed: &[JobView], details: &Overview) -> M
                 p { "The disk of " code { (printable(&status.state_dir)) } " is full: nothing new is begun. Free some space." }
             }
         }
-        @for service in held {
-            div.alert {
-                h2 { "Service " (printable(&service.name)) ": " (connection_word(service.state)) }
-                p { (printable(service.detail.as_deref().unwrap_or("nothing new is sent to it"))) }
-                @if let Some(next) = service.next_try { p { "The next try is at " (time(next)) "." } }
-                @if service.state == ConnectionState::Held(HoldReason::SignedOut)
-                    && details.services.get(&service.name).is_some_and(|details| details.has_sign_in) {
-                    (sign_in_form(&service.name))
-                }
-            }
-        }
+        @for service in held { (held_service(service, details)) }
         @for source in sources {
             div.alert {
                 h2 { "Source " (printable(&source.name)) ": " (connection_word(source.state)) }
@@ -149,31 +139,54 @@ fn attention(status: &StatusReport, failed: &[JobView], details: &Overview) -> M
                 p { (printable(trouble)) }
             }
         }
-        @for folder in backlog {
-            div.alert {
-                h2 { "Folder " (printable(&folder.name)) ": old recordings" }
-                p { (format_count(folder.backlog, "recording")) " lay there before minuted came. Shall notes be made of them?" }
-                form method="post" action=(folder_action(&folder.name, "backlog")) {
-                    button name="process" value="true" { "Make notes" }
-                    button.plain name="process" value="false" { "Leave them alone" }
-                }
+        @for folder in backlog { (undecided_backlog(folder)) }
+        @if failures > 0 { (failed_recordings(failures, failed)) }
+    }
+}
+
+fn held_service(service: &ServiceStatus, details: &Overview) -> Markup {
+    let has_sign_in =
+        details.services.get(&service.name).is_some_and(|details| details.has_sign_in);
+    html! {
+        div.alert {
+            h2 { "Service " (printable(&service.name)) ": " (connection_word(service.state)) }
+            p { (printable(service.detail.as_deref().unwrap_or("nothing new is sent to it"))) }
+            @if let Some(next) = service.next_try { p { "The next try is at " (time(next)) "." } }
+            @if service.state == ConnectionState::Held(HoldReason::SignedOut) && has_sign_in {
+                (sign_in_form(&service.name))
             }
         }
-        @if failures > 0 {
-            div.alert {
-                h2 { (format_count(failures, "recording")) " failed" }
-                ul {
-                    @for job in failed {
-                        li {
-                            a href=(format!("/jobs/{}", job.id)) { (printable(file_name(&job.path))) }
-                            ": " (printable(job.error.as_deref().unwrap_or("no reason is known")))
-                        }
+    }
+}
+
+fn undecided_backlog(folder: &FolderStatus) -> Markup {
+    html! {
+        div.alert {
+            h2 { "Folder " (printable(&folder.name)) ": old recordings" }
+            p { (format_count(folder.backlog, "recording")) " lay there before minuted came. Shall notes be made of them?" }
+            form method="post" action=(folder_action(&folder.name, "backlog")) {
+                button name="process" value="true" { "Make notes" }
+                button.plain name="process" value="false" { "Leave them alone" }
+            }
+        }
+    }
+}
+
+fn failed_recordings(count: u64, latest: &[JobView]) -> Markup {
+    html! {
+        div.alert {
+            h2 { (format_count(count, "recording")) " failed" }
+            ul {
+                @for job in latest {
+                    li {
+                        a href=(format!("/jobs/{}", job.id)) { (printable(file_name(&job.path))) }
+                        ": " (printable(job.error.as_deref().unwrap_or("no reason is known")))
                     }
                 }
-                form method="post" action="/retry-failed" {
-                    button { "Retry all" }
-                    " " a href="/jobs?state=failed" { "Show all" }
-                }
+            }
+            form method="post" action="/retry-failed" {
+                button { "Retry all" }
+                " " a href="/jobs?state=failed" { "Show all" }
             }
         }
     }
