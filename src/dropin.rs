@@ -237,6 +237,7 @@ mod tests {
             email_to: Recipients::Attendees,
             formats: vec![Format::Md],
             on_success: OnSuccess::Keep,
+            delete_recording_after: None,
             transcript: Transcript::Make,
             on_success_remote: crate::config::OnSuccessRemote::Keep,
             prompt_template: None,

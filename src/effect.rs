@@ -101,6 +101,12 @@ effects! {
     DeliverLater,
     /// The queue: a delivery has failed.
     DeliveryFailed,
+    /// The queue: the recordings of a folder get the time at which they are deleted.
+    ScheduleDeletions,
+    /// The queue: a recording whose time was over stays for now.
+    PutOffDeletion,
+    /// The queue: a recording whose time was over is gone, or stays for good.
+    RecordExpired,
     /// The queue: something is held.
     Hold,
     /// The queue: the operator is told of what has been held for long.
@@ -233,6 +239,8 @@ effects! {
     ClearFile,
     /// The recording is moved or deleted.
     Dispose,
+    /// The recording is deleted, because its time is over.
+    DeleteExpired,
     /// A damaged model is moved away.
     RetireModel,
     /// The directory of a model gets its name.

@@ -38,6 +38,10 @@ const MAX_DURATION: DurationBounds = DurationBounds::from_ms(1_000, 3_600_000_00
 pub(super) const DAILY_LIMIT: DurationBounds =
     DurationBounds::from_ms(1_000, 3_600_000_000).or_zero();
 
+/// How long a recording is kept: below an hour it is `on_success = "delete"`, and ten years are longer than records are
+/// kept by law in most trades.
+const DELETE_RECORDING_AFTER: DurationBounds = DurationBounds::from_ms(3_600_000, 315_576_000_000);
+
 const WATCH: &[(&str, Watch)] =
     &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
 const BACKLOG: &[(&str, Backlog)] =
@@ -114,6 +118,8 @@ table_keys! {
         /// Treatment of a recording after its notes are delivered.
         on_success: OnSuccess = read_on_success(), default OnSuccess::Keep;
         + move_to: PathBuf = read_text(values::parse_path_below);
+        /// Time after the success of a recording at which it is deleted, wherever it lies then.
+        delete_recording_after: Duration = read_duration(DELETE_RECORDING_AFTER);
         /// Origin of the transcript of a recording that a source has fetched.
         transcript: Transcript = read_word(TRANSCRIPT), default Transcript::Make;
         /// Treatment of the service's copy after the notes are delivered.

@@ -160,6 +160,7 @@ fn a_short_config_takes_every_default() {
                     Md,
                 ],
                 on_success: Keep,
+                delete_recording_after: None,
                 transcript: Make,
                 on_success_remote: Keep,
                 file_mode: 432,
@@ -238,8 +239,9 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
               language, vocabulary, speakers, recursive, include, exclude, watch, settle,
               rescan, backlog, convert, title, deliver, notes_dir, notes_name, email_to,
-              formats, on_success, move_to, transcript, on_success_remote, file_mode,
-              sidecars, min_duration, max_duration, max_size, daily_limit
+              formats, on_success, move_to, delete_recording_after, transcript,
+              on_success_remote, file_mode, sidecars, min_duration, max_duration,
+              max_size, daily_limit
     "#);
 }
 

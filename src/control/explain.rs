@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use crate::{
     clock::{elapsed, local_minute},
     job::{HoldReason, JobState, Stage, WaitReason},
-    store::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
+    store::{
+        DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER, RetentionOutcome,
+    },
     text::{ShellCommand, format_count, format_duration, one_line},
 };
 
@@ -93,6 +95,7 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
         ));
     }
     parts.extend(withheld_mails(job));
+    parts.extend(describe_retention(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
     } else if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Withheld) {
@@ -106,6 +109,30 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
     };
     let colon = if parts.is_empty() { "" } else { ": " };
     (format!("job {id} is done{colon}{}", parts.join("; ")), hint)
+}
+
+/// Describes what becomes of the recording, where its folder deletes it after a time.
+fn describe_retention(job: &JobView) -> Option<String> {
+    let retention = job.retention.as_ref()?;
+    let minute = |at: Option<Timestamp>| at.map(local_minute).unwrap_or_default();
+    Some(match (retention.outcome, &retention.reason) {
+        (Some(RetentionOutcome::Deleted), _) => {
+            format!("its recording was deleted on {}: its time was over", minute(retention.ended))
+        }
+        (Some(RetentionOutcome::Changed), _) => {
+            "its recording is not deleted: it changed since its notes were made".to_owned()
+        }
+        (Some(RetentionOutcome::Gone), _) => {
+            "its recording was not there any more when its time was over".to_owned()
+        }
+        (None, Some(reason)) => {
+            format!(
+                "its recording stays although its time is over: {}",
+                one_line(reason, REMARK_MAX)
+            )
+        }
+        (None, None) => format!("its recording will be deleted on {}", minute(retention.delete_at)),
+    })
 }
 
 /// Describes the mails of a done job's latest notes that the configuration does not allow.

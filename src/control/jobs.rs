@@ -24,7 +24,10 @@ use crate::{
         cancel::cancel_remotely,
     },
     runtime::LiveConfig,
-    store::{AwaitedAnalysis, CommandError, Hold, Job, JobId, JobView, OriginalJob, StoreError},
+    store::{
+        AwaitedAnalysis, CommandError, Hold, Job, JobId, JobView, OriginalJob, RetentionOutcome,
+        StoreError,
+    },
     text::{one_line, printable_path},
 };
 
@@ -152,7 +155,10 @@ impl ControlService {
             .as_ref()
             .and_then(|job| self.live_settings().folders.get(&job.key.folder).cloned());
         let beside = match known.zip(folder) {
-            Some((job, folder)) => last_generation(folder, job.path).await?,
+            Some((job, folder)) => {
+                self.expect_recording(id, &folder.path.join(&job.path)).await?;
+                last_generation(folder, job.path).await?
+            }
             None => 0,
         };
         let new = self.queue.jobs().redo(id, beside, clock::now()).await?;
@@ -160,6 +166,20 @@ impl ControlService {
         Ok(
             json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }),
         )
+    }
+
+    /// Refuses a job whose recording minuted has deleted, unless somebody has brought it back.
+    async fn expect_recording(&self, id: JobId, path: &Path) -> Result<(), Refusal> {
+        let view = self.queue.jobs().view(id).await?;
+        let outcome = view.and_then(|view| view.retention).and_then(|retention| retention.outcome);
+        if outcome != Some(RetentionOutcome::Deleted) || path.exists() {
+            return Ok(());
+        }
+        let message = format!(
+            "job {id} has no recording any more: its time was over, and minuted deleted it"
+        );
+        Err(Refusal::new(message)
+            .hint("copy the recording into the folder again, then minuted redo FILE"))
     }
 
     /// Takes in a file again whose job was removed from the history; `None` for any other file.

@@ -51,12 +51,17 @@ pub(super) async fn run_upkeep(parts: Parts) {
     let mut is_idle = false;
     let mut post = Post::default();
     let mut next_telling = None;
-    // A machine that is never on for an hour forgets, too.
+    // A machine that is never on for an hour forgets and deletes, too.
     prune_history(&parts).await;
     forget_voice_prints(&parts).await;
+    let mut live = parts.runtime.live.clone();
+    live.mark_unchanged();
+    parts.delivery.schedule_deletions().await;
+    parts.delivery.delete_expired().await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
+            Ok(()) = live.changed() => parts.delivery.schedule_deletions().await,
             _ = room.tick(), if parts.runtime.disk_full.load(Ordering::Relaxed) => check_disk(&parts).await,
             () = parts.status_line.wait_for_change() => report_status(&parts, &mut line).await,
             () = parts.runtime.changed.notified() => {
@@ -90,6 +95,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
                     keep_signed_in(&parts, handle).await;
                 }
                 prune_history(&parts).await;
+                parts.delivery.delete_expired().await;
                 if let Err(error) = reconcile::renew_mark(&parts).await {
                     tracing::warn!("failed to mark the queue: {error:#}");
                 }

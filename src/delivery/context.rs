@@ -19,7 +19,7 @@ use crate::{
     open_files::OpenFiles,
     runtime::Runtime,
     services::accepted_extensions,
-    store::{Delivery, DeliveryKind, FolderRoot, Job, Store, StoreError},
+    store::{Delivery, DeliveryKind, FolderRoot, Job, JobId, Store, StoreError},
     text::printable_path,
 };
 
@@ -131,14 +131,26 @@ pub(super) async fn gather_context(
     runtime: &Runtime,
     delivery: &Delivery,
 ) -> Result<Option<DeliveryContext>, StoreError> {
-    let Some(job) = runtime.queue.jobs().find(delivery.job).await? else { return Ok(None) };
-    let reports = match delivery.kind {
-        DeliveryKind::Notes | DeliveryKind::Mail => read_reports(&runtime.queue, &job).await?,
+    let Some(mut context) = gather_recording(runtime, delivery.job).await? else { return Ok(None) };
+    context.reports = match delivery.kind {
+        DeliveryKind::Notes | DeliveryKind::Mail => {
+            read_reports(&runtime.queue, &context.job).await?
+        }
         DeliveryKind::Failure
         | DeliveryKind::Clear
         | DeliveryKind::Dispose
         | DeliveryKind::Remote => Arc::default(),
     };
+    Ok(Some(context))
+}
+
+/// Gathers what is known of the recording of a job, without its results; `None` when the job or its folder is gone.
+pub(super) async fn gather_recording(
+    runtime: &Runtime,
+    job: JobId,
+) -> Result<Option<DeliveryContext>, StoreError> {
+    let Some(job) = runtime.queue.jobs().find(job).await? else { return Ok(None) };
+    let reports = Arc::default();
     let live = runtime.live();
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
     let handle = live.services.get(&folder.service);

@@ -2,12 +2,13 @@
 //!
 //! The results of a job and the list of its deliveries ([`plan`]) are recorded in one commit. The runner makes each of
 //! them with its own tries: files ([`files`]), mails ([`mail`]), and what a service is asked ([`remote`]). What is
-//! written is made of the results in [`render`].
+//! written is made of the results in [`render`]. Where the folder keeps recordings only so long, [`expiry`] deletes them later.
 //!
 //! A notification would be one more kind of delivery: a row in [`DeliveryKind`](crate::store::DeliveryKind) and a lane in
 //! [`Lane`](crate::store::Lane), a target in `plan`, and a file beside `mail` that the runner calls for it.
 
 mod context;
+mod expiry;
 pub(crate) mod files;
 mod in_flight;
 pub(crate) mod mail;

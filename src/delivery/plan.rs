@@ -58,6 +58,7 @@ pub(crate) fn post_delivery_actions(folder: &Folder) -> Endings {
     let recording = match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some(PostDelivery::Move),
+        OnSuccess::Delete if folder.delete_recording_after.is_some() => None,
         OnSuccess::Delete => Some(PostDelivery::Delete),
     };
     let remote = match folder.on_success_remote {
@@ -65,5 +66,5 @@ pub(crate) fn post_delivery_actions(folder: &Folder) -> Endings {
         OnSuccessRemote::Delete => Some(RemoteCleanup::Delete),
         OnSuccessRemote::Purge => Some(RemoteCleanup::Purge),
     };
-    Endings { recording, remote }
+    Endings { recording, remote, delete_after: folder.delete_recording_after }
 }

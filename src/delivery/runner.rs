@@ -2,6 +2,7 @@
 //! stops no notes. None touches the meeting again before everything else is where it belongs.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -37,13 +38,20 @@ pub(crate) struct DeliveryRunner {
     in_flight: InFlightDeliveries,
     /// The mailer, with the settings that it was made of.
     mailer: Mutex<Option<(Arc<Settings>, Mailer)>>,
+    /// The folders, by id, in which recordings whose time is over are being deleted.
+    pub(super) expiring: Mutex<BTreeSet<String>>,
 }
 
 impl DeliveryRunner {
     /// Returns a runner that makes nothing yet.
     #[must_use]
     pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
-        Self { runtime, in_flight: InFlightDeliveries::default(), mailer: Mutex::new(None) }
+        Self {
+            runtime,
+            in_flight: InFlightDeliveries::default(),
+            mailer: Mutex::new(None),
+            expiring: Mutex::default(),
+        }
     }
 
     /// Makes deliveries until the daemon stops.

@@ -81,6 +81,8 @@ words! {
         DeliveriesIncomplete = "deliveries_incomplete",
         /// All is done.
         Done = "done",
+        /// Its recording was deleted: the folder keeps it only so long.
+        RecordingDeleted = "recording_deleted",
         /// An event that no version of today writes; the detail has its words.
         Other = "other",
     }
@@ -153,6 +155,7 @@ impl EventKind {
             Self::DeliveryFailed => return format!("{detail} failed"),
             Self::DeliveriesIncomplete => "failed: not every delivery could be made",
             Self::Done => "done",
+            Self::RecordingDeleted => "deleted the recording, whose time was over",
             Self::Other => return detail.to_owned(),
         };
         fixed.to_owned()

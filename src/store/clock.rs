@@ -16,7 +16,7 @@ pub(crate) const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 const ZERO: SignedDuration = SignedDuration::ZERO;
 
 /// The times of what is not finished. Those of what is are history, and stay as they were told.
-const TIMES: [&str; 8] = [
+const TIMES: [&str; 9] = [
     "UPDATE job SET due_ms = due_ms + ?1, remote_ms = remote_ms + ?1, updated_ms = updated_ms + ?1 \
      WHERE stage IS NOT NULL",
     "UPDATE delivery SET due_ms = due_ms + ?1, since_ms = since_ms + ?1 WHERE state IN ('due', 'held')",
@@ -25,6 +25,7 @@ const TIMES: [&str; 8] = [
     "UPDATE folder SET met_ms = met_ms + ?1",
     "UPDATE fetched SET due_ms = due_ms + ?1 WHERE due_ms IS NOT NULL",
     "UPDATE source SET met_ms = met_ms + ?1, walked_ms = walked_ms + ?1, floor_ms = floor_ms + ?1",
+    "UPDATE retention SET since_ms = since_ms + ?1, due_ms = due_ms + ?1 WHERE due_ms IS NOT NULL",
     "UPDATE notice SET sent_ms = sent_ms + ?1 WHERE sent_ms IS NOT NULL",
 ];
 

@@ -1,6 +1,6 @@
 //! The table of deliveries: one row a file or mail, with its own tries.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
@@ -98,13 +98,15 @@ impl Lane {
     }
 }
 
-/// The last deliveries of a job, in this order; `None` is left out.
+/// The last deliveries of a job, in this order, and what becomes of its recording later; `None` is left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Endings {
     /// The fate of the recording.
     pub recording: Option<PostDelivery>,
     /// The fate of the copy at the service.
     pub remote: Option<RemoteCleanup>,
+    /// The time after which the recording is deleted.
+    pub delete_after: Option<Duration>,
 }
 
 impl Endings {

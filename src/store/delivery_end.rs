@@ -10,6 +10,7 @@ use super::{
     history::log,
     holds::insert_notice,
     jobs::load,
+    retention::begin_retention,
     sql::{Transaction, params},
     transition::transition,
 };
@@ -207,6 +208,7 @@ pub(super) fn settle(
     }
     let next = transition(tx, id, &job.state, &Event::Advance, now)?;
     finish(tx, id, now)?;
+    begin_retention(tx, id, endings.delete_after.filter(|_| has_readers), now)?;
     log(tx, id, Some(Stage::Deliver), EventKind::Done, None, now)?;
     Ok(Some(next))
 }

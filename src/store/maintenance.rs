@@ -43,8 +43,8 @@ const WAITS_TO_DELETE: &str = "(stage = 'deliver' \
 const PRUNE_BATCH: usize = 500;
 
 impl Maintenance<'_> {
-    /// Forgets up to one batch of jobs that have been final since before `before`. Returns how
-    /// many.
+    /// Forgets up to one batch of jobs that have been final since before `before`, but for those
+    /// whose recording is still to be deleted. Returns how many.
     ///
     /// What stays is the record that their content is done, with the place of the notes, the
     /// sightings of their files, and the meetings of unfinished ones: the same content finds its
@@ -56,6 +56,7 @@ impl Maintenance<'_> {
                 let old: Vec<JobId> = tx.query_values(
                     "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND (state = 'cancelled' \
                  OR NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held'))) \
+                 AND NOT EXISTS (SELECT 1 FROM retention WHERE job_id = job.id AND due_ms IS NOT NULL) \
                  ORDER BY updated_ms, id LIMIT ?2",
                     params![before, PRUNE_BATCH],
                 )?;

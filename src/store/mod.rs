@@ -36,6 +36,7 @@ mod placing;
 mod record;
 mod reports;
 mod requests;
+mod retention;
 mod row;
 mod settled;
 mod sightings;
@@ -87,6 +88,7 @@ pub(crate) use owner::{as_user, owner_of, sudo};
 pub(crate) use placing::Placing;
 pub(crate) use record::{Analysed, DeferReason, Failure};
 pub(crate) use requests::{ResultRequest, WantedResults};
+pub(crate) use retention::{ExpiringRecording, RetentionFacts, RetentionOutcome};
 pub(crate) use settled::{Settled, Unplayable};
 pub(crate) use sightings::{FileVerdict, Sighting};
 pub(crate) use skip::SkipReason;
@@ -171,6 +173,12 @@ impl Store {
     #[must_use]
     pub fn deliveries(&self) -> Deliveries<'_> {
         Deliveries(self)
+    }
+
+    /// The recordings that are deleted a while after their notes were delivered.
+    #[must_use]
+    pub fn retention(&self) -> Retention<'_> {
+        Retention(self)
     }
 
     /// The holds, which keep work back, and the notices to the operator.
@@ -297,6 +305,10 @@ pub struct Folders<'q>(&'q Store);
 /// The deliveries of jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct Deliveries<'q>(&'q Store);
+
+/// The recordings that are deleted a while after their notes were delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention<'q>(&'q Store);
 
 /// The holds, which keep work back, and the notices to the operator.
 #[derive(Debug, Clone, Copy)]

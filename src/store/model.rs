@@ -764,6 +764,7 @@ fn endings(what: u8) -> Endings {
     Endings {
         recording: what.is_multiple_of(2).then_some(PostDelivery::Move),
         remote: (what / 2).is_multiple_of(2).then_some(RemoteCleanup::Purge),
+        delete_after: None,
     }
 }
 

@@ -136,7 +136,8 @@ fn report(analysis: Analysis) -> Report {
 }
 
 /// The recording is moved after all else.
-const MOVES: Endings = Endings { recording: Some(PostDelivery::Move), remote: None };
+const MOVES: Endings =
+    Endings { recording: Some(PostDelivery::Move), remote: None, delete_after: None };
 
 fn notes() -> NewDelivery {
     NewDelivery { kind: DeliveryKind::Notes, target: "md".into(), held: false }
@@ -1069,8 +1070,11 @@ async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
 #[tokio::test]
 async fn what_the_service_keeps_goes_last_and_is_not_analysed_any_more() {
     let desk = Desk::new();
-    let endings =
-        Endings { recording: Some(PostDelivery::Move), remote: Some(RemoteCleanup::Purge) };
+    let endings = Endings {
+        recording: Some(PostDelivery::Move),
+        remote: Some(RemoteCleanup::Purge),
+        delete_after: None,
+    };
     let id = desk.analysed("talk.wav", vec![notes()]).await;
     let written = desk.due(Lane::Files).await.remove(0);
     assert_eq!(

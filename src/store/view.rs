@@ -10,6 +10,7 @@ use super::{
     deliveries::{DeliveryKind, DeliveryState, notes_paths},
     history::{self, EventView},
     jobs::read_state,
+    retention::{RetentionView, view_retention},
     skip::SkipKind,
     sql::{IntoValue, Row, Transaction, params},
 };
@@ -74,6 +75,9 @@ pub struct JobView {
     /// The names that a person gave to its speakers, by label.
     #[serde(default, skip_serializing_if = "SpeakerNames::is_empty")]
     pub speaker_names: SpeakerNames,
+    /// What becomes of its recording, where the folder deletes it after a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionView>,
     /// The path's own bytes, to find the file.
     #[serde(skip)]
     pub relative: PathBuf,
@@ -380,6 +384,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         awaiting: None,
         notes_missing: Vec::new(),
         remarks: Vec::new(),
+        retention: None,
         speaker_names: row.get::<Option<SpeakerNames>>("speaker_names")?.unwrap_or_default(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
@@ -413,6 +418,7 @@ fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, StoreErro
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
     job.notes = find_notes(tx, job.id, job.key.as_deref())?;
+    job.retention = view_retention(tx, job.id)?;
     if job.state == JobState::Skipped
         && let Some((original, key)) = find_original(tx, job.id)?
     {

@@ -72,6 +72,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         email_to: Recipients::Attendees,
         formats: Vec::new(),
         on_success: OnSuccess::Keep,
+        delete_recording_after: None,
         transcript: Transcript::Make,
         on_success_remote: OnSuccessRemote::Keep,
         prompt_template: None,

@@ -346,7 +346,8 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("commands/init/place.rs", "make_directory", "an empty directory"),
     ("commands/init/place.rs", "remove_leftovers", "temporary files go"),
     ("control/server.rs", "remove_socket", "part of `Listen` and of `Hush`"),
-    ("delivery/files/finish.rs", "delete_sidecar", "part of `Dispose`"),
+    ("delivery/files/expire.rs", "delete_file", "part of `DeleteExpired`"),
+    ("delivery/files/finish.rs", "delete_sidecar", "part of `Dispose` and of `DeleteExpired`"),
     ("delivery/files/finish.rs", "dispose_of", "part of `Dispose`"),
     (
         "delivery/files/paths.rs",

@@ -53,6 +53,7 @@ mod proofs;
 mod queue_file;
 mod recovery;
 mod refusals;
+mod retention;
 mod safe_paths;
 mod saled;
 mod same_sound;

@@ -29,7 +29,9 @@ pub(super) fn try_folder(folder: &Folder) -> Vec<Finding> {
     let mut findings = vec![listing::try_listing(&subject, folder, &root)];
     findings.extend(listing::find_closed(&subject, folder, &root));
     let beside = folder.deliver.contains(&Target::Beside);
-    let writes = beside && folder.notes_dir.is_none() || folder.on_success != OnSuccess::Keep;
+    let writes = beside && folder.notes_dir.is_none()
+        || folder.on_success != OnSuccess::Keep
+        || folder.delete_recording_after.is_some();
     if writes {
         findings.extend(try_writing(&subject, &folder.path, folder.file_mode));
     }

@@ -44,14 +44,14 @@ fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
                 FileError::for_directory(&nearest_existing(&context.folder.path, &to), error)
             })?;
             sweep_quietly(&to);
-            let is_closed = || expect_closed(context, &root, &name);
+            let is_closed = || expect_closed(context, &root, &context.job.path);
             let there = move_recording(&from, &name, &to, context.job.stamp, &is_closed)?;
             move_sidecar(context, &from, &name, &to, &there)
         }
         OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
             None => delete_sidecar(context, &from, &name),
             Some(Entry::File(stamp)) if stamp == context.job.stamp => {
-                expect_closed(context, &root, &name)?;
+                expect_closed(context, &root, &context.job.path)?;
                 from.unlink(&name).and_then(|()| from.sync()).map_err(at)?;
                 delete_sidecar(context, &from, &name)
             }
@@ -63,9 +63,16 @@ fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
 }
 
 /// Fails while somebody writes to the recording: it must not be taken away from under a recorder.
-fn expect_closed(context: &DeliveryContext, root: &Dir, name: &OsStr) -> Result<(), FileError> {
-    match context.open_files.in_use_now(root, &context.job.path, clock::now()) {
-        Some(in_use) => Err(FileError::InUse { name: name.to_owned(), by: in_use.to_string() }),
+pub(super) fn expect_closed(
+    context: &DeliveryContext,
+    root: &Dir,
+    path: &Path,
+) -> Result<(), FileError> {
+    match context.open_files.in_use_now(root, path, clock::now()) {
+        Some(in_use) => {
+            let name = path.file_name().unwrap_or_default().to_owned();
+            Err(FileError::InUse { name, by: in_use.to_string() })
+        }
         None => Ok(()),
     }
 }
@@ -87,7 +94,7 @@ fn move_sidecar(
     }
 }
 
-fn delete_sidecar(
+pub(super) fn delete_sidecar(
     context: &DeliveryContext,
     dir: &Dir,
     recording: &OsStr,

@@ -3,6 +3,7 @@
 //! A file is placed whole or not at all, never through a link, never over what a person wrote.
 
 mod existing;
+mod expire;
 mod file_error;
 mod finish;
 pub(crate) mod names;
@@ -23,6 +24,7 @@ use std::{
 use jiff::Timestamp;
 
 pub(crate) use existing::{find_notes, generation_beside, head_proof, head_sound};
+pub(super) use expire::{ExpiredRecording, expire_recording};
 pub(crate) use file_error::FileError;
 pub(crate) use place::{Existing, NotesFileState, Placed, digest_of, place_bytes, remove_ours};
 pub use temporary::is_temporary;
@@ -178,7 +180,7 @@ async fn write_file(
 ) -> Result<Result<Option<Written>, FileError>, StoreError> {
     let work = FileWork::of_delivery(runtime, delivery, &context).await?;
     let folder = context.folder.path.clone();
-    let mut context = match find_recording(runtime, delivery, context).await? {
+    let mut context = match find_recording(runtime, delivery.attempts == 0, context).await? {
         Ok(context) => context,
         Err(error) => return Ok(Err(error)),
     };

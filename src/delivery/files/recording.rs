@@ -4,10 +4,7 @@ use std::path::PathBuf;
 
 use super::{FileError, panic_error, paths::open_folder};
 use crate::{
-    beneath::Entry,
-    delivery::context::DeliveryContext,
-    runtime::Runtime,
-    store::{Delivery, StoreError},
+    beneath::Entry, delivery::context::DeliveryContext, runtime::Runtime, store::StoreError,
 };
 
 /// The place of a job's recording.
@@ -23,10 +20,10 @@ enum RecordingPlace {
 
 /// Lets the context follow its recording, which may have been renamed or moved within the folder since it was taken.
 ///
-/// A recording that is not found the first time is looked for once more before it counts as gone.
+/// A recording that is not found at the first try is looked for once more before it counts as gone.
 pub(super) async fn find_recording(
     runtime: &Runtime,
-    delivery: &Delivery,
+    is_first_try: bool,
     context: DeliveryContext,
 ) -> Result<Result<DeliveryContext, FileError>, StoreError> {
     let folder = context.folder.path.clone();
@@ -46,7 +43,7 @@ pub(super) async fn find_recording(
             Ok(looked) => looked,
             Err(error) => return Ok(Err(panic_error(folder, error))),
         };
-    if place == RecordingPlace::Gone && !is_found && context.is_seen && delivery.attempts == 0 {
+    if place == RecordingPlace::Gone && !is_found && context.is_seen && is_first_try {
         let name = context.job.path.file_name().unwrap_or_default().to_owned();
         return Ok(Err(FileError::Moved { name }));
     }

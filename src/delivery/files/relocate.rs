@@ -68,7 +68,11 @@ pub(crate) fn relocate_as(
 }
 
 /// Looks for a recording that a run before the crash has moved. A move keeps size and time, a copy is given them.
-fn find_moved(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, FileError> {
+pub(super) fn find_moved(
+    to: &Dir,
+    name: &OsStr,
+    stamp: Stamp,
+) -> Result<Option<OsString>, FileError> {
     for number in 1..=NUMBERS_MAX {
         let candidate = add_number(name, number);
         match to
@@ -184,7 +188,7 @@ fn is_same_content(from: &Dir, name: &OsStr, to: &Dir, there: &OsStr) -> Result<
     Ok(hash(from, name)? == hash(to, there)?)
 }
 
-fn hash_of(file: &File) -> io::Result<blake3::Hash> {
+pub(super) fn hash_of(file: &File) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(hasher.finalize())
