@@ -59,6 +59,7 @@ mod alone;
 mod beneath;
 #[cfg(test)]
 mod budget;
+mod calendar;
 mod certificate;
 mod cli;
 mod clock;

@@ -120,6 +120,7 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
         details_source: DetailsSource::default(),
+        calendar: None,
     };
     for DetailsLayer { details, from, digest } in layers {
         if let Some(attendees) = details.attendees {
