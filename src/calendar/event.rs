@@ -1,12 +1,12 @@
 //! One `VEVENT`: what a rule here needs of it, and nothing else.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calcard::icalendar::{
     ICalendar, ICalendarClassification, ICalendarComponent, ICalendarDuration, ICalendarEntry,
     ICalendarParameterName, ICalendarParameterValue, ICalendarParticipationRole,
     ICalendarParticipationStatus, ICalendarPeriod, ICalendarProperty, ICalendarRecurrenceRule,
-    ICalendarStatus, ICalendarTransparency, ICalendarUserTypes, ICalendarValue, Uri,
+    ICalendarStatus, ICalendarTransparency, ICalendarUserTypes, ICalendarValue,
 };
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
 
@@ -49,6 +49,19 @@ pub(crate) enum InvitedKind {
     Other,
 }
 
+/// A mark of an event because of which it is no meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EventMark {
+    /// It is private or confidential.
+    Private,
+    /// It was cancelled.
+    Cancelled,
+    /// Its time is free.
+    Transparent,
+    /// It has days and no times.
+    AllDay,
+}
+
 /// The facts of an event that all its occurrences share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EventFacts {
@@ -58,20 +71,19 @@ pub(crate) struct EventFacts {
     pub(crate) title: String,
     /// Those who were invited, the organiser first.
     pub(crate) people: Vec<Invited>,
-    /// True if it is marked as private or confidential.
-    pub(crate) is_private: bool,
-    /// True if it was cancelled.
-    pub(crate) is_cancelled: bool,
-    /// True if its time is marked as free.
-    pub(crate) is_transparent: bool,
-    /// True if it has days and no times.
-    pub(crate) is_all_day: bool,
+    /// What it is marked as.
+    pub(crate) marks: BTreeSet<EventMark>,
 }
 
 impl EventFacts {
+    /// Returns whether it is marked so.
+    pub(super) fn has_mark(&self, mark: EventMark) -> bool {
+        self.marks.contains(&mark)
+    }
+
     /// Returns the title for a list; a private one is not shown.
     pub(super) fn shown_title(&self) -> String {
-        if self.is_private { "(private)".to_owned() } else { self.title.clone() }
+        if self.has_mark(EventMark::Private) { "(private)".to_owned() } else { self.title.clone() }
     }
 }
 
@@ -128,10 +140,13 @@ impl RawEvent {
     pub(super) fn parse(text: &str, zones: &ZoneTable) -> Result<Self, EventFault> {
         let parsed = ICalendar::parse(text).map_err(|_| EventFault::Malformed)?;
         let event = parsed.components.into_iter().next().ok_or(EventFault::Malformed)?;
-        let facts = read_facts(&event);
+        let mut facts = read_facts(&event);
         let start = event.property(&ICalendarProperty::Dtstart).ok_or(EventFault::Malformed)?;
         let start = read_time(start, zones).map_err(|fault| fault.with_title(&facts))?;
         let length = read_length(&event, &start, zones);
+        if start.is_day {
+            facts.marks.insert(EventMark::AllDay);
+        }
         let replaces = match event.property(&ICalendarProperty::RecurrenceId) {
             Some(entry) => Some(read_time(entry, zones).map_err(|fault| fault.with_title(&facts))?),
             None => None,
@@ -148,7 +163,7 @@ impl RawEvent {
         Ok(Self {
             more_starts: read_times(&event, &ICalendarProperty::Rdate, zones),
             exceptions: read_times(&event, &ICalendarProperty::Exdate, zones),
-            facts: Arc::new(EventFacts { is_all_day: facts.is_all_day || start.is_day, ..facts }),
+            facts: Arc::new(facts),
             sequence,
             start,
             length,
@@ -172,30 +187,46 @@ impl EventFault {
 fn read_facts(event: &ICalendarComponent) -> EventFacts {
     let value = |property: &ICalendarProperty| event.property(property)?.values.first();
     let text = |property: &ICalendarProperty| value(property).and_then(ICalendarValue::as_text);
-    let class = value(&ICalendarProperty::Class);
     EventFacts {
         uid: text(&ICalendarProperty::Uid).unwrap_or_default().to_owned(),
-        title: one_line(&strip_to_line(text(&ICalendarProperty::Summary).unwrap_or_default()), TITLE_MAX),
+        title: one_line(
+            &strip_to_line(text(&ICalendarProperty::Summary).unwrap_or_default()),
+            TITLE_MAX,
+        ),
         people: read_people(event),
-        // What is not known is private, as the standard says (RFC 5545, 3.8.1.3).
-        is_private: class.is_some_and(|class| {
-            !matches!(class, ICalendarValue::Classification(ICalendarClassification::Public))
-        }),
-        is_cancelled: matches!(
-            value(&ICalendarProperty::Status),
-            Some(ICalendarValue::Status(ICalendarStatus::Cancelled))
-        ),
-        is_transparent: matches!(
-            value(&ICalendarProperty::Transp),
-            Some(ICalendarValue::Transparency(ICalendarTransparency::Transparent))
-        ),
-        is_all_day: event.entries.iter().any(|entry| {
-            matches!(&entry.name, ICalendarProperty::Other(name)
-                if name.eq_ignore_ascii_case("X-MICROSOFT-CDO-ALLDAYEVENT"))
-                && entry.values.first().and_then(ICalendarValue::as_text)
-                    .is_some_and(|text| text.eq_ignore_ascii_case("TRUE"))
-        }),
+        marks: read_marks(event),
     }
+}
+
+fn read_marks(event: &ICalendarComponent) -> BTreeSet<EventMark> {
+    let value = |property: &ICalendarProperty| event.property(property)?.values.first();
+    // What is not known is private, as the standard says (RFC 5545, 3.8.1.3).
+    let is_private = value(&ICalendarProperty::Class).is_some_and(|class| {
+        !matches!(class, ICalendarValue::Classification(ICalendarClassification::Public))
+    });
+    let is_cancelled = matches!(
+        value(&ICalendarProperty::Status),
+        Some(ICalendarValue::Status(ICalendarStatus::Cancelled))
+    );
+    let is_transparent = matches!(
+        value(&ICalendarProperty::Transp),
+        Some(ICalendarValue::Transparency(ICalendarTransparency::Transparent))
+    );
+    let is_all_day = event.entries.iter().any(|entry| {
+        let is_mark = matches!(&entry.name, ICalendarProperty::Other(name)
+            if name.eq_ignore_ascii_case("X-MICROSOFT-CDO-ALLDAYEVENT"));
+        let text = entry.values.first().and_then(ICalendarValue::as_text);
+        is_mark && text.is_some_and(|text| text.eq_ignore_ascii_case("TRUE"))
+    });
+    [
+        (is_private, EventMark::Private),
+        (is_cancelled, EventMark::Cancelled),
+        (is_transparent, EventMark::Transparent),
+        (is_all_day, EventMark::AllDay),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, mark)| is_so.then_some(mark))
+    .collect()
 }
 
 /// Returns the organiser and those who were invited.
@@ -214,21 +245,18 @@ fn read_people(event: &ICalendarComponent) -> Vec<Invited> {
 
 fn read_invited(entry: &ICalendarEntry) -> Option<Invited> {
     let parameter = |name: &ICalendarParameterName| entry.parameter(name);
-    let text = |name: &ICalendarParameterName| {
-        parameter(name).and_then(ICalendarParameterValue::as_text)
-    };
+    let text =
+        |name: &ICalendarParameterName| parameter(name).and_then(ICalendarParameterValue::as_text);
     // Some servers name an entry of a directory, and the address beside it.
-    let address = text(&ICalendarParameterName::Email).or_else(|| {
-        let value = entry.values.first()?;
-        match value {
-            ICalendarValue::Uri(Uri::Location(address)) => Some(address.as_str()),
-            other => other.as_text(),
-        }
-    })?;
+    let address = text(&ICalendarParameterName::Email)
+        .or_else(|| entry.values.first().and_then(ICalendarValue::as_text))?;
     let address = address.trim();
     let scheme = address.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
     let email = scheme.map_or(address, |scheme| &address[scheme.len()..]);
-    let kind = match (parameter(&ICalendarParameterName::Cutype), parameter(&ICalendarParameterName::Role)) {
+    let kind = match (
+        parameter(&ICalendarParameterName::Cutype),
+        parameter(&ICalendarParameterName::Role),
+    ) {
         (_, Some(ICalendarParameterValue::Role(ICalendarParticipationRole::NonParticipant))) => {
             InvitedKind::Other
         }
@@ -273,12 +301,15 @@ fn value_time(
     zone: Option<&str>,
     zones: &ZoneTable,
 ) -> Result<EventTime, EventFault> {
-    let value = match value {
-        ICalendarValue::PartialDateTime(value) => value.as_ref(),
-        ICalendarValue::Period(
-            ICalendarPeriod::Range { start, .. } | ICalendarPeriod::Duration { start, .. },
-        ) => start,
-        _ => return Err(EventFault::Malformed),
+    let value = if let ICalendarValue::PartialDateTime(value) = value {
+        value.as_ref()
+    } else if let ICalendarValue::Period(
+        ICalendarPeriod::Range { start, .. } | ICalendarPeriod::Duration { start, .. },
+    ) = value
+    {
+        start
+    } else {
+        return Err(EventFault::Malformed);
     };
     let local = local_time(value).ok_or(EventFault::Malformed)?;
     if value.hour.is_none() {
@@ -288,7 +319,9 @@ fn value_time(
         // `Z`, and the offset that some programs write in its place.
         let minutes = i64::from(hours) * 60 + i64::from(value.tz_minute.unwrap_or(0));
         let east = if value.tz_minus { -minutes } else { minutes };
-        let local = local.checked_sub(SignedDuration::from_mins(east)).map_err(|_| EventFault::Malformed)?;
+        let local = local
+            .checked_sub(SignedDuration::from_mins(east))
+            .map_err(|_| EventFault::Malformed)?;
         let zone = EventZone::Known(calcard::common::timezone::Tz::UTC);
         return Ok(EventTime { local, zone, is_day: false });
     }
@@ -305,7 +338,8 @@ fn value_time(
 
 /// Returns how long an event is; zero where it does not say so, or ends before it begins.
 fn read_length(event: &ICalendarComponent, start: &EventTime, zones: &ZoneTable) -> SignedDuration {
-    let stated = event.property(&ICalendarProperty::Duration).and_then(|entry| entry.values.first());
+    let stated =
+        event.property(&ICalendarProperty::Duration).and_then(|entry| entry.values.first());
     let length = match (event.property(&ICalendarProperty::Dtend), stated) {
         (Some(entry), _) => {
             let end = read_time(entry, zones).ok().and_then(|end| end.moment());

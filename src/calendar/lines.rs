@@ -81,16 +81,16 @@ impl<'a> Blocks<'a> {
                     depth -= 1;
                     keeps_nested && depth == 0
                 }
-                other => {
-                    (depth == 0 || keeps_nested && depth == 1) && kept.contains(&other)
-                }
+                other => (depth == 0 || keeps_nested && depth == 1) && kept.contains(&other),
             };
             if is_kept && text.len() + line.len() < BLOCK_BYTES_MAX {
                 text.push_str(&String::from_utf8_lossy(&line));
                 text.push_str("\r\n");
             }
         }
-        text.push_str(&format!("END:{name}\r\n"));
+        text.push_str("END:");
+        text.push_str(name);
+        text.push_str("\r\n");
         text
     }
 }
@@ -138,7 +138,9 @@ impl Iterator for Blocks<'_> {
 /// Returns the name of a property, in capitals.
 fn property_name(line: &[u8]) -> String {
     let end = line.iter().position(|byte| matches!(byte, b':' | b';')).unwrap_or(line.len());
-    String::from_utf8_lossy(&line[..end.min(64)]).trim_matches(['\u{feff}', ' ']).to_ascii_uppercase()
+    String::from_utf8_lossy(&line[..end.min(64)])
+        .trim_matches(['\u{feff}', ' '])
+        .to_ascii_uppercase()
 }
 
 /// The unfolded lines of a file; one that is too long is left out.
@@ -201,7 +203,9 @@ mod tests {
         bytes.splice(middle..middle, *b"\r\n\t");
         assert_eq!(
             Blocks::new(&bytes).collect::<Vec<_>>(),
-            [Block::Event("BEGIN:VEVENT\r\nSUMMARY:Caf\u{e9} and a long title\r\nEND:VEVENT\r\n".into())]
+            [Block::Event(
+                "BEGIN:VEVENT\r\nSUMMARY:Caf\u{e9} and a long title\r\nEND:VEVENT\r\n".into()
+            )]
         );
     }
 
@@ -225,7 +229,10 @@ mod tests {
     #[test]
     fn a_huge_line_is_left_out_and_deep_nesting_costs_nothing() {
         let huge = "A".repeat(4 << 20);
-        let text = format!("BEGIN:VEVENT\nSUMMARY:{huge}\nUID:1\n{}END:VEVENT\n", "BEGIN:X\n".repeat(200_000));
+        let text = format!(
+            "BEGIN:VEVENT\nSUMMARY:{huge}\nUID:1\n{}END:VEVENT\n",
+            "BEGIN:X\n".repeat(200_000)
+        );
         let blocks: Vec<Block> = Blocks::new(text.as_bytes()).collect();
         assert_eq!(blocks, [Block::Event("BEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\n".into())]);
     }

@@ -3,10 +3,12 @@
 //! It is anchored on the start and the length of the recording itself, never on when that is processed. An event that was
 //! attached by mistake names the wrong people, so that in doubt there is none.
 
-use jiff::{SignedDuration, Timestamp};
+use std::{path::Path, time::Duration};
+
+use jiff::{SignedDuration, Timestamp, civil::Time, tz::TimeZone};
 
 use super::{
-    event::{EventFacts, Invited, InvitedKind, PEOPLE_READ_MAX},
+    event::{EventFacts, EventMark, Invited, InvitedKind, PEOPLE_READ_MAX},
     occurrences::{CalendarExcerpt, Occurrence, TimeWindow},
 };
 use crate::{
@@ -43,7 +45,56 @@ pub(crate) struct RecordingSpan {
     pub(crate) name: String,
 }
 
+/// The facts of a file from which the span of its recording follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordedFile<'a> {
+    /// Its path.
+    pub(crate) path: &'a Path,
+    /// The start, as far as the file has it.
+    pub(crate) recorded: Timestamp,
+    /// The time of the last write, in nanoseconds.
+    pub(crate) written_ns: i64,
+    /// The length, known or estimated.
+    pub(crate) length: Option<Duration>,
+}
+
+impl RecordedFile<'_> {
+    /// Returns the time at which the recording had ended at the latest.
+    #[must_use]
+    pub(crate) fn ended(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_nanosecond(i128::from(self.written_ns))
+            .map_or(now, |written| written.min(now))
+    }
+}
+
 impl RecordingSpan {
+    /// Returns the span of a recording. `told` is the date that a sidecar or a source gives, and `zone` that of this machine.
+    ///
+    /// A date from the time of the last write is that of the end, and a day without an hour is none.
+    #[must_use]
+    pub(crate) fn of_file(
+        file: &RecordedFile<'_>,
+        told: Option<Timestamp>,
+        zone: &TimeZone,
+    ) -> Self {
+        let length = file.length.and_then(|length| SignedDuration::try_from(length).ok());
+        let start = told.unwrap_or(file.recorded);
+        let written = i128::from(file.written_ns) / 1_000_000;
+        let is_of_last_write = told.is_none() && i128::from(start.as_millisecond()) == written;
+        let is_of_day = zone.to_datetime(start).time() == Time::midnight();
+        let stem = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self {
+            start: if is_of_last_write {
+                start.checked_sub(length.unwrap_or_default()).unwrap_or(start)
+            } else {
+                start
+            },
+            length,
+            is_certain: !is_of_last_write && !is_of_day && !is_split_part(&stem),
+            name: stem,
+        }
+    }
+
     fn end(&self) -> Timestamp {
         self.start.checked_add(self.length.unwrap_or_default()).unwrap_or(self.start)
     }
@@ -240,12 +291,12 @@ fn reason_to_drop(
 ) -> Option<DropReason> {
     let facts: &EventFacts = &occurrence.facts;
     let checks = [
-        (facts.is_private, DropReason::Private),
-        (facts.is_cancelled, DropReason::Cancelled),
+        (facts.has_mark(EventMark::Private), DropReason::Private),
+        (facts.has_mark(EventMark::Cancelled), DropReason::Cancelled),
         (is_declined(&facts.people, owner, folder_people), DropReason::Declined),
-        (facts.is_all_day, DropReason::AllDay),
+        (facts.has_mark(EventMark::AllDay), DropReason::AllDay),
         (occurrence.end <= occurrence.start, DropReason::ZeroLength),
-        (facts.is_transparent, DropReason::Transparent),
+        (facts.has_mark(EventMark::Transparent), DropReason::Transparent),
         (facts.people.len() >= PEOPLE_READ_MAX, DropReason::TooManyPeople),
         (count_participants(&facts.people) < 2, DropReason::NobodyElse),
     ];
@@ -254,7 +305,8 @@ fn reason_to_drop(
 
 /// Returns whether the owner of the calendar declined, or everyone of the folder who was invited.
 fn is_declined(people: &[Invited], owner: Option<&str>, folder_people: &[String]) -> bool {
-    let is_owner = |person: &&Invited| owner.is_some_and(|owner| person.email.eq_ignore_ascii_case(owner));
+    let is_owner =
+        |person: &&Invited| owner.is_some_and(|owner| person.email.eq_ignore_ascii_case(owner));
     if let Some(owner) = people.iter().find(is_owner) {
         return owner.has_declined;
     }
@@ -299,15 +351,21 @@ fn snapshot(occurrence: &Occurrence) -> EventSnapshot {
 
 /// Returns whether the name of a file says that it is a part of a longer recording.
 #[must_use]
-pub(crate) fn is_split_part(stem: &str) -> bool {
+pub(super) fn is_split_part(stem: &str) -> bool {
     let stem = stem.to_lowercase();
-    let words: Vec<&str> =
-        stem.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let is_number = |word: &str| !word.is_empty() && word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = stem
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_number = |word: &str| {
+        !word.is_empty() && word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit())
+    };
     words.iter().enumerate().any(|(at, word)| {
         ["part", "pt", "teil", "partie", "parte", "deel"].iter().any(|part| {
             word.strip_prefix(part).is_some_and(is_number)
                 || word == part && words.get(at + 1).is_some_and(|next| is_number(next))
         })
-    }) || words.windows(3).any(|three| is_number(three[0]) && three[1] == "of" && is_number(three[2]))
+    }) || words
+        .windows(3)
+        .any(|three| is_number(three[0]) && three[1] == "of" && is_number(three[2]))
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use super::{
     event::{EventFacts, EventFault, RawEvent},
     lines::{Block, Blocks},
-    recurrence::{RepeatsTooOften, StepBudget, list_starts, local_of},
+    recurrence::{StepBudget, list_starts, local_of},
     zone::{ZoneTable, naive_seconds},
 };
 
@@ -82,6 +82,8 @@ pub(crate) struct CalendarExcerpt {
     pub(crate) owner: Option<String>,
     /// The number of events in the file, a series being one.
     pub(crate) events: usize,
+    /// The number of those to which at least two people are invited.
+    pub(crate) meetings: usize,
 }
 
 /// Returns the events of the files of a calendar that take place in a window. `machine` is the zone of times that name
@@ -143,7 +145,9 @@ impl CalendarReading {
         for block in Blocks::new(bytes) {
             match block {
                 Block::Zone(text) => zones.define(&text),
-                Block::Property(name, value) if name == "X-WR-TIMEZONE" => zones.set_floating(&value),
+                Block::Property(name, value) if name == "X-WR-TIMEZONE" => {
+                    zones.set_floating(&value);
+                }
                 // Google calls a person's own calendar by the address.
                 Block::Property(name, value) if name == "X-WR-CALNAME" && value.contains('@') => {
                     self.excerpt.owner = Some(value);
@@ -171,11 +175,14 @@ impl CalendarReading {
                 return;
             }
         };
+        self.excerpt.meetings += usize::from(event.facts.people.len() >= 2);
         if event.replaces.is_some() {
-            self.read_replacement(event);
+            self.read_replacement(&event);
         } else if event.rule.is_some() || !event.more_starts.is_empty() {
             self.series.push(event);
-        } else if let Some(occurrence) = event.start.moment().and_then(|start| occurrence_at(&event, start)) {
+        } else if let Some(occurrence) =
+            event.start.moment().and_then(|start| occurrence_at(&event, start))
+        {
             self.read_single(event.sequence, occurrence);
         }
     }
@@ -202,11 +209,11 @@ impl CalendarReading {
         Some(occurrence).filter(|found| self.window.meets(found.start, found.end))
     }
 
-    fn read_replacement(&mut self, event: RawEvent) {
+    fn read_replacement(&mut self, event: &RawEvent) {
         let Some(named) = &event.replaces else { return };
         let Some(at) = named.moment() else { return };
         let Some(start) = event.start.moment() else { return };
-        let Some(occurrence) = occurrence_at(&event, start) else { return };
+        let Some(occurrence) = occurrence_at(event, start) else { return };
         let uid = event.facts.uid.clone();
         if named.is_day {
             self.replaced_days.insert((uid.clone(), named.local.date()));
@@ -235,11 +242,19 @@ impl CalendarReading {
         found.extend(self.replaced.into_values().filter_map(|(_, occurrence)| occurrence));
         found.extend(self.single.into_values().filter_map(|(_, occurrence)| occurrence));
         found.sort_by(|one, other| {
-            (one.start, one.end, &one.facts.uid, &one.facts.title)
-                .cmp(&(other.start, other.end, &other.facts.uid, &other.facts.title))
+            (one.start, one.end, &one.facts.uid, &one.facts.title).cmp(&(
+                other.start,
+                other.end,
+                &other.facts.uid,
+                &other.facts.title,
+            ))
         });
         // A directory may hold the same event twice.
-        found.dedup_by(|one, other| one.start == other.start && !one.facts.uid.is_empty() && one.facts.uid == other.facts.uid);
+        found.dedup_by(|one, other| {
+            one.start == other.start
+                && !one.facts.uid.is_empty()
+                && one.facts.uid == other.facts.uid
+        });
         CalendarExcerpt { occurrences: found, ..self.excerpt }
     }
 
@@ -250,19 +265,26 @@ impl CalendarReading {
         let earliest = self.window.from.checked_sub(event.length).unwrap_or(Timestamp::MIN);
         let (from, to) = (local_of(zone, earliest), local_of(zone, self.window.to));
         let starts = match &event.rule {
-            Some(rule) => match list_starts(&event.start, rule, from, to, &mut self.budget) {
-                Ok(starts) => starts,
-                Err(RepeatsTooOften) => {
-                    self.note_unreadable(event.facts.shown_title(), UnreadableReason::RepeatsTooOften);
-                    return Vec::new();
-                }
-            },
-            None => vec![event.start.local],
+            Some(rule) => list_starts(&event.start, rule, from, to, &mut self.budget),
+            None => Ok(vec![event.start.local]),
         };
-        let exceptions: HashSet<Timestamp> = event.exceptions.iter().filter(|time| !time.is_day)
-            .filter_map(super::event::EventTime::moment).collect();
-        let days: HashSet<Date> = event.exceptions.iter().filter(|time| time.is_day)
-            .map(|time| time.local.date()).collect();
+        let Ok(starts) = starts else {
+            let title = event.facts.shown_title();
+            self.note_unreadable(title, UnreadableReason::RepeatsTooOften);
+            return Vec::new();
+        };
+        let exceptions: HashSet<Timestamp> = event
+            .exceptions
+            .iter()
+            .filter(|time| !time.is_day)
+            .filter_map(super::event::EventTime::moment)
+            .collect();
+        let days: HashSet<Date> = event
+            .exceptions
+            .iter()
+            .filter(|time| time.is_day)
+            .map(|time| time.local.date())
+            .collect();
         let by_rule = starts.into_iter().filter_map(|local| Some((local, zone.to_moment(local)?)));
         let by_list = event.more_starts.iter().filter_map(|time| {
             let moment = time.moment()?;
@@ -275,7 +297,10 @@ impl CalendarReading {
                 let is_replaced = self.replaced.contains_key(&(uid.clone(), *moment))
                     || self.replaced_days.contains(&(uid.clone(), local.date()));
                 let is_taken_out = exceptions.contains(moment) || days.contains(&local.date());
-                naive_seconds(*local).is_some() && !is_replaced && !is_taken_out && seen.insert(*moment)
+                naive_seconds(*local).is_some()
+                    && !is_replaced
+                    && !is_taken_out
+                    && seen.insert(*moment)
             })
             .filter_map(|(_, start)| occurrence_at(event, start))
             .filter(|occurrence| self.window.meets(occurrence.start, occurrence.end))

@@ -143,9 +143,8 @@ fn expand(
     rule: &ICalendarRecurrenceRule,
     until: Option<DateTime>,
 ) -> Vec<DateTime> {
-    let value = |local: DateTime| {
-        Some(PartialDateTime::from_naive_timestamp(naive_seconds(local)?))
-    };
+    let value =
+        |local: DateTime| Some(PartialDateTime::from_naive_timestamp(naive_seconds(local)?));
     let Some(begin) = value(start) else { return Vec::new() };
     // `UNTIL` is inclusive to the second, and so is the reader's.
     let rule = ICalendarRecurrenceRule { until: until.and_then(value), ..rule.clone() };

@@ -4,15 +4,15 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 
 use super::{
-    matching::{DropReason, EventChoice, RecordingSpan, choose_event, is_split_part},
+    matching::{DropReason, EventChoice, RecordedFile, RecordingSpan, choose_event, is_split_part},
     occurrences::{CalendarExcerpt, TimeWindow, is_calendar, list_occurrences},
 };
 use crate::job::{CalendarAnswer, NoEventReason};
 
-const GOOGLE: &[u8] = include_bytes!("../../tests/calendars/google.ics");
-const EXCHANGE: &[u8] = include_bytes!("../../tests/calendars/exchange.ics");
-const NEXTCLOUD: &[u8] = include_bytes!("../../tests/calendars/nextcloud.ics");
-const APPLE: &[u8] = include_bytes!("../../tests/calendars/apple.ics");
+const GOOGLE: &[u8] = include_bytes!("../../fuzz/seeds/calendars/google.ics");
+const EXCHANGE: &[u8] = include_bytes!("../../fuzz/seeds/calendars/exchange.ics");
+const NEXTCLOUD: &[u8] = include_bytes!("../../fuzz/seeds/calendars/nextcloud.ics");
+const APPLE: &[u8] = include_bytes!("../../fuzz/seeds/calendars/apple.ics");
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -60,11 +60,7 @@ fn recording(start: &str, minutes: i64) -> RecordingSpan {
 }
 
 fn choose(bytes: &[u8], recording: &RecordingSpan) -> EventChoice {
-    choose_event(
-        recording,
-        &list_occurrences(&[bytes], recording.window(), &TimeZone::UTC),
-        &[],
-    )
+    choose_event(recording, &list_occurrences(&[bytes], recording.window(), &TimeZone::UTC), &[])
 }
 
 fn title_of(choice: &EventChoice) -> Result<&str, NoEventReason> {
@@ -163,14 +159,16 @@ fn a_calendar_of_apple_names_people_by_their_address_beside_a_directory_entry() 
 
 #[test]
 fn an_exception_in_another_zone_takes_out_the_same_moment() {
-    let series = "DTSTART;TZID=America/New_York:20261102T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4\n";
+    let series =
+        "DTSTART;TZID=America/New_York:20261102T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4\n";
     for exception in [
         "EXDATE;TZID=Europe/Berlin:20261103T150000",
         "EXDATE:20261103T140000Z",
         "EXDATE;VALUE=DATE:20261103",
         "EXDATE;TZID=Eastern Standard Time:20261103T090000",
     ] {
-        let found = starts(&format!("{series}{exception}"), "2026-11-01T00:00:00Z", "2026-11-30T00:00:00Z");
+        let found =
+            starts(&format!("{series}{exception}"), "2026-11-01T00:00:00Z", "2026-11-30T00:00:00Z");
         assert_eq!(
             found,
             ["2026-11-02T14:00:00Z", "2026-11-04T14:00:00Z", "2026-11-05T14:00:00Z"],
@@ -284,7 +282,10 @@ fn one_occurrence_that_was_cancelled_is_not_considered() {
     let choice = choose(text.as_bytes(), &recording("2026-11-04T09:00:00Z", 60));
     assert_eq!(title_of(&choice), Err(NoEventReason::NothingNear));
     assert_eq!(choice.dropped[0].reason, DropReason::Cancelled);
-    assert_eq!(title_of(&choose(text.as_bytes(), &recording("2026-11-05T09:00:00Z", 60))), Ok("Daily"));
+    assert_eq!(
+        title_of(&choose(text.as_bytes(), &recording("2026-11-05T09:00:00Z", 60))),
+        Ok("Daily")
+    );
 }
 
 #[test]
@@ -306,11 +307,14 @@ fn a_series_that_repeats_too_often_or_never_is_not_followed() {
         "FREQ=DAILY;BYHOUR=0,1,2,3,4;BYMINUTE=0,10,20,30,40,50",
         "FREQ=DAILY;COUNT=4294967295;INTERVAL=1",
     ] {
-        let text = event(&format!("DTSTART:19500102T090000Z\nDURATION:PT1H\nRRULE:{rule}\nSUMMARY:Often"));
+        let text =
+            event(&format!("DTSTART:19500102T090000Z\nDURATION:PT1H\nRRULE:{rule}\nSUMMARY:Often"));
         let found = excerpt(text.as_bytes(), "2026-11-30T09:00:00Z", "2026-11-30T10:00:00Z");
         assert_eq!((found.occurrences.len(), found.unreadable.len()), (0, 1), "{rule}");
     }
-    for rule in ["FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31;INTERVAL=65535"] {
+    for rule in
+        ["FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31;INTERVAL=65535"]
+    {
         let found = starts(
             &format!("DTSTART:20200102T090000Z\nDURATION:PT1H\nRRULE:{rule}"),
             "2026-11-30T09:00:00Z",
@@ -347,18 +351,25 @@ fn a_series_that_began_long_ago_is_followed_at_once() {
 fn a_hostile_calendar_is_bounded_in_time_and_memory() {
     let series = "BEGIN:VEVENT\nUID:{}\nDTSTART:20000101T090000Z\nDURATION:PT1H\n\
         RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30\nEND:VEVENT\n";
-    let never: String = (0..2_000).map(|number| series.replace("{}", &number.to_string())).collect();
-    let single = "BEGIN:VEVENT\nUID:{}\nDTSTART:20261130T090000Z\nDTEND:20261130T100000Z\nEND:VEVENT\n";
-    let many: String = (0..100_000).map(|number| single.replace("{}", &number.to_string())).collect();
+    let never: String =
+        (0..2_000).map(|number| series.replace("{}", &number.to_string())).collect();
+    let single =
+        "BEGIN:VEVENT\nUID:{}\nDTSTART:20261130T090000Z\nDTEND:20261130T100000Z\nEND:VEVENT\n";
+    let many: String =
+        (0..100_000).map(|number| single.replace("{}", &number.to_string())).collect();
     let nested = "BEGIN:VEVENT\nBEGIN:VTIMEZONE\n".repeat(200_000);
     let exceptions = format!(
         "BEGIN:VEVENT\nUID:1\nDTSTART:20000101T090000Z\nRRULE:FREQ=DAILY\n{}END:VEVENT\n",
         "EXDATE:20261130T090000Z\n".repeat(100_000)
     );
     let line = format!("BEGIN:VEVENT\nSUMMARY:{}\n", "x".repeat(7 << 20));
-    for (name, text) in
-        [("never", never), ("many", many), ("nested", nested), ("exceptions", exceptions), ("line", line)]
-    {
+    for (name, text) in [
+        ("never", never),
+        ("many", many),
+        ("nested", nested),
+        ("exceptions", exceptions),
+        ("line", line),
+    ] {
         let found = excerpt(text.as_bytes(), "2026-11-30T09:00:00Z", "2026-11-30T10:00:00Z");
         let choice = choose_event(&recording("2026-11-30T09:00:00Z", 60), &found, &[]);
         assert!(title_of(&choice).is_err(), "{name}");
@@ -371,7 +382,7 @@ fn a_title_from_outside_is_one_line_that_can_be_shown() {
     for (title, expected) in [
         (r"Sales\r\n\n# Heading\nBcc: eve@example.com", "Sales # Heading Bcc: eve@example.com"),
         ("../../etc/passwd", "../../etc/passwd"),
-        ("\u{202e}gnp.exe \u{200b}x", "gnp.exe x"),
+        ("\u{202e}gnp.exe \u{200b}x", r"gnp.exe \u{200b}x"),
         ("bell \u{7} and \u{1b}[31mred", "bell and [31mred"),
         ("[a](javascript:alert(1)) `x` **y**", "[a](javascript:alert(1)) `x` **y**"),
     ] {
@@ -381,7 +392,8 @@ fn a_title_from_outside_is_one_line_that_can_be_shown() {
         assert_eq!(found, expected, "{title:?}");
         assert!(!found.contains(char::is_control));
     }
-    let long = event(&format!("DTSTART:20261130T090000Z\nDURATION:PT1H\nSUMMARY:{}", "x".repeat(9_000)));
+    let long =
+        event(&format!("DTSTART:20261130T090000Z\nDURATION:PT1H\nSUMMARY:{}", "x".repeat(9_000)));
     let choice = choose(long.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
     assert!(title_of(&choice).expect("taken").chars().count() <= 200);
 }
@@ -400,8 +412,9 @@ fn addresses_that_are_none_name_nobody_and_ten_thousand_people_are_no_meeting() 
             "bo@example.com <bo@example.com>"
         ]
     );
-    let crowd: String =
-        (0..10_000).map(|number| format!("ATTENDEE:mailto:p{number}@example.com\n")).collect();
+    let crowd: String = (0..10_000)
+        .flat_map(|number| ["ATTENDEE:mailto:".to_owned(), format!("p{number}@example.com\n")])
+        .collect();
     let text = event(&format!("DTSTART:20261130T090000Z\nDURATION:PT1H\nSUMMARY:x\n{crowd}"));
     let choice = choose(text.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
     assert_eq!(choice.dropped[0].reason, DropReason::TooManyPeople);
@@ -422,10 +435,15 @@ fn events_that_are_no_meetings_are_not_considered() {
     ] {
         let text = event(&format!("SUMMARY:x\nDTSTART:20261130T090000Z\n{lines}"));
         let choice = choose(text.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
-        assert_eq!(choice.dropped.iter().map(|event| event.reason).collect::<Vec<_>>(), [reason], "{lines}");
+        assert_eq!(
+            choice.dropped.iter().map(|event| event.reason).collect::<Vec<_>>(),
+            [reason],
+            "{lines}"
+        );
         assert_eq!(title_of(&choice), Err(NoEventReason::NothingNear), "{lines}");
     }
-    let alone = event("DTSTART:20261130T090000Z\nDURATION:PT1H").replace("ATTENDEE:mailto:bo@", "ATTENDEE:mailto:ANN@");
+    let alone = event("DTSTART:20261130T090000Z\nDURATION:PT1H")
+        .replace("ATTENDEE:mailto:bo@", "ATTENDEE:mailto:ANN@");
     let choice = choose(alone.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
     assert_eq!(choice.dropped[0].reason, DropReason::NobodyElse);
 }
@@ -472,21 +490,20 @@ fn the_event_that_fits_clearly_is_taken_and_in_doubt_none() {
     let events = day(&[("early", "0900", "1000"), ("late", "1000", "1100")]);
     let twice = day(&[("one", "0900", "1000"), ("two", "0900", "1000")]);
     let long = day(&[("day", "0800", "1800")]);
-    use NoEventReason::{NothingNear, SeveralFit, TooLittleOverlap};
     for (calendar, start, minutes, expected) in [
         (&events, "2026-11-30T09:00:00Z", 60, Ok("early")),
         (&events, "2026-11-30T08:55:00Z", 70, Ok("early")),
         (&events, "2026-11-30T10:03:00Z", 50, Ok("late")),
         (&events, "2026-11-30T09:00:00Z", 30, Ok("early")),
-        (&events, "2026-11-30T09:00:00Z", 29, Err(TooLittleOverlap)),
-        (&events, "2026-11-30T09:00:00Z", 120, Err(SeveralFit)),
-        (&events, "2026-11-30T09:30:00Z", 60, Err(TooLittleOverlap)),
-        (&events, "2026-11-30T12:00:00Z", 60, Err(NothingNear)),
+        (&events, "2026-11-30T09:00:00Z", 29, Err(NoEventReason::TooLittleOverlap)),
+        (&events, "2026-11-30T09:00:00Z", 120, Err(NoEventReason::SeveralFit)),
+        (&events, "2026-11-30T09:30:00Z", 60, Err(NoEventReason::TooLittleOverlap)),
+        (&events, "2026-11-30T12:00:00Z", 60, Err(NoEventReason::NothingNear)),
         // It ended before the event began.
-        (&events, "2026-11-30T08:50:00Z", 5, Err(TooLittleOverlap)),
-        (&events, "2026-11-30T08:30:00Z", 5, Err(NothingNear)),
-        (&twice, "2026-11-30T09:00:00Z", 60, Err(SeveralFit)),
-        (&long, "2026-11-30T09:00:00Z", 60, Err(TooLittleOverlap)),
+        (&events, "2026-11-30T08:50:00Z", 5, Err(NoEventReason::TooLittleOverlap)),
+        (&events, "2026-11-30T08:30:00Z", 5, Err(NoEventReason::NothingNear)),
+        (&twice, "2026-11-30T09:00:00Z", 60, Err(NoEventReason::SeveralFit)),
+        (&long, "2026-11-30T09:00:00Z", 60, Err(NoEventReason::TooLittleOverlap)),
     ] {
         let choice = choose(calendar.as_bytes(), &recording(start, minutes));
         assert_eq!(title_of(&choice), expected, "{start} {minutes}");
@@ -501,7 +518,8 @@ fn candidates_are_listed_by_overlap_then_by_start_then_by_the_words_of_the_files
         ("Late", "0930", "1030"),
         ("Later", "1000", "1100"),
     ]);
-    let named = RecordingSpan { name: "2026-11-30 sales".into(), ..recording("2026-11-30T09:00:00Z", 60) };
+    let named =
+        RecordingSpan { name: "2026-11-30 sales".into(), ..recording("2026-11-30T09:00:00Z", 60) };
     let choice = choose(events.as_bytes(), &named);
     let shown: Vec<_> =
         choice.candidates.iter().map(|event| (&*event.title, event.overlap_percent)).collect();
@@ -511,17 +529,37 @@ fn candidates_are_listed_by_overlap_then_by_start_then_by_the_words_of_the_files
 #[test]
 fn a_recording_whose_start_is_not_certain_needs_an_event_that_fits_closely() {
     let events = day(&[("early", "0900", "1000")]);
-    let uncertain = |minutes| RecordingSpan { is_certain: false, ..recording("2026-11-30T09:00:00Z", minutes) };
+    let uncertain =
+        |minutes| RecordingSpan { is_certain: false, ..recording("2026-11-30T09:00:00Z", minutes) };
     assert_eq!(title_of(&choose(events.as_bytes(), &uncertain(55))), Ok("early"));
     assert_eq!(
         title_of(&choose(events.as_bytes(), &uncertain(40))),
         Err(NoEventReason::UncertainStart)
     );
     let endless = RecordingSpan { length: None, ..recording("2026-11-30T09:00:00Z", 60) };
+    assert_eq!(title_of(&choose(events.as_bytes(), &endless)), Err(NoEventReason::UnknownLength));
+}
+
+#[test]
+fn the_span_of_a_recording_is_its_own_and_certain_only_where_its_start_is_known() {
+    let span = |path: &str, recorded: &str, written: &str, told: Option<&str>| {
+        let written_ns = i64::try_from(at(written).as_nanosecond()).expect("in range");
+        let length = Some(std::time::Duration::from_secs(1800));
+        let file = RecordedFile { path: path.as_ref(), recorded: at(recorded), written_ns, length };
+        let span = RecordingSpan::of_file(&file, told.map(at), &TimeZone::UTC);
+        (span.start.to_string(), span.is_certain)
+    };
+    let (ten, end) = ("2026-11-30T10:00:00Z", "2026-11-30T10:30:00Z");
+    assert_eq!(span("talk.wav", ten, end, None), (ten.to_owned(), true));
     assert_eq!(
-        title_of(&choose(events.as_bytes(), &endless)),
-        Err(NoEventReason::UnknownLength)
+        span("talk.wav", end, end, None),
+        (ten.to_owned(), false),
+        "it was written until then"
     );
+    assert_eq!(span("talk.wav", end, end, Some(ten)), (ten.to_owned(), true), "a sidecar knows it");
+    let midnight = "2026-11-30T00:00:00Z";
+    assert_eq!(span("talk.wav", midnight, end, None), (midnight.to_owned(), false), "it is a day");
+    assert_eq!(span("a/talk part 2.wav", ten, end, None), (ten.to_owned(), false));
 }
 
 #[test]
@@ -529,7 +567,9 @@ fn a_name_tells_of_a_part_of_a_longer_recording() {
     for name in ["talk part 2", "talk-part02", "Talk (1 of 3)", "talk_pt1", "Sitzung Teil 2"] {
         assert!(is_split_part(name), "{name}");
     }
-    for name in ["talk", "Part of the plan", "party 2", "2026-11-30 talk", "one of 3", "department 3"] {
+    for name in
+        ["talk", "Part of the plan", "party 2", "2026-11-30 talk", "one of 3", "department 3"]
+    {
         assert!(!is_split_part(name), "{name}");
     }
 }

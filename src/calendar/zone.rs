@@ -231,7 +231,10 @@ mod tests {
             ("Europe/Berlin", "2026-07-01T07:00:00Z"),
             ("W. Europe Standard Time", "2026-07-01T07:00:00Z"),
             ("Eastern Standard Time", "2026-07-01T13:00:00Z"),
-            ("(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", "2026-07-01T07:00:00Z"),
+            (
+                "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna",
+                "2026-07-01T07:00:00Z",
+            ),
             ("/freeassociation.sourceforge.net/Europe/Berlin", "2026-07-01T07:00:00Z"),
             ("Etc/UTC", "2026-07-01T09:00:00Z"),
         ] {
@@ -244,7 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_the_clocks_skip_counts_as_before_and_of_one_that_comes_twice_the_first_is_meant() {
+    fn a_time_that_the_clocks_skip_counts_as_before_and_of_one_that_comes_twice_the_first_is_meant()
+    {
         let berlin = table().find("Europe/Berlin").expect("a zone");
         // From 02:00 to 03:00 on 29 March; from 03:00 back to 02:00 on 25 October.
         assert_eq!(moment(&berlin, datetime(2026, 3, 29, 2, 30, 0, 0)), "2026-03-29T01:30:00Z");
@@ -256,10 +260,15 @@ mod tests {
 
     #[test]
     fn local_times_come_back() {
-        for name in ["Europe/Berlin", "W. Europe Standard Time", "America/New_York", "Asia/Kolkata"] {
+        for name in ["Europe/Berlin", "W. Europe Standard Time", "America/New_York", "Asia/Kolkata"]
+        {
             let zone = table().find(name).expect("a zone");
             let local = datetime(2026, 7, 1, 9, 30, 0, 0);
-            assert_eq!(zone.to_local(zone.to_moment(local).expect("a moment")), Some(local), "{name}");
+            assert_eq!(
+                zone.to_local(zone.to_moment(local).expect("a moment")),
+                Some(local),
+                "{name}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     CommandFailure,
     bot::format_minute,
+    event_preview,
     print::{self, Column, List},
     vendor::Vendor,
 };
@@ -29,6 +30,9 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CommandFailure> {
     match command {
         cli::CalendarCommand::List(arguments) => list_calendars(settings, &arguments).await?,
+        cli::CalendarCommand::Preview(arguments) => {
+            return event_preview::run(settings, arguments).await;
+        }
         cli::CalendarCommand::Events(arguments) => list_events(settings, &arguments).await?,
         cli::CalendarCommand::Schedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
@@ -57,14 +61,23 @@ async fn list_calendars(
     settings: &Settings,
     arguments: &cli::OfSource,
 ) -> Result<(), CommandFailure> {
-    let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let calendars = vendor
-        .baas
-        .list_calendars()
-        .await
-        .map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
+    let is_own_alone =
+        settings.sources.is_empty() && !settings.calendars.is_empty() && arguments.source.is_none();
+    let calendars = if is_own_alone {
+        Vec::new()
+    } else {
+        let vendor = Vendor::named(settings, arguments.source.as_deref())?;
+        let listed = vendor.baas.list_calendars().await;
+        listed.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?
+    };
     if arguments.output.json {
-        return Ok(print::json(&json!(calendars))?);
+        let mut all = event_preview::calendars_json(settings);
+        all.extend(calendars.iter().map(|calendar| json!(calendar)));
+        return Ok(print::json(&json!(all))?);
+    }
+    event_preview::print_calendars(settings)?;
+    if is_own_alone {
+        return Ok(());
     }
     if calendars.is_empty() {
         print::message("no calendar is connected to the account; the vendor's own pages do that");

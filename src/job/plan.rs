@@ -47,7 +47,7 @@ pub struct DetailsSource {
     /// The date of the meeting, in place of that of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Timestamp>,
-    /// The origin of the attendees: `sidecar`, `sub-folder`, or the name of a source; `None` for the folder.
+    /// The origin of the attendees: `sidecar`, `sub-folder`, `calendar`, or the name of a source; `None` for the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attendees_from: Option<String>,
     /// The BLAKE3 of the sidecar that was read: it goes where its recording goes, if it still is the same.
