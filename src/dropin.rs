@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_calendar_in_a_home_is_bound_to_be_read() {
-        let calendar = |name: &str, path: &str| crate::config::Calendar {
+        let calendar = |name: &str, path: &str| crate::config::CalendarSettings {
             name: name.to_owned(),
             location: CalendarLocation::Path(path.into()),
             every: Duration::from_secs(900),

@@ -69,9 +69,9 @@ pub(crate) struct EventFacts {
     pub(crate) uid: String,
     /// Its title, on one line.
     pub(crate) title: String,
-    /// Those who were invited, the organiser first.
+    /// The people and things that were invited, the organiser first.
     pub(crate) people: Vec<Invited>,
-    /// What it is marked as.
+    /// Its marks.
     pub(crate) marks: BTreeSet<EventMark>,
 }
 

@@ -1,6 +1,6 @@
 //! The lines of an iCalendar file: unfolded, bounded, and of a few properties alone.
 //!
-//! What no rule here needs is never parsed: neither the text of an event nor its links, its attachments or its alarms.
+//! Nothing else is ever parsed: neither the text of an event nor its links, its attachments or its alarms.
 //! That bounds memory by the size of the file, however it is nested.
 
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ const ZONE_PROPERTIES: &[&str] = &[
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Block {
+pub(super) enum CalendarBlock {
     /// A `VEVENT`, as text that can be parsed by itself.
     Event(String),
     /// A `VTIMEZONE`, likewise.
@@ -55,11 +55,11 @@ pub(super) enum Block {
 
 /// Reads a file part by part.
 #[derive(Debug)]
-pub(super) struct Blocks<'a> {
+pub(super) struct CalendarBlocks<'a> {
     lines: LogicalLines<'a>,
 }
 
-impl<'a> Blocks<'a> {
+impl<'a> CalendarBlocks<'a> {
     /// Returns the parts of a file.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { lines: LogicalLines { rest: bytes } }
@@ -95,10 +95,10 @@ impl<'a> Blocks<'a> {
     }
 }
 
-impl Iterator for Blocks<'_> {
-    type Item = Block;
+impl Iterator for CalendarBlocks<'_> {
+    type Item = CalendarBlock;
 
-    fn next(&mut self) -> Option<Block> {
+    fn next(&mut self) -> Option<CalendarBlock> {
         loop {
             let line = self.lines.next()?;
             let name = property_name(&line);
@@ -107,18 +107,18 @@ impl Iterator for Blocks<'_> {
                 text.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
             };
             if name != "BEGIN" {
-                return Some(Block::Property(name, value()));
+                return Some(CalendarBlock::Property(name, value()));
             }
             match value().to_ascii_uppercase().as_str() {
                 "VEVENT" => {
-                    return Some(Block::Event(self.read_component(
+                    return Some(CalendarBlock::Event(self.read_component(
                         "VEVENT",
                         EVENT_PROPERTIES,
                         false,
                     )));
                 }
                 "VTIMEZONE" => {
-                    return Some(Block::Zone(self.read_component(
+                    return Some(CalendarBlock::Zone(self.read_component(
                         "VTIMEZONE",
                         ZONE_PROPERTIES,
                         true,
@@ -202,8 +202,8 @@ mod tests {
         let middle = text.find('\u{e9}').expect("there") + 1;
         bytes.splice(middle..middle, *b"\r\n\t");
         assert_eq!(
-            Blocks::new(&bytes).collect::<Vec<_>>(),
-            [Block::Event(
+            CalendarBlocks::new(&bytes).collect::<Vec<_>>(),
+            [CalendarBlock::Event(
                 "BEGIN:VEVENT\r\nSUMMARY:Caf\u{e9} and a long title\r\nEND:VEVENT\r\n".into()
             )]
         );
@@ -214,14 +214,16 @@ mod tests {
         let text = "BEGIN:VCALENDAR\nX-WR-TIMEZONE:Europe/Berlin\nBEGIN:VEVENT\nDESCRIPTION:dial 123\n\
             URL:https://x.example\nLOCATION:x\nCONFERENCE:tel:1\nUID:1\nBEGIN:VALARM\nSUMMARY:not its title\n\
             BEGIN:X\nUID:2\nEND:X\nEND:VALARM\nSUMMARY:Talk\nEND:VEVENT\nEND:VCALENDAR\n";
-        let kept: Vec<Block> = Blocks::new(text.as_bytes())
-            .filter(|block| !matches!(block, Block::Property(name, _) if name == "END"))
+        let kept: Vec<CalendarBlock> = CalendarBlocks::new(text.as_bytes())
+            .filter(|block| !matches!(block, CalendarBlock::Property(name, _) if name == "END"))
             .collect();
         assert_eq!(
             kept,
             [
-                Block::Property("X-WR-TIMEZONE".into(), "Europe/Berlin".into()),
-                Block::Event("BEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Talk\r\nEND:VEVENT\r\n".into()),
+                CalendarBlock::Property("X-WR-TIMEZONE".into(), "Europe/Berlin".into()),
+                CalendarBlock::Event(
+                    "BEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Talk\r\nEND:VEVENT\r\n".into()
+                ),
             ]
         );
     }
@@ -233,15 +235,18 @@ mod tests {
             "BEGIN:VEVENT\nSUMMARY:{huge}\nUID:1\n{}END:VEVENT\n",
             "BEGIN:X\n".repeat(200_000)
         );
-        let blocks: Vec<Block> = Blocks::new(text.as_bytes()).collect();
-        assert_eq!(blocks, [Block::Event("BEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\n".into())]);
+        let blocks: Vec<CalendarBlock> = CalendarBlocks::new(text.as_bytes()).collect();
+        assert_eq!(
+            blocks,
+            [CalendarBlock::Event("BEGIN:VEVENT\r\nUID:1\r\nEND:VEVENT\r\n".into())]
+        );
     }
 
     #[test]
     fn a_component_takes_so_many_bytes_and_no_more() {
         let people = "ATTENDEE:mailto:ann@example.com\n".repeat(50_000);
         let text = format!("BEGIN:VEVENT\n{people}END:VEVENT\n");
-        let Some(Block::Event(event)) = Blocks::new(text.as_bytes()).next() else {
+        let Some(CalendarBlock::Event(event)) = CalendarBlocks::new(text.as_bytes()).next() else {
             panic!("no event")
         };
         assert!(event.len() <= BLOCK_BYTES_MAX + 64, "{}", event.len());

@@ -3,7 +3,7 @@
 //! It is anchored on the start and the length of the recording itself, never on when that is processed. An event that was
 //! attached by mistake names the wrong people, so that in doubt there is none.
 
-use std::{path::Path, time::Duration};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, civil::Time, tz::TimeZone};
 
@@ -114,7 +114,7 @@ pub(crate) struct EventChoice {
     pub(crate) answer: CalendarAnswer,
     /// The events that could be meant, the best first.
     pub(crate) candidates: Vec<EventCandidate>,
-    /// Those that cannot.
+    /// The events at that time that cannot.
     pub(crate) dropped: Vec<DroppedEvent>,
 }
 
@@ -298,7 +298,7 @@ fn reason_to_drop(
         (occurrence.end <= occurrence.start, DropReason::ZeroLength),
         (facts.has_mark(EventMark::Transparent), DropReason::Transparent),
         (facts.people.len() >= PEOPLE_READ_MAX, DropReason::TooManyPeople),
-        (count_participants(&facts.people) < 2, DropReason::NobodyElse),
+        (!is_meeting(&facts.people), DropReason::NobodyElse),
     ];
     checks.into_iter().find(|(is_so, _)| *is_so).map(|(_, reason)| reason)
 }
@@ -317,16 +317,17 @@ fn is_declined(people: &[Invited], owner: Option<&str>, folder_people: &[String]
     invited.peek().is_some() && invited.all(|person| person.has_declined)
 }
 
-/// Returns how many people take part, a group counting as one.
-fn count_participants(people: &[Invited]) -> usize {
-    let addresses = people.iter().filter(|person| !person.has_declined).filter_map(|person| {
-        match person.kind {
-            InvitedKind::Person => attendee(person).map(|attendee| attendee.email.to_lowercase()),
-            InvitedKind::Group => Some(person.email.to_lowercase()),
-            InvitedKind::Other => None,
-        }
-    });
-    addresses.collect::<std::collections::HashSet<_>>().len()
+/// Returns whether at least two take part, a group counting as one, and one of them at least is a person with an address.
+fn is_meeting(people: &[Invited]) -> bool {
+    let present = || people.iter().filter(|person| !person.has_declined);
+    let address = |person: &Invited| match person.kind {
+        InvitedKind::Person => attendee(person).map(|attendee| attendee.email.to_lowercase()),
+        InvitedKind::Group => Some(person.email.to_lowercase()),
+        InvitedKind::Other => None,
+    };
+    let addresses: HashSet<String> = present().filter_map(address).collect();
+    let mut persons = present().filter(|person| person.kind == InvitedKind::Person);
+    addresses.len() >= 2 && persons.any(|person| attendee(person).is_some())
 }
 
 fn attendee(person: &Invited) -> Option<Attendee> {
@@ -337,7 +338,7 @@ fn attendee(person: &Invited) -> Option<Attendee> {
 fn snapshot(occurrence: &Occurrence) -> EventSnapshot {
     let people = occurrence.facts.people.iter();
     let named = people.filter(|person| !person.has_declined && person.kind == InvitedKind::Person);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     EventSnapshot {
         title: occurrence.facts.title.clone(),
         start: occurrence.start,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
     event::{EventFacts, EventFault, RawEvent},
-    lines::{Block, Blocks},
+    lines::{CalendarBlock, CalendarBlocks},
     recurrence::{StepBudget, list_starts, local_of},
     zone::{ZoneTable, naive_seconds},
 };
@@ -76,7 +76,7 @@ pub(crate) enum UnreadableReason {
 pub(crate) struct CalendarExcerpt {
     /// The events in the window, by their start.
     pub(crate) occurrences: Vec<Occurrence>,
-    /// Those that may be in it but cannot be read.
+    /// The events that may be in it but cannot be read.
     pub(crate) unreadable: Vec<UnreadableEvent>,
     /// The address of the person whose calendar it is, where it says so.
     pub(crate) owner: Option<String>,
@@ -142,23 +142,25 @@ impl CalendarReading {
 
     fn read_file(&mut self, bytes: &[u8], machine: &TimeZone) {
         let mut zones = ZoneTable::new(machine);
-        for block in Blocks::new(bytes) {
+        for block in CalendarBlocks::new(bytes) {
             match block {
-                Block::Zone(text) => zones.define(&text),
-                Block::Property(name, value) if name == "X-WR-TIMEZONE" => {
+                CalendarBlock::Zone(text) => zones.define(&text),
+                CalendarBlock::Property(name, value) if name == "X-WR-TIMEZONE" => {
                     zones.set_floating(&value);
                 }
                 // Google calls a person's own calendar by the address.
-                Block::Property(name, value) if name == "X-WR-CALNAME" && value.contains('@') => {
+                CalendarBlock::Property(name, value)
+                    if name == "X-WR-CALNAME" && value.contains('@') =>
+                {
                     self.excerpt.owner = Some(value);
                 }
-                Block::Property(..) | Block::Event(_) => {}
+                CalendarBlock::Property(..) | CalendarBlock::Event(_) => {}
             }
         }
-        for block in Blocks::new(bytes) {
+        for block in CalendarBlocks::new(bytes) {
             match block {
-                Block::Event(text) => self.read_event(&text, &zones),
-                Block::Zone(_) | Block::Property(..) => {}
+                CalendarBlock::Event(text) => self.read_event(&text, &zones),
+                CalendarBlock::Zone(_) | CalendarBlock::Property(..) => {}
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{
     occurrences::{CalendarExcerpt, TimeWindow, list_occurrences},
 };
 use crate::{
-    config::{Calendar, CalendarLocation},
+    config::{CalendarLocation, CalendarSettings},
     effect::Effect,
     http::DocumentTag,
     text::{error_chain, one_line},
@@ -30,7 +30,7 @@ const ERROR_MAX: usize = 300;
 #[derive(Debug, Default)]
 pub(crate) struct CalendarShelf {
     calendars: Mutex<HashMap<String, Arc<ShelvedCalendar>>>,
-    /// What was read before is too old.
+    /// The time before which everything that was read is too old.
     expired: Mutex<Option<Timestamp>>,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct UnreadableCalendar {
 
 #[derive(Debug)]
 struct ShelvedCalendar {
-    settings: Calendar,
+    settings: CalendarSettings,
     state: tokio::sync::Mutex<ShelfState>,
 }
 
 #[derive(Debug, Default)]
 struct ShelfState {
     fetched: Option<FetchedCalendar>,
-    failure: Option<Failure>,
+    failure: Option<ReadFailure>,
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ struct FetchedCalendar {
 }
 
 #[derive(Debug)]
-struct Failure {
+struct ReadFailure {
     found: UnreadableCalendar,
     at: Timestamp,
     not_before: Timestamp,
@@ -83,7 +83,7 @@ impl CalendarShelf {
     /// When the calendar cannot be read.
     pub(crate) async fn list_events(
         &self,
-        calendar: &Calendar,
+        calendar: &CalendarSettings,
         window: TimeWindow,
         ended: Timestamp,
         now: Timestamp,
@@ -108,7 +108,7 @@ impl CalendarShelf {
         };
         match &state.failure {
             None if was_failing => tracing::info!("calendar `{}` can be read again", calendar.name),
-            Some(Failure { found, .. }) if !was_failing => {
+            Some(ReadFailure { found, .. }) if !was_failing => {
                 let UnreadableCalendar { error, hint, .. } = found;
                 tracing::warn!("calendar `{}` cannot be read: {error}; {hint}", calendar.name);
             }
@@ -118,7 +118,7 @@ impl CalendarShelf {
     }
 
     /// Returns the calendar's place on the shelf; a new one where its settings are others.
-    fn find(&self, calendar: &Calendar) -> Arc<ShelvedCalendar> {
+    fn find(&self, calendar: &CalendarSettings) -> Arc<ShelvedCalendar> {
         let mut calendars = self.calendars.lock().unwrap_or_else(PoisonError::into_inner);
         match calendars.get(&calendar.name) {
             Some(known) if known.settings == *calendar => Arc::clone(known),
@@ -138,7 +138,7 @@ impl CalendarShelf {
 impl ShelfState {
     async fn read(
         &mut self,
-        calendar: &Calendar,
+        calendar: &CalendarSettings,
         ended: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Bytes>, UnreadableCalendar> {
@@ -205,7 +205,7 @@ impl ShelfState {
             since,
         };
         let not_before = now.saturating_add(pause).unwrap_or(now);
-        self.failure = Some(Failure { found: found.clone(), at: now, not_before });
+        self.failure = Some(ReadFailure { found: found.clone(), at: now, not_before });
         found
     }
 }

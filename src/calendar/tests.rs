@@ -446,6 +446,11 @@ fn events_that_are_no_meetings_are_not_considered() {
         .replace("ATTENDEE:mailto:bo@", "ATTENDEE:mailto:ANN@");
     let choice = choose(alone.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
     assert_eq!(choice.dropped[0].reason, DropReason::NobodyElse);
+    let groups = event("DTSTART:20261130T090000Z\nDURATION:PT1H")
+        .replace("ORGANIZER:", "ATTENDEE;CUTYPE=GROUP:")
+        .replace("ATTENDEE:", "ATTENDEE;CUTYPE=GROUP:");
+    let choice = choose(groups.as_bytes(), &recording("2026-11-30T09:00:00Z", 60));
+    assert_eq!(choice.dropped[0].reason, DropReason::NobodyElse, "who they are is not known");
 }
 
 #[test]

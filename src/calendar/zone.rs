@@ -130,7 +130,7 @@ fn find_after_registry(name: &str) -> Option<Tz> {
 
 /// One half of a zone's year.
 #[derive(Debug, Clone)]
-struct Half {
+struct ZoneHalf {
     begins: DateTime,
     offset_seconds: i32,
     /// The day on which it begins each year, as `M3.5.0/02:00:00`; `None` where it began once.
@@ -146,7 +146,7 @@ fn zone_of_rules(components: &[ICalendarComponent]) -> Option<TimeZone> {
     let standard = latest(&ICalendarComponentType::Standard)?;
     let summer = latest(&ICalendarComponentType::Daylight);
     let posix = match (&standard.yearly, summer) {
-        (Some(winter), Some(Half { offset_seconds, yearly: Some(summer), .. }))
+        (Some(winter), Some(ZoneHalf { offset_seconds, yearly: Some(summer), .. }))
             if offset_seconds != standard.offset_seconds =>
         {
             format!(
@@ -161,7 +161,7 @@ fn zone_of_rules(components: &[ICalendarComponent]) -> Option<TimeZone> {
     TimeZone::posix(&posix.replace("<S>", "<STD>").replace("<D>", "<DST>")).ok()
 }
 
-fn read_half(half: &ICalendarComponent) -> Option<Half> {
+fn read_half(half: &ICalendarComponent) -> Option<ZoneHalf> {
     let value = |property: &ICalendarProperty| half.property(property)?.values.first();
     let begins = value(&ICalendarProperty::Dtstart)?.as_partial_date_time()?;
     let begins = local_time(begins)?;
@@ -172,7 +172,7 @@ fn read_half(half: &ICalendarComponent) -> Option<Half> {
         Some(_) | None => None,
     };
     let offset_seconds = if offset.tz_minus { -seconds } else { seconds };
-    (seconds <= 18 * 3600).then_some(Half { begins, offset_seconds, yearly })
+    (seconds <= 18 * 3600).then_some(ZoneHalf { begins, offset_seconds, yearly })
 }
 
 /// Returns the yearly day of a rule such as "the last Sunday of October", in POSIX form.

@@ -8,7 +8,7 @@ use super::{CommandFailure, absolute_path, parse_answer, print};
 use crate::{
     cli,
     clock::local_minute,
-    config::{Calendar, CalendarLocation, Settings},
+    config::{CalendarLocation, CalendarSettings, Settings},
     control::{Caller, ControlRequest, EventPreview},
     job::{CalendarAnswer, EventSnapshot},
     text::{format_count, format_duration, one_line, printable, printable_path},
@@ -89,7 +89,7 @@ fn describe_event(event: &EventSnapshot) -> String {
 
 /// Returns the calendars of the configuration for `calendar list --json`.
 pub(super) fn calendars_json(settings: &Settings) -> Vec<Value> {
-    let row = |calendar: &Calendar| {
+    let row = |calendar: &CalendarSettings| {
         let (kind, place) = place_of(calendar);
         json!({
             "name": calendar.name,
@@ -118,14 +118,14 @@ pub(super) fn print_calendars(settings: &Settings) -> Result<(), CommandFailure>
 }
 
 /// Returns the kind of a calendar, and the file in which it, or its address, lies.
-fn place_of(calendar: &Calendar) -> (&'static str, String) {
+fn place_of(calendar: &CalendarSettings) -> (&'static str, String) {
     match &calendar.location {
         CalendarLocation::Address(file) => ("address", printable_path(file)),
         CalendarLocation::Path(path) => ("path", printable_path(path)),
     }
 }
 
-fn folders_of<'a>(settings: &'a Settings, calendar: &Calendar) -> Vec<&'a str> {
+fn folders_of<'a>(settings: &'a Settings, calendar: &CalendarSettings) -> Vec<&'a str> {
     let names_it =
         settings.folders.iter().filter(|folder| folder.calendar.as_ref() == Some(&calendar.name));
     names_it.map(|folder| folder.name.as_str()).collect()

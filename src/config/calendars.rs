@@ -27,7 +27,7 @@ const EVERY: DurationBounds = DurationBounds::from_ms(100, 86_400_000);
 table_keys! {
     /// A calendar.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Calendar from CalendarKeys {
+    pub struct CalendarSettings from CalendarKeys {
         + name: String = read_text(values::parse_name);
         + url_file: PathBuf = read_file();
         + path: PathBuf = read_text(values::parse_absolute_path);
@@ -51,7 +51,10 @@ pub enum CalendarLocation {
 }
 
 /// Reads all calendars; `None` in the place of one with a mistake.
-pub(super) fn read_calendars(root: &Table<'_>, diagnostics: &Diagnostics) -> Vec<Option<Calendar>> {
+pub(super) fn read_calendars(
+    root: &Table<'_>,
+    diagnostics: &Diagnostics,
+) -> Vec<Option<CalendarSettings>> {
     let Some(tables) = root.read_tables("calendar", "in `[[calendar]]`", CalendarKeys::KNOWN)
     else {
         return Vec::new();
@@ -66,7 +69,10 @@ pub(super) fn read_calendars(root: &Table<'_>, diagnostics: &Diagnostics) -> Vec
     tables.map(|table| read_calendar(&table?, &mut names)).collect()
 }
 
-fn read_calendar(table: &Table<'_>, names: &mut BTreeMap<String, Span>) -> Option<Calendar> {
+fn read_calendar(
+    table: &Table<'_>,
+    names: &mut BTreeMap<String, Span>,
+) -> Option<CalendarSettings> {
     table.require_key("name", "write name = \"…\": what folders call it");
     let mut keys = CalendarKeys::from_table(table);
     let name = keys.name.take()?;
@@ -120,7 +126,7 @@ fn choose_location(
 /// name in `[defaults]` is reported once.
 pub(super) fn check_names<'a>(
     named: impl Iterator<Item = &'a Spanned<String>>,
-    calendars: &[Option<Calendar>],
+    calendars: &[Option<CalendarSettings>],
     diagnostics: &Diagnostics,
 ) {
     let mut seen = BTreeSet::new();
@@ -133,7 +139,7 @@ pub(super) fn check_names<'a>(
 
 fn refuse_unknown_calendar(
     named: &Spanned<String>,
-    calendars: &[Option<Calendar>],
+    calendars: &[Option<CalendarSettings>],
     diagnostics: &Diagnostics,
 ) {
     let name = named.get_ref();

@@ -52,7 +52,7 @@ mod words;
 pub use analysis::Analysis;
 pub use attendee::Attendee;
 pub(crate) use attendee::parse_visible_line;
-pub(crate) use calendars::{Calendar, CalendarLocation};
+pub(crate) use calendars::{CalendarLocation, CalendarSettings};
 pub use email::{Allow, Email, Smtp, Tls};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    calendars::Calendar, diagnostic::ValueError, durations::DurationBounds, email::Email,
+    calendars::CalendarSettings, diagnostic::ValueError, durations::DurationBounds, email::Email,
     folder::Folder, http_server::HttpServer, reader::parse_word, services::Service,
     sources::Source, table_keys::table_keys, values, webhook::Webhook,
 };
@@ -37,7 +37,7 @@ pub struct Settings {
     /// Sources that recordings are fetched from. Their names are unique, among the services too.
     pub sources: Vec<Source>,
     /// Calendars that folders name. Their names are unique.
-    pub calendars: Vec<Calendar>,
+    pub calendars: Vec<CalendarSettings>,
     /// Listener for the sources' webhooks, if configured.
     pub webhook: Option<Webhook>,
     /// The server of the page and the API, if configured.
@@ -53,7 +53,7 @@ impl Settings {
 
     /// Returns the calendar of a folder, if it has one.
     #[must_use]
-    pub(crate) fn calendar_of(&self, folder: &Folder) -> Option<&Calendar> {
+    pub(crate) fn calendar_of(&self, folder: &Folder) -> Option<&CalendarSettings> {
         let name = folder.calendar.as_ref()?;
         self.calendars.iter().find(|calendar| calendar.name == *name)
     }

@@ -14,7 +14,7 @@ use crate::{
         choose_event,
     },
     clock::{self, local_minute},
-    config::{Calendar, Folder},
+    config::{CalendarSettings, Folder},
     job::{CalendarAnswer, CalendarMatch, EventCandidate},
     pipeline::event::recorded_file,
     store::{JobView, Settled},
@@ -174,7 +174,7 @@ fn describe_unreadable(reason: &UnreadableReason) -> String {
 ///
 /// # Errors
 /// The [`Refusal`], with what to do.
-pub(crate) async fn try_calendar(calendar: &Calendar) -> Answer {
+pub(crate) async fn try_calendar(calendar: &CalendarSettings) -> Answer {
     let now = clock::now();
     let window = TimeWindow { from: now, to: now };
     match CalendarShelf::default().list_events(calendar, window, now, now).await {

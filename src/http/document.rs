@@ -140,6 +140,99 @@ fn next_address(at: &Url, location: Option<&HeaderValue>) -> Result<Url, Documen
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::loopback::{LoopbackReply, Server, read_request};
+
+    /// The secret part of the address.
+    const SECRET: &str = "private-0123456789abcdef";
+
+    /// Returns a server that gives this answer, and the secret address there.
+    async fn serve(reply: LoopbackReply) -> (Server, Url) {
+        let server = Server::start(move |_| {
+            let reply = reply.clone();
+            async move { reply }
+        })
+        .await;
+        let url = server.base.join(&format!("/{SECRET}/basic.ics?token={SECRET}")).expect("a URL");
+        (server, url)
+    }
+
+    async fn fetch(
+        url: &Url,
+        known: Option<&DocumentTag>,
+    ) -> Result<FetchedDocument, DocumentError> {
+        fetch_document(url, known, 1 << 20, Duration::from_secs(60)).await
+    }
+
+    #[tokio::test]
+    async fn a_document_that_has_not_changed_is_not_sent_again() {
+        let server = Server::start(async |request| {
+            let head = match request.header("if-none-match") {
+                Some("\"v1\"") => "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n",
+                Some(_) | None => {
+                    "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 4\r\n\r\ntext"
+                }
+            };
+            LoopbackReply::Raw(head.to_owned())
+        })
+        .await;
+        let url = server.base.join("/x.ics").expect("a URL");
+        let FetchedDocument::New(text, tag) = fetch(&url, None).await.expect("fetched") else {
+            panic!("it is new")
+        };
+        assert_eq!(&*text, b"text");
+        let again = fetch(&url, tag.as_ref()).await.expect("fetched");
+        assert!(matches!(again, FetchedDocument::Unchanged), "{again:?}");
+        // One that was never seen cannot be unchanged.
+        let (_server, url) =
+            serve(LoopbackReply::Raw("HTTP/1.1 304 Not Modified\r\n\r\n".into())).await;
+        let refused = fetch(&url, None).await.expect("answered");
+        assert!(matches!(refused, FetchedDocument::Refused(_)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn whatever_goes_wrong_the_secret_is_in_no_message() {
+        let long = "x".repeat(2 << 20);
+        let lie = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n{long}");
+        let moved = |to: &str| {
+            LoopbackReply::Raw(format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
+            ))
+        };
+        for (reply, expected) in [
+            (LoopbackReply::Body(200, long.clone()), "larger than 1 MiB"),
+            (LoopbackReply::Raw(lie), "larger than 1 MiB"),
+            (
+                LoopbackReply::Raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut".into()),
+                "no answer from",
+            ),
+            (LoopbackReply::Raw("not HTTP".into()), "no answer from"),
+            (LoopbackReply::Hangup, "no answer from"),
+            (moved(&format!("http://other.example/{SECRET}")), "another server"),
+            (moved(&format!("/{SECRET}")), "redirects without end"),
+            (moved(""), "redirects without end"),
+        ] {
+            let (_server, url) = serve(reply).await;
+            let error = fetch(&url, None).await.expect_err(expected);
+            let told = crate::text::error_chain(&error);
+            assert!(told.contains(expected), "{told}");
+            assert!(!told.contains(SECRET) && !format!("{error:?}").contains(SECRET), "{error:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_ends_is_given_up() {
+        for begin in ["", "HTTP/1.1 200 OK\r\n\r\nBEGIN:VCALENDAR\r\n"] {
+            let server = Server::raw(async |mut stream| {
+                let Some(_) = read_request(&mut stream).await else { return };
+                tokio::io::AsyncWriteExt::write_all(&mut stream, begin.as_bytes()).await.ok();
+                std::future::pending::<()>().await;
+            })
+            .await;
+            let url = server.base.join("/x.ics").expect("a URL");
+            let error = fetch(&url, None).await.expect_err("given up");
+            assert!(error.to_string().starts_with("no answer from `127.0.0.1`"), "{error}");
+        }
+    }
 
     #[test]
     fn a_redirect_is_followed_on_the_same_server_alone() {

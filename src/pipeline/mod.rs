@@ -43,7 +43,7 @@ pub(crate) struct StageContext {
     /// The job's folder.
     pub folder: Arc<Folder>,
     /// The calendar of that folder, where it has one.
-    pub calendar: Option<config::Calendar>,
+    pub calendar: Option<config::CalendarSettings>,
     /// The calendars that were read.
     pub calendars: Arc<CalendarShelf>,
     /// The longest delay between two attempts.

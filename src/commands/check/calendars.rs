@@ -2,7 +2,7 @@
 
 use super::{CheckFindings, CommandFailure, Finding, outside::Asked};
 use crate::{
-    config::{Calendar, Settings},
+    config::{CalendarSettings, Settings},
     control::{Answer, ConfigTrial, try_calendar},
     text::format_count,
 };
@@ -25,7 +25,7 @@ pub(super) async fn check_calendars(
     Ok(())
 }
 
-fn describe_calendar(settings: &Settings, calendar: &Calendar, read: Answer) -> Finding {
+fn describe_calendar(settings: &Settings, calendar: &CalendarSettings, read: Answer) -> Finding {
     let subject = format!("calendar {}", calendar.name);
     let answer = match read {
         Ok(answer) => answer,
