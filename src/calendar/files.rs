@@ -121,11 +121,18 @@ impl CalendarError {
     }
 }
 
-/// Fetches a calendar, unless it is the version that `known` marks; then `None`.
+/// The version of a calendar that was fetched. Its mark means something at its own address alone.
+#[derive(Debug)]
+pub(super) struct FetchedVersion {
+    tag: Option<DocumentTag>,
+    address: blake3::Hash,
+}
+
+/// Fetches a calendar, unless it is the version that is `known`; then `None`.
 pub(super) async fn fetch(
     url_file: &Path,
-    known: Option<&DocumentTag>,
-) -> Result<Option<(Bytes, Option<DocumentTag>)>, CalendarError> {
+    known: Option<&FetchedVersion>,
+) -> Result<Option<(Bytes, FetchedVersion)>, CalendarError> {
     let file = url_file.to_owned();
     let secret = tokio::task::spawn_blocking(move || read_secret(&file))
         .await
@@ -133,12 +140,15 @@ pub(super) async fn fetch(
     let url = parse_address(secret.expose_secret())
         .ok_or_else(|| CalendarError::NoAddress(printable_path(url_file)))?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    match fetch_document(&url, known, FILE_BYTES_MAX, FETCH_TIMEOUT).await? {
+    let address = blake3::hash(url.as_str().as_bytes());
+    let known = known.filter(|known| known.address == address);
+    let tag = known.and_then(|known| known.tag.as_ref());
+    match fetch_document(&url, tag, FILE_BYTES_MAX, FETCH_TIMEOUT).await? {
         FetchedDocument::Unchanged => Ok(None),
         FetchedDocument::New(text, _) if !is_calendar(&text) => {
             Err(CalendarError::NotCalendar(host))
         }
-        FetchedDocument::New(text, tag) => Ok(Some((text, tag))),
+        FetchedDocument::New(text, tag) => Ok(Some((text, FetchedVersion { tag, address }))),
         FetchedDocument::Refused(answer) => {
             Err(CalendarError::Refused { host, status: answer.status, after: answer.retry_after })
         }

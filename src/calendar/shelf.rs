@@ -10,13 +10,12 @@ use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    files::{self, CalendarError},
+    files::{self, CalendarError, FetchedVersion},
     occurrences::{CalendarExcerpt, TimeWindow, list_occurrences},
 };
 use crate::{
     config::{CalendarLocation, CalendarSettings},
     effect::Effect,
-    http::DocumentTag,
     text::{error_chain, one_line},
 };
 
@@ -60,7 +59,7 @@ struct ShelfState {
 #[derive(Debug)]
 struct FetchedCalendar {
     text: Bytes,
-    tag: Option<DocumentTag>,
+    version: FetchedVersion,
     at: Timestamp,
 }
 
@@ -163,10 +162,10 @@ impl ShelfState {
         {
             return self.last_good(ended).ok_or_else(|| failure.found.clone());
         }
-        let known = self.fetched.as_ref().and_then(|fetched| fetched.tag.as_ref());
+        let known = self.fetched.as_ref().map(|fetched| &fetched.version);
         match files::fetch(url_file, known).await {
-            Ok(Some((text, tag))) => {
-                self.fetched = Some(FetchedCalendar { text: text.clone(), tag, at: now });
+            Ok(Some((text, version))) => {
+                self.fetched = Some(FetchedCalendar { text: text.clone(), version, at: now });
                 self.failure = None;
                 Ok(vec![text])
             }

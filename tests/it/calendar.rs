@@ -256,6 +256,22 @@ fn an_event_that_is_entered_late_is_seen_and_what_has_not_changed_is_not_sent_ag
 }
 
 #[test]
+fn another_address_is_another_calendar_even_if_its_version_has_the_same_mark() {
+    let setting = Setting::new(&[event("Of the first", "100000")], "");
+    let house = &setting.house;
+    let _daemon = setting.start();
+    drop_minute(house, TALK);
+    assert_eq!(house.wait_for(TALK, "done")["title"], "Of the first");
+    let other =
+        CalendarHost::start(&setting.authority, &calendar(&[event("Of the other", "110000")]));
+    setting.write_address(&other.address());
+    let second = "2024-11-22 11.00.00 talk.wav";
+    drop_minute(house, second);
+    assert_eq!(house.wait_for(second, "done")["title"], "Of the other");
+    assert_eq!(other.fetches(), [Fetch { status: 200, is_conditional: false }]);
+}
+
+#[test]
 fn a_calendar_that_comes_back_is_waited_for() {
     let setting = Setting::new(&[event("Weekly sales", "100000")], "");
     let house = &setting.house;
