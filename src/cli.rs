@@ -1,5 +1,6 @@
 //! The command line: clap types and nothing else.
 
+pub(crate) mod calendar;
 mod init;
 mod page;
 mod source;
@@ -51,7 +52,7 @@ pub(crate) enum Command {
     /// Bots of a source that sit in meetings: send one, see them, call one back
     #[command(subcommand)]
     Bot(BotCommand),
-    /// Calendars that a source knows: see what is to come, send bots to it
+    /// Calendars: see which event a recording is of, see what is to come, send bots to it
     #[command(subcommand)]
     Calendar(CalendarCommand),
     /// Show the whole way on this machine, without an account or a network
@@ -406,8 +407,10 @@ pub(crate) struct OfSource {
 /// `calendar`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CalendarCommand {
-    /// List the calendars that are connected to the account
+    /// List the calendars of the configuration, and those that are connected to a source's account
     List(OfSource),
+    /// Show which event of its folder's calendar a recording takes, and why
+    Preview(calendar::CalendarPreview),
     /// List what is to come
     Events(CalendarEvents),
     /// Have a bot join the meeting of an event

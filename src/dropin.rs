@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::Settings, text};
+use crate::{
+    config::{CalendarLocation, Settings},
+    text,
+};
 
 /// What the unit owns already, by `StateDirectory=` and `LogsDirectory=`.
 const OWN: [&str; 2] = ["/var/lib/minuted", "/var/log/minuted"];
@@ -29,7 +32,29 @@ pub(crate) fn drop_in(settings: &Settings) -> String {
             named.push(path);
         }
     }
+    for (what, path) in hidden_calendars(settings) {
+        if !named.iter().any(|opened| path.starts_with(opened)) {
+            let line = assign("BindReadOnlyPaths", &path);
+            writeln!(unit, "# {}\n{line}", text::printable(&what))
+                .expect("a String takes what is written");
+        }
+    }
     unit
+}
+
+/// Returns the calendars of this machine that the unit does not see, with what each is.
+fn hidden_calendars(settings: &Settings) -> Vec<(String, PathBuf)> {
+    let paths = settings.calendars.iter().filter_map(|calendar| match &calendar.location {
+        CalendarLocation::Path(path) => {
+            Some((format!("calendar `{}`", calendar.name), path.clone()))
+        }
+        CalendarLocation::Address(_) => None,
+    });
+    paths.filter(|(_, path)| is_hidden(path)).collect()
+}
+
+fn is_hidden(path: &Path) -> bool {
+    HIDDEN.iter().any(|hidden| path.starts_with(hidden))
 }
 
 /// Returns every directory that minuted writes to and the unit does not open, with what it is. `units` are the texts of
@@ -133,16 +158,16 @@ fn writable(settings: &Settings) -> Vec<(String, PathBuf)> {
 }
 
 fn line(path: &Path) -> String {
+    assign(if is_hidden(path) { "BindPaths" } else { "ReadWritePaths" }, path)
+}
+
+/// Returns the line that opens a path by this key.
+fn assign(key: &str, path: &Path) -> String {
     let Some(quoted) = quoted(path) else {
         return format!(
             "# cannot be written in a unit file, give it another name: `{}`",
             text::printable_path(path)
         );
-    };
-    let key = if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) {
-        "BindPaths"
-    } else {
-        "ReadWritePaths"
     };
     format!("{key}={quoted}")
 }
@@ -216,6 +241,7 @@ mod tests {
             id: name.to_owned(),
             path: path.into(),
             attendees: Vec::new(),
+            calendar: None,
             service: "paxs".to_owned(),
             analyses: Vec::new(),
             instruction: None,
@@ -268,6 +294,7 @@ mod tests {
             },
             folders,
             sources: Vec::new(),
+            calendars: Vec::new(),
             webhook: None,
             http: None,
         }
@@ -304,6 +331,32 @@ mod tests {
         # folder `ann`
         BindPaths="-/home/ann/Nextcloud/Meetings"
         "#);
+    }
+
+    #[test]
+    fn a_calendar_in_a_home_is_bound_to_be_read() {
+        let calendar = |name: &str, path: &str| crate::config::CalendarSettings {
+            name: name.to_owned(),
+            location: CalendarLocation::Path(path.into()),
+            every: Duration::from_secs(900),
+        };
+        let settings = Settings {
+            calendars: vec![
+                calendar("ann", "/home/ann/.calendars/work"),
+                calendar("team", "/srv/calendars/team"),
+                calendar("beside", "/home/bo/Meetings/work.ics"),
+            ],
+            ..settings("/var/lib/minuted", None, vec![folder("bo", "/home/bo/Meetings", None)])
+        };
+        let lines = drop_in(&settings);
+        let bound = lines.lines().filter(|line| line.starts_with("Bind"));
+        assert_eq!(
+            bound.collect::<Vec<_>>(),
+            [
+                "BindPaths=\"-/home/bo/Meetings\"",
+                "BindReadOnlyPaths=\"-/home/ann/.calendars/work\"",
+            ]
+        );
     }
 
     #[test]

@@ -191,6 +191,8 @@ effects! {
     CallCancel,
     /// The service: what it keeps of a recording is deleted.
     CallDispose,
+    /// The calendar: it is fetched or read for a recording.
+    ReadCalendar,
     /// A mark says that a file is being parsed.
     Parse,
     /// It is taken back.

@@ -3,7 +3,7 @@
 //! Only tests and fuzzers have this module. Each family keeps its properties beside its code, in `properties.rs`.
 
 use crate::{
-    config, control, delivery,
+    calendar, config, control, delivery,
     engine::whisper,
     job::{Content, Key},
     services::paxs,
@@ -36,6 +36,11 @@ pub fn proposals(bytes: &[u8]) {
 /// Reads the head of a model of whisper.
 pub fn models(bytes: &[u8]) {
     whisper::properties::head(bytes);
+}
+
+/// Reads a calendar and chooses an event of it.
+pub fn calendars(bytes: &[u8]) {
+    calendar::properties::calendar(bytes);
 }
 
 /// Shows the Markdown of a service.
@@ -216,6 +221,11 @@ mod tests {
         }
 
         #[test]
+        fn calendars_are_read_whatever_they_hold(bytes in spoilt("calendars")) {
+            calendars(&bytes);
+        }
+
+        #[test]
         fn markdown_is_shown_whatever_it_says(bytes in spoilt("markdown")) {
             markdown(&bytes);
         }
@@ -239,6 +249,7 @@ mod tests {
         every("answers", answers);
         every("proposals", proposals);
         every("models", models);
+        every("calendars", calendars);
         every("markdown", markdown);
         every("config", config);
         every("lines", lines);

@@ -31,6 +31,7 @@
 //! | `delivery/` | delivers notes: files, mails, the fate of the recording |
 //! | `runtime/` | the state that the loops share: settings in force, signals, holds |
 //! | `services/` | talks to the programs that make the notes, one folder per kind |
+//! | `calendar/` | finds the event that a recording is of |
 //! | `engine/` | recognises speech on this machine |
 //! | `http/` | makes every call to a server, within limits |
 //! | `store/` | keeps jobs, deliveries, holds and history in a database |
@@ -59,6 +60,7 @@ mod alone;
 mod beneath;
 #[cfg(test)]
 mod budget;
+mod calendar;
 mod certificate;
 mod cli;
 mod clock;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{
-    CommandFailure,
+    CommandFailure, event_preview,
     print::{self, Column, List},
 };
 use crate::{
@@ -21,6 +21,9 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CommandFailure> {
     match command {
         cli::CalendarCommand::List(arguments) => list_calendars(settings, &arguments).await?,
+        cli::CalendarCommand::Preview(arguments) => {
+            return event_preview::run(settings, arguments).await;
+        }
         cli::CalendarCommand::Events(arguments) => list_events(settings, &arguments).await?,
         cli::CalendarCommand::Schedule(arguments) => {
             let account = VendorAccount::find(settings, arguments.of.source.as_deref())?;
@@ -46,10 +49,21 @@ async fn list_calendars(
     settings: &Settings,
     arguments: &cli::OfSource,
 ) -> Result<(), CommandFailure> {
-    let account = VendorAccount::find(settings, arguments.source.as_deref())?;
-    let calendars = account.list_calendars().await?;
+    let is_own_alone =
+        settings.sources.is_empty() && !settings.calendars.is_empty() && arguments.source.is_none();
+    let calendars = if is_own_alone {
+        Vec::new()
+    } else {
+        VendorAccount::find(settings, arguments.source.as_deref())?.list_calendars().await?
+    };
     if arguments.output.json {
-        return Ok(print::json(&json!(calendars))?);
+        let mut all = event_preview::calendars_json(settings);
+        all.extend(calendars.iter().map(|calendar| json!(calendar)));
+        return Ok(print::json(&json!(all))?);
+    }
+    event_preview::print_calendars(settings)?;
+    if is_own_alone {
+        return Ok(());
     }
     if calendars.is_empty() {
         print::message("no calendar is connected to the account; the vendor's own pages do that");

@@ -1,5 +1,6 @@
 //! `minuted check`: everything is tried for real, without leaving a trace; each finding says what to do.
 
+mod calendars;
 mod confinement;
 mod disk;
 mod engine;
@@ -145,6 +146,7 @@ pub(super) async fn run(
     gives::list_abilities(&settings, &mut findings)?;
     sources::check_sources(&settings, &mut findings).await?;
     let daemon = asked.as_ref().and_then(outside::Asked::daemon);
+    calendars::check_calendars(&settings, daemon, &mut findings).await?;
     let is_in_force = daemon.map(outside::Asked::is_in_force);
     let tried = Arc::clone(&settings);
     findings.blocking(move || webhook::check_webhook(&tried, is_in_force)).await?;

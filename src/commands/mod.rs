@@ -9,6 +9,7 @@ mod demo;
 mod dropin;
 mod engine;
 mod engine_work;
+mod event_preview;
 mod folder;
 mod init;
 mod jobs;

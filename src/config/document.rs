@@ -8,6 +8,7 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
+    calendars,
     diagnostic::{Diagnostic, DiagnosticReport, Diagnostics, Span},
     durations::DurationBounds,
     email,
@@ -107,6 +108,9 @@ fn read_settings(
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::name_and_id).collect();
     let sources = sources::read_sources(root, &services, &places, diagnostics);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
+    let calendars = calendars::read_calendars(root, diagnostics);
+    let named = raw.iter().filter_map(|folder| folder.keys.calendar.as_ref());
+    calendars::check_names(named, &calendars, diagnostics);
     // All of them are completed before the first hole counts, so that every mistake is found.
     let named = raw.iter().filter_map(|folder| folder.service_name().cloned()).collect();
     let candidates = services.candidates(&named);
@@ -137,6 +141,7 @@ fn read_settings(
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
         folders,
         sources: sources.into_iter().collect::<Option<_>>()?,
+        calendars: calendars.into_iter().collect::<Option<_>>()?,
         webhook,
         http,
         services,

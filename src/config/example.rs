@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::{
     Environment, Settings,
     attendee::AttendeeKeys,
+    calendars::CalendarKeys,
     email::{EmailKeys, SmtpKeys},
     folders,
     http_server::HttpServerKeys,
@@ -104,6 +105,12 @@ fn surroundings(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usiz
         };
         let needed = entries.iter().filter(|other| is_paxs(other) || other.key == "attendees");
         lines.extend(needed.map(|other| other.line));
+    }
+    if is_of_folder && entry.key == "calendar" {
+        // The calendar that the folder names.
+        let of_calendar =
+            |other: &&ExampleEntry| other.table == "calendar" && other.kind != ExampleKind::Default;
+        lines.extend(entries.iter().filter(of_calendar).map(|other| other.line));
     }
     lines
 }
@@ -220,7 +227,7 @@ fn the_example_has_every_key() {
             "`{key}` of a service"
         );
     }
-    let tables: [(&str, &[&str]); 10] = [
+    let tables: [(&str, &[&str]); 11] = [
         ("services.paxs.poll", PollKeys::KNOWN),
         ("retry", RetryKeys::KNOWN),
         ("workers", WorkersKeys::KNOWN),
@@ -230,6 +237,7 @@ fn the_example_has_every_key() {
         ("webhook", WebhookKeys::KNOWN),
         ("http", HttpServerKeys::KNOWN),
         ("source", SourceKeys::KNOWN),
+        ("calendar", CalendarKeys::KNOWN),
         ("", &["state_dir", "history"]),
     ];
     for (table, keys) in tables {

@@ -70,6 +70,8 @@ table_keys! {
         /// People at its meetings. Never empty for a service that needs them, unless a sidecar or a
         /// source may name them.
         attendees: Vec<Attendee> = read_attendees(), default Vec::new();
+        /// The name of the calendar that has its meetings; `None` for none.
+        calendar: String = read_text(values::parse_name);
         /// The name of its service.
         service: String = read_text(values::parse_name), default ON_THIS_MACHINE.to_owned();
         /// The instruction, from the folder, else from the service.

@@ -69,10 +69,12 @@ impl RawFolder<'_> {
         self.keys.service.as_ref().map(Spanned::get_ref)
     }
 
-    /// Returns whether a source or a sidecar may name attendees: a recording without any then waits
+    /// Returns whether a source, a calendar or a sidecar may name attendees: a recording without any then waits
     /// for them.
     fn may_get_attendees(&self) -> bool {
-        self.is_fed || self.keys.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
+        self.is_fed
+            || self.keys.calendar.is_some()
+            || self.keys.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
     }
 }
 

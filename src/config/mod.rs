@@ -2,7 +2,7 @@
 //!
 //! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places
 //! (`document`). Each table has its keys as rows (`table_keys`) beside the settings that they make:
-//! `folder`, `services`, `kinds`, `email`, `sources`, `webhook`, `settings`, `sidecar`. A row names
+//! `folder`, `services`, `kinds`, `email`, `sources`, `calendars`, `webhook`, `settings`, `sidecar`. A row names
 //! the method of `reader` that reads its key, and most values are parsed by a pure function (`values`,
 //! `durations`, `sizes`). A mistake is noted (`diagnostic`) and the reading goes on, so that a person
 //! sees every mistake at once, each with its line and its cure. A file with a mistake makes no settings.
@@ -12,6 +12,7 @@
 
 mod analysis;
 mod attendee;
+mod calendars;
 mod diagnostic;
 mod document;
 mod durations;
@@ -51,6 +52,7 @@ mod words;
 pub use analysis::Analysis;
 pub use attendee::Attendee;
 pub(crate) use attendee::parse_visible_line;
+pub(crate) use calendars::{CalendarLocation, CalendarSettings};
 pub use email::{Allow, Email, Smtp, Tls};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;

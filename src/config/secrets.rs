@@ -40,9 +40,23 @@ fn is_secret(key: &str) -> bool {
 fn in_table(table: &DeTable<'_>) -> Vec<Span> {
     let mut spans = Vec::new();
     for (key, value) in table {
+        if key.get_ref() == "calendar" {
+            spans.extend(calendar_addresses(value));
+        }
         spans.extend(if is_secret(key.get_ref()) { vec![value.span()] } else { in_value(value) });
     }
     spans
+}
+
+/// Returns the addresses that somebody wrote into `[[calendar]]`: whoever has one reads the calendar.
+fn calendar_addresses(calendars: &Spanned<DeValue<'_>>) -> Vec<Span> {
+    let tables = calendars.get_ref().as_array().into_iter().flat_map(|list| list.iter());
+    let addresses = tables.filter_map(|table| {
+        let table = table.get_ref().as_table()?;
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == "url")?;
+        Some(value.span())
+    });
+    addresses.collect()
 }
 
 fn in_value(value: &Spanned<DeValue<'_>>) -> Vec<Span> {

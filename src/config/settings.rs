@@ -7,9 +7,9 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    diagnostic::ValueError, durations::DurationBounds, email::Email, folder::Folder,
-    http_server::HttpServer, reader::parse_word, services::Service, sources::Source,
-    table_keys::table_keys, values, webhook::Webhook,
+    calendars::CalendarSettings, diagnostic::ValueError, durations::DurationBounds, email::Email,
+    folder::Folder, http_server::HttpServer, reader::parse_word, services::Service,
+    sources::Source, table_keys::table_keys, values, webhook::Webhook,
 };
 
 /// The whole configuration, as it is in force.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub folders: Vec<Folder>,
     /// Sources that recordings are fetched from. Their names are unique, among the services too.
     pub sources: Vec<Source>,
+    /// Calendars that folders name. Their names are unique.
+    pub calendars: Vec<CalendarSettings>,
     /// Listener for the sources' webhooks, if configured.
     pub webhook: Option<Webhook>,
     /// The server of the page and the API, if configured.
@@ -47,6 +49,13 @@ impl Settings {
     #[must_use]
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Returns the calendar of a folder, if it has one.
+    #[must_use]
+    pub(crate) fn calendar_of(&self, folder: &Folder) -> Option<&CalendarSettings> {
+        let name = folder.calendar.as_ref()?;
+        self.calendars.iter().find(|calendar| calendar.name == *name)
     }
 
     /// Returns the service of the recordings of a source whose own transcripts are reused. Their

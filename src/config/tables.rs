@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
+    calendars::CalendarKeys,
     email::{EmailKeys, SmtpKeys},
     folders,
     http_server::HttpServerKeys,
@@ -25,12 +26,13 @@ pub(super) const ROOT: &[&str] = &[
     "defaults",
     "folder",
     "source",
+    "calendar",
     "webhook",
     "http",
 ];
 
 /// Every table of the config file.
-pub(super) static TABLES: LazyLock<[KnownTable; 13]> = LazyLock::new(|| {
+pub(super) static TABLES: LazyLock<[KnownTable; 14]> = LazyLock::new(|| {
     [
         describe_table(ROOT, "the top of the file, before the first `[table]`", &[]),
         describe_table(&folders::FOLDER, "`[[folder]]`", &[]),
@@ -39,6 +41,11 @@ pub(super) static TABLES: LazyLock<[KnownTable; 13]> = LazyLock::new(|| {
         KnownTable {
             own_keys: SourceKeys::KNOWN.split_at(5).1,
             ..describe_table(SourceKeys::KNOWN, "`[[source]]`", REFUSED_IN_SOURCE)
+        },
+        // Its other keys stand in other tables, too.
+        KnownTable {
+            own_keys: &["url_file"],
+            ..describe_table(CalendarKeys::KNOWN, "`[[calendar]]`", REFUSED_IN_CALENDAR)
         },
         describe_table(&services::SERVICE, "`[services.NAME]`", REFUSED_IN_SERVICE),
         describe_table(PollKeys::KNOWN, "`poll = { … }` of a service", &[]),
@@ -68,6 +75,12 @@ const REFUSED_IN_SOURCE: &[RefusedKey] = &[
         help: "put it into a file that only minuted may read, and name that: webhook_secret_file = \"…\"",
     },
 ];
+
+const REFUSED_IN_CALENDAR: &[RefusedKey] = &[RefusedKey {
+    key: "url",
+    what: "the address of a calendar lets everyone read it, and the config file keeps no secret",
+    help: "put it into a file that only minuted may read, and name that: url_file = \"…\"",
+}];
 
 const REFUSED_IN_SMTP: &[RefusedKey] = &[RefusedKey {
     key: "password",

@@ -129,6 +129,7 @@ fn a_short_config_takes_every_default() {
                         role: None,
                     },
                 ],
+                calendar: None,
                 service: "paxs",
                 instruction: None,
                 prompt_template: None,
@@ -168,6 +169,7 @@ fn a_short_config_takes_every_default() {
             },
         ],
         sources: [],
+        calendars: [],
         webhook: None,
         http: None,
     }
@@ -236,10 +238,11 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
     8 | colour = "red"
       | ^^^^^^
       |
-      = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
-              language, vocabulary, speakers, recursive, include, exclude, watch, settle,
-              rescan, backlog, convert, title, deliver, notes_dir, notes_name, email_to,
-              formats, on_success, move_to, delete_recording_after, transcript,
+      = help: known here: name, id, path, attendees, calendar, service, instruction, prompt_template,
+              analyses, language, vocabulary, speakers, recursive, include, exclude,
+              watch, settle, rescan, backlog, convert, title, deliver, notes_dir,
+              notes_name, email_to, formats, on_success, move_to, delete_recording_after,
+              transcript,
               on_success_remote, file_mode, sidecars, min_duration, max_duration,
               max_size, daily_limit
     "#);
@@ -1234,4 +1237,76 @@ base_url = "http://baas.example"
     unknown word `zoom` for `kind`
       write `meetingbaas`
     "#);
+}
+
+const CALENDAR: &str = "[[calendar]]\nname = \"work\"\nurl_file = \"work-calendar\"\n";
+
+#[test]
+fn a_folder_names_its_calendar() {
+    let text = format!("{SERVICE}{FOLDER}calendar = \"work\"\n{CALENDAR}");
+    let settings = settings(&text);
+    let calendar = settings.calendar_of(&settings.folders[0]).expect("a calendar");
+    assert_eq!(calendar.location, CalendarLocation::Address("/etc/minuted/work-calendar".into()));
+    assert_eq!(calendar.every, Duration::from_secs(900));
+    // A calendar names attendees: a folder need not.
+    let without = FOLDER.lines().filter(|line| !line.starts_with("attendees")).collect::<Vec<_>>();
+    let without = without.join("\n");
+    assert!(parse(&format!("{SERVICE}{without}\n"), Path::new(FILE), &env()).is_err());
+    assert!(
+        parse(
+            &format!("{SERVICE}{without}\ncalendar = \"work\"\n{CALENDAR}"),
+            Path::new(FILE),
+            &env()
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn what_people_get_wrong_in_a_calendar_is_told_with_the_cure() {
+    let in_calendar = |lines: &str| mistakes(&format!("{SERVICE}{FOLDER}[[calendar]]\n{lines}\n"));
+    insta::assert_snapshot!(
+        [
+            in_calendar("name = \"work\""),
+            in_calendar("url_file = \"k\""),
+            in_calendar("name = \"work\"\nurl_file = \"k\"\npath = \"/srv/work\""),
+            in_calendar("name = \"work\"\npath = \"srv/work\""),
+            in_calendar("name = \"work\"\npath = \"/srv/work\"\nevery = \"1h\""),
+            in_calendar("name = \"work\"\nurl = \"https://calendar.example/secret\""),
+            in_calendar("name = \"work\"\nurl_file = \"k\"\nevery = \"2d\""),
+            mistakes(&format!("{SERVICE}{FOLDER}{CALENDAR}{CALENDAR}")),
+            in_folder("calendar = \"work\""),
+            mistakes(&format!("{SERVICE}{FOLDER}calendar = \"wrok\"\n{CALENDAR}")),
+            mistakes(&format!("{SERVICE}{FOLDER}calendar = \"private\"\n{CALENDAR}")),
+        ]
+        .join("\n"),
+        @r#"
+    this calendar has neither `url_file` nor `path`
+      write url_file = "…": the file with its address; or path = "/…": an .ics file or a directory of them
+    `name` is missing in `[[calendar]]`
+      write name = "…": what folders call it
+    `path` and `url_file`
+      remove one of them: a calendar is at one place
+    `srv/work` is not an absolute path
+      write the whole path, beginning with `/`
+    `every` with `path`
+      remove it: files are read for each recording
+    the address of a calendar lets everyone read it, and the config file keeps no secret
+      put it into a file that only minuted may read, and name that: url_file = "…"
+    `2d` is out of range
+      write from "100ms" to "1d"
+    two calendars are called `work`
+      write another name = "…" for one of them
+    there is no calendar `work`
+      add a [[calendar]] with name = "work"
+    there is no calendar `wrok`
+      did you mean `work`?
+    there is no calendar `private`
+      write `work`, or add a [[calendar]] of that name
+    "#
+    );
+    let shown = told(&format!(
+        "{SERVICE}{FOLDER}[[calendar]]\nname = \"work\"\nurl = \"https://calendar.example/secret\"\n"
+    ));
+    assert!(!shown.contains("calendar.example"), "{shown}");
 }

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::calendar::describe_match;
 use crate::{
     clock::{elapsed, local_minute},
     job::{HoldReason, JobState, Stage, WaitReason},
@@ -57,7 +58,7 @@ pub(crate) fn explain_job(job: &JobView, context: ExplainContext) -> (String, Op
         ),
         JobState::Ready => (format!("job {id} is next in the queue: {}", stage_word(job)), None),
     };
-    (format!("{answer}{gone}{}", describe_names(job)), hint)
+    (format!("{answer}{gone}{}{}", describe_names(job), describe_match(job)), hint)
 }
 
 /// Describes the names that a person gave to the speakers.

@@ -114,6 +114,7 @@ impl ControlService {
     }
 
     pub(super) async fn retry_job(&self, job: JobName) -> Answer {
+        self.calendars().expire(clock::now());
         let id = self.find_job(job).await?;
         if let Some(taken) = self.retry_beyond(id).await? {
             return Ok(taken);
@@ -124,6 +125,7 @@ impl ControlService {
     }
 
     pub(super) async fn retry_failed(&self) -> Answer {
+        self.calendars().expire(clock::now());
         let ids = self.queue.jobs().ids_of_state("failed").await?;
         let mut retried = Vec::new();
         for id in ids {
@@ -143,6 +145,7 @@ impl ControlService {
     }
 
     pub(super) async fn redo_job(&self, job: JobName) -> Answer {
+        self.calendars().expire(clock::now());
         if let JobName::File(path) = &job
             && let Some(new) = self.redo_forgotten(path).await?
         {

@@ -9,6 +9,7 @@ mod account;
 mod api_access;
 mod arrival;
 mod backup;
+mod calendar;
 mod client;
 mod daily_limit;
 mod explain;
@@ -40,6 +41,7 @@ use serde_json::Value;
 pub(crate) use account::PendingSignIn;
 pub(crate) use api_access::ApiAccess;
 pub(crate) use arrival::Arrival;
+pub(crate) use calendar::{EventPreview, try_calendar};
 pub(crate) use client::{Caller, ControlError};
 pub(crate) use explain::{ExplainContext, explain_job};
 pub(crate) use held::remedy_of_hold;
@@ -85,6 +87,12 @@ pub(crate) enum ControlRequest {
     /// Explain where a file is.
     Why {
         /// The absolute path; its bytes, because they need not be UTF-8.
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+    },
+    /// Tell which event of its folder's calendar a recording would take.
+    PreviewEvent {
+        /// The absolute path.
         #[serde(with = "path_bytes")]
         path: PathBuf,
     },
@@ -250,6 +258,7 @@ impl ControlRequest {
             | Self::ApiToken { .. }
             | Self::SourceList { .. } => false,
             Self::RetryFailed
+            | Self::PreviewEvent { .. }
             | Self::Take { .. }
             | Self::Scan { .. }
             | Self::Backlog { .. }
@@ -273,6 +282,7 @@ impl ControlRequest {
             Self::Jobs { .. } => "jobs",
             Self::Job { .. } => "job",
             Self::Why { .. } => "why",
+            Self::PreviewEvent { .. } => "calendar preview",
             Self::Retry { .. } | Self::RetryFailed => "retry",
             Self::Redo { .. } => "redo",
             Self::Cancel { .. } => "cancel",
@@ -306,6 +316,8 @@ pub(crate) enum ConfigTrial {
     Service(String),
     /// The model of another service that writes a service's notes: one sentence of it.
     Writer(String),
+    /// A calendar: its events are counted.
+    Calendar(String),
     /// The mail server: a sign-in; with an address, one mail there.
     Mail(Option<String>),
 }

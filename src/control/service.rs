@@ -106,6 +106,7 @@ impl ControlService {
             }
             ControlRequest::Job { job } => self.show_job(job).await,
             ControlRequest::Why { path } => self.explain_path(&path).await,
+            ControlRequest::PreviewEvent { path } => self.preview_event(&path).await,
             ControlRequest::Retry { job } => self.retry_job(job).await,
             ControlRequest::RetryFailed => self.retry_failed().await,
             ControlRequest::Redo { job } => self.redo_job(job).await,

@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail,
+    Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_calendar,
+    try_mail,
 };
 use crate::{
     config::{Environment, Settings, parse},
@@ -51,6 +52,12 @@ impl ControlService {
                 let answer =
                     answered.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
                 Ok(json!({ "answer": answer }))
+            }
+            ConfigTrial::Calendar(name) => {
+                match settings.calendars.iter().find(|calendar| calendar.name == name) {
+                    Some(calendar) => try_calendar(calendar).await,
+                    None => Err(Refusal::unknown(format!("there is no calendar `{name}`"))),
+                }
             }
             ConfigTrial::Mail(to) => match &settings.email {
                 Some(email) => try_mail(email, to.as_deref()).await,

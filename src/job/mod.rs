@@ -3,6 +3,7 @@
 //! `now` and jitter are arguments, so that every rule here is tested without waiting.
 
 pub(crate) mod bound;
+pub(crate) mod calendar_match;
 pub(crate) mod details;
 pub(crate) mod findings;
 pub(crate) mod history;
@@ -19,6 +20,9 @@ pub(crate) mod stage;
 pub(crate) mod state;
 
 pub(crate) use bound::Bound;
+pub(crate) use calendar_match::{
+    CalendarAnswer, CalendarMatch, EventCandidate, EventSnapshot, NoEventReason,
+};
 pub(crate) use details::Details;
 pub use findings::Findings;
 pub use findings::Report;

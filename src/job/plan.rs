@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::CalendarMatch;
 use crate::config::{Analysis, Attendee, MeetingType, Speakers};
 
 /// The settings of one job, copied before its meeting is created; a later change of the config does not reach them.
@@ -33,6 +34,9 @@ pub struct Plan {
     /// Metadata that overrides the folder's; its word in the queue is `told`.
     #[serde(default, rename = "told")]
     pub details_source: DetailsSource,
+    /// The answer of the folder's calendar, where it has one that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarMatch>,
 }
 
 /// The details of a plan that a sidecar or a source gave instead of the folder, and where they came
@@ -43,7 +47,7 @@ pub struct DetailsSource {
     /// The date of the meeting, in place of that of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Timestamp>,
-    /// The origin of the attendees: `sidecar`, `sub-folder`, or the name of a source; `None` for the folder.
+    /// The origin of the attendees: `sidecar`, `sub-folder`, `calendar`, or the name of a source; `None` for the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attendees_from: Option<String>,
     /// The BLAKE3 of the sidecar that was read: it goes where its recording goes, if it still is the same.

@@ -35,6 +35,11 @@ pub(crate) enum Setback {
         /// The missing dependency, and the cure.
         error: anyhow::Error,
     },
+    /// The calendar of its folder cannot be read: the job waits for it for a while.
+    CalendarUnreadable {
+        /// The error, and the cure.
+        error: anyhow::Error,
+    },
     /// The recording's metadata is invalid, so no service was asked: this job waits for a person.
     InvalidMetadata {
         /// The mistake, and the cure.
@@ -92,6 +97,7 @@ impl Setback {
             Self::Snooze { .. } | Self::NoSound | Self::Beyond(_) => None,
             Self::Own { error, .. }
             | Self::Lacking { error }
+            | Self::CalendarUnreadable { error }
             | Self::InvalidMetadata { error }
             | Self::Unavailable { error, .. }
             | Self::ServiceRefused { error, .. }

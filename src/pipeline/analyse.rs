@@ -484,6 +484,7 @@ mod tests {
             meeting_type: MeetingType::Group,
             silent: false,
             details_source: DetailsSource::default(),
+            calendar: None,
         }
     }
 

@@ -1,21 +1,21 @@
 //! The plan of a job: the settings of its folder, overridden by metadata that is closer to the recording.
 //!
-//! The order is the folder, the sub-folders from the outermost in, the source that it came from, its own sidecar. Each
-//! wins key by key; attendees are one key.
+//! The order is the folder, the sub-folders from the outermost in, the event of its calendar, the source that it came from,
+//! its own sidecar. Each wins key by key; attendees are one key.
 
 use std::sync::Arc;
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    StageContext, await_answer,
+    StageContext, await_answer, event,
     sidecar::{self, Sidecars, Trouble},
     title::{TITLE_MAX, make_title},
 };
 use crate::{
     clock,
     config::{Abilities, Attendee, ENGLISH, Folder, MeetingDate, Sidecar, sidecar_of},
-    job::{Details, DetailsSource, Plan, Setback},
+    job::{CalendarAnswer, CalendarMatch, Details, DetailsSource, Plan, Setback},
     store::Job,
     text::{one_line, printable_path, strip_to_line},
 };
@@ -34,11 +34,20 @@ pub(crate) async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, 
         Sidecars::default()
     };
     let source = context.queue.sources().find_details(&job.key).await?;
-    let layers = order_layers(sidecars, source, job.recorded);
-    let plan = limit_to_abilities(
-        merge_layers(context, job, layers),
+    let mut layers = order_layers(sidecars, source, job.recorded);
+    let calendar = if is_told_whole(&layers) {
+        None
+    } else {
+        let told = layers.layers.iter().rev().find_map(|layer| layer.details.date);
+        event::find_event(context, job, told).await?
+    };
+    layers.insert_event(calendar.as_ref());
+    let mut plan = limit_to_abilities(
+        merge_layers(context, job, layers.layers),
         context.service_settings.abilities(),
     );
+    plan.details_source.remarks.extend(calendar.as_ref().and_then(event::remark_on));
+    plan.calendar = calendar;
     refuse_unable(context, job, &plan)?;
     Ok(plan)
 }
@@ -70,22 +79,53 @@ struct DetailsLayer {
     digest: Option<String>,
 }
 
-/// Returns the layers in order; a later one wins.
+/// The layers in order; a later one wins.
+struct DetailsLayers {
+    layers: Vec<DetailsLayer>,
+    /// The place of the calendar's, after those of sub-folders.
+    event_place: usize,
+}
+
+impl DetailsLayers {
+    /// Adds what an event gives.
+    fn insert_event(&mut self, found: Option<&CalendarMatch>) {
+        let Some(CalendarMatch { answer: CalendarAnswer::Taken { event }, .. }) = found else {
+            return;
+        };
+        let details = Details {
+            title: Some(event.title.clone()),
+            attendees: Some(event.attendees.clone()),
+            ..Details::default()
+        };
+        let layer = DetailsLayer { details, from: "calendar".to_owned(), digest: None };
+        self.layers.insert(self.event_place, layer);
+    }
+}
+
+/// Returns whether what is nearer than a calendar gives all that a calendar could give: then none is asked.
+fn is_told_whole(layers: &DetailsLayers) -> bool {
+    let nearer = &layers.layers[layers.event_place..];
+    nearer.iter().any(|layer| layer.details.title.is_some())
+        && nearer.iter().any(|layer| layer.details.attendees.is_some())
+}
+
+/// Returns the layers in order, without the calendar's.
 fn order_layers(
     sidecars: Sidecars,
     source: Option<(String, Details)>,
     recorded: Timestamp,
-) -> Vec<DetailsLayer> {
+) -> DetailsLayers {
     let of = |sidecar: Sidecar, from: &str, digest| DetailsLayer {
         details: sidecar_details(sidecar, recorded),
         from: from.to_owned(),
         digest,
     };
+    let event_place = sidecars.directories.len();
     let directories =
         sidecars.directories.into_iter().map(|sidecar| of(sidecar, "sub-folder", None));
     let source = source.map(|(from, details)| DetailsLayer { details, from, digest: None });
     let own = sidecars.own.map(|(sidecar, digest)| of(sidecar, "sidecar", Some(digest)));
-    directories.chain(source).chain(own).collect()
+    DetailsLayers { layers: directories.chain(source).chain(own).collect(), event_place }
 }
 
 fn sidecar_details(sidecar: Sidecar, recorded: Timestamp) -> Details {
@@ -120,6 +160,7 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
         details_source: DetailsSource::default(),
+        calendar: None,
     };
     for DetailsLayer { details, from, digest } in layers {
         if let Some(attendees) = details.attendees {

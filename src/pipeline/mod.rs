@@ -8,6 +8,7 @@ pub(crate) mod cancel;
 pub(crate) mod convert;
 pub(crate) mod create;
 pub(crate) mod details;
+pub(crate) mod event;
 pub(crate) mod extracted;
 pub(crate) mod sidecar;
 mod title;
@@ -20,6 +21,7 @@ use anyhow::{Context as _, anyhow};
 use self::convert::Converter;
 use crate::{
     beneath::{Dir, Stamp},
+    calendar::CalendarShelf,
     clock,
     config::{self, Folder},
     delivery::find_notes,
@@ -40,6 +42,12 @@ pub(crate) struct StageContext {
     pub service_settings: config::Service,
     /// The job's folder.
     pub folder: Arc<Folder>,
+    /// The calendar of that folder, where it has one.
+    pub calendar: Option<config::CalendarSettings>,
+    /// The calendars that were read.
+    pub calendars: Arc<CalendarShelf>,
+    /// The longest delay between two attempts.
+    pub delay_max: Duration,
     /// Makes of a recording what its service takes.
     pub converter: Converter,
     /// The programs that have files open for writing.

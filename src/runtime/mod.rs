@@ -23,6 +23,7 @@ pub(crate) use live::{LiveConfig, ServiceHandle};
 pub(crate) use poll_schedule::{PollSchedule, PollTimer};
 
 use crate::{
+    calendar::CalendarShelf,
     clock::{self, elapsed},
     hint::with_hint,
     job::HoldReason,
@@ -67,6 +68,8 @@ pub(crate) struct Runtime {
     pub changed: Notify,
     /// The programs that have files open for writing.
     pub open_files: Arc<OpenFiles>,
+    /// The calendars that were read.
+    pub calendars: Arc<CalendarShelf>,
     /// True while the queue cannot be written, most often because its disk is full: nothing new is
     /// begun.
     pub disk_full: Arc<AtomicBool>,
@@ -100,6 +103,7 @@ impl Runtime {
             signed_in: Notify::new(),
             changed: Notify::new(),
             open_files: Arc::default(),
+            calendars: Arc::default(),
             config_refused: AtomicBool::new(false),
             refused_folders: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),

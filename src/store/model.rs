@@ -738,6 +738,7 @@ fn plan() -> Plan {
         meeting_type: MeetingType::Group,
         silent: false,
         details_source: DetailsSource::default(),
+        calendar: None,
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
     sql::{IntoValue, Row, Transaction, params},
 };
 use crate::{
-    job::{HoldReason, JobState, Plan, SpeakerNames, Stage, State, Wait, WaitReason},
+    job::{
+        CalendarAnswer, CalendarMatch, HoldReason, JobState, Plan, SpeakerNames, Stage, State,
+        Wait, WaitReason,
+    },
     text::printable_path,
 };
 
@@ -72,6 +75,9 @@ pub struct JobView {
     /// Its history; only where one job is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<EventView>>,
+    /// The answer of its folder's calendar, without the people of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarMatch>,
     /// The names that a person gave to its speakers, by label.
     #[serde(default, skip_serializing_if = "SpeakerNames::is_empty")]
     pub speaker_names: SpeakerNames,
@@ -363,6 +369,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         path: printable_path(&relative),
         title: plan.as_ref().map(|plan| plan.title.clone()),
         attendees_from: plan.as_ref().and_then(|plan| plan.details_source.attendees_from.clone()),
+        calendar: plan.as_ref().and_then(shown_calendar),
         service: plan.map(|plan| plan.service).or(row.get("transcript_source")?),
         waits_for,
         stage: state.stage(),
@@ -393,6 +400,15 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         relative,
         awaiting_since: row.get("remote_ms")?,
     })
+}
+
+/// Returns the answer of the calendar as it is shown: addresses are in the notes alone.
+fn shown_calendar(plan: &Plan) -> Option<CalendarMatch> {
+    let mut found = plan.calendar.clone()?;
+    if let CalendarAnswer::Taken { event } = &mut found.answer {
+        event.attendees.clear();
+    }
+    Some(found)
 }
 
 /// Adds the ledger to a job.

@@ -51,6 +51,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         id: "sales".into(),
         path: path.to_owned(),
         attendees: Vec::new(),
+        calendar: None,
         service: "paxs".into(),
         analyses: Vec::new(),
         instruction: None,

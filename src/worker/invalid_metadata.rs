@@ -100,6 +100,7 @@ async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, StoreError
             | Setback::FileChanged { .. }
             | Setback::Own { .. }
             | Setback::Lacking { .. }
+            | Setback::CalendarUnreadable { .. }
             | Setback::Unavailable { .. }
             | Setback::ServiceRefused { .. }
             | Setback::FolderRefused { .. }

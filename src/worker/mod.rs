@@ -89,7 +89,11 @@ impl Worker {
     }
 
     fn context(&self, handle: &ServiceHandle, folder: &Arc<Folder>) -> StageContext {
+        let settings = &self.runtime.live().settings;
         StageContext {
+            calendar: settings.calendar_of(folder).cloned(),
+            calendars: Arc::clone(&self.runtime.calendars),
+            delay_max: settings.retry.delay_max,
             queue: self.runtime.queue.clone(),
             service: Arc::clone(&handle.service),
             service_settings: handle.settings.clone(),

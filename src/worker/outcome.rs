@@ -85,6 +85,9 @@ impl Worker {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.defer_job(job, DeferReason::Lacks(error_text(&error)), now).await;
             }
+            Setback::CalendarUnreadable { error } => {
+                self.defer_job(job, DeferReason::Lacks(error_text(&error)), now).await;
+            }
             Setback::InvalidMetadata { error } => {
                 self.defer_job(job, DeferReason::InvalidMetadata(error_text(&error)), now).await;
                 self.invalid_metadata.notify_one();

@@ -14,7 +14,7 @@ use proc_macro2::{TokenStream, TokenTree};
 const TABLE: &[(&str, &str)] = &[
     ("main", ""),
     ("testing", "watch sources delivery services engine http store job config"), // for `tests/it` alone
-    ("fuzzing", "control watch delivery services engine verify job config"), // for tests and `fuzz/` alone
+    ("fuzzing", "control watch delivery services calendar engine verify job config"), // for tests and `fuzz/` alone
     (
         "commands",
         "memory cli daemon web webhook control watch worker pipeline sources delivery runtime services engine http store logging \
@@ -30,15 +30,16 @@ const TABLE: &[(&str, &str)] = &[
     ("webhook", "sources config"),
     (
         "control",
-        "watch worker pipeline sources delivery runtime services store last_words job config",
+        "watch worker pipeline sources delivery runtime services calendar store last_words job config",
     ),
     ("watch", "store last_words job config"),
     ("worker", "pipeline delivery runtime services store job config"),
-    ("pipeline", "delivery services engine extract store job config"),
+    ("pipeline", "delivery services calendar engine extract store job config"),
     ("sources", "delivery services http store job config"),
     ("delivery", "runtime services store job config"),
-    ("runtime", "services store job config"),
+    ("runtime", "services calendar store job config"),
     ("services", "engine http verify job config"),
+    ("calendar", "http job config"),
     ("engine", "confine job config"),
     ("http", "config"),
     ("store", "last_words job config"),
@@ -91,6 +92,7 @@ const BASE: [&str; 14] = [
 const WORLDS: &[(&str, &str)] = &[
     ("aws_lc_rs", "engine services webhook"),
     ("axum", "web"),
+    ("calcard", "calendar"),
     ("clap", "main commands cli"),
     ("earshot", "engine"),
     ("hyper", "web webhook"),

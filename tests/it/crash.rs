@@ -77,6 +77,8 @@ enum Scenario {
     Sources,
     /// No recording is deleted later: the deaths around that are in `retention.rs`.
     Expired,
+    /// No folder here has a calendar: the deaths around it are in `calendar.rs`.
+    Calendars,
     /// The house has its configuration, and nobody looks at a page: the command that writes one dies in `init.rs`, the page
     /// in `page.rs`.
     Visitors,
@@ -213,6 +215,7 @@ const SCENARIOS: &[(Scenario, &[Effect])] = &[
             Effect::DeleteExpired,
         ],
     ),
+    (Scenario::Calendars, &[Effect::ReadCalendar]),
     (Scenario::Visitors, &[Effect::SaveSecret, Effect::PlaceConfiguration]),
     (
         Scenario::Commands,
@@ -305,6 +308,7 @@ fn with_a_house_each() -> impl Iterator<Item = Effect> {
         Scenario::Bots,
         Scenario::Sources,
         Scenario::Expired,
+        Scenario::Calendars,
         Scenario::Visitors,
     ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
@@ -407,6 +411,7 @@ fn die_at(point: Point) {
         | Scenario::Bots
         | Scenario::Sources
         | Scenario::Expired
+        | Scenario::Calendars
         | Scenario::Visitors => unreachable!("these die in a chain, or elsewhere"),
     }
 }

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod bounds;
 mod breaker;
+mod calendar;
 mod changed;
 mod commands;
 mod confidence;

@@ -4,6 +4,7 @@ pub(crate) mod browser;
 #[expect(dead_code, reason = "properties are tried by the tests in `src`")]
 #[path = "../../../src/budget.rs"]
 pub(crate) mod budget;
+pub(crate) mod calendar;
 pub(crate) mod chance;
 pub(crate) mod control;
 pub(crate) mod engine;
