@@ -1,6 +1,8 @@
 //! The command line: clap types and nothing else.
 
+mod engine_work;
 mod init;
+mod notifier;
 mod page;
 mod source;
 mod speakers;
@@ -14,7 +16,9 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
+pub(crate) use engine_work::EngineWork;
 pub(crate) use init::{InitArgs, InitMail, InitService, NotesGoTo};
+pub(crate) use notifier::{NotifyCommand, NotifyTestArgs};
 pub(crate) use page::Page;
 pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
 pub(crate) use speakers::SpeakersArgs;
@@ -107,6 +111,9 @@ pub(crate) enum Question {
     Resume(OfFolder),
     /// Show recordings that were there before minuted and what they would take, or decide about them
     Backlog(BacklogArgs),
+    /// Notifiers: send a test to one
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Print the link that opens the page, once and within five minutes
     Page(Page),
     /// Write a consistent copy of the queue, also while the daemon runs
@@ -460,31 +467,6 @@ pub(crate) struct CalendarUnschedule {
 pub(crate) struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
-}
-
-/// `engine-work`.
-#[derive(Debug, Args)]
-pub(crate) struct EngineWork {
-    /// What to do, as JSON
-    pub request: Option<String>,
-    /// Become this ffmpeg, with limits
-    #[arg(long, value_name = "PROGRAM")]
-    pub ffmpeg: Option<PathBuf>,
-    /// Start this ffmpeg for the parent, when that orders it
-    #[arg(long, value_name = "PROGRAM")]
-    pub lend: Option<PathBuf>,
-    /// Try to be confined, and print as JSON how that went
-    #[arg(long)]
-    pub trial: bool,
-    /// The process with which it ends
-    #[arg(long, value_name = "PID", default_value_t = 0)]
-    pub parent: u32,
-    /// The longest file that it may write, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
-    pub writes: u64,
-    /// Its arguments
-    #[arg(last = true)]
-    pub arguments: Vec<OsString>,
 }
 
 /// How to show it.

@@ -12,7 +12,7 @@ use super::{
     durations::DurationBounds,
     email,
     environment::Environment,
-    folders, http_server, places,
+    folders, http_server, notifiers, ping, places,
     reader::{FileContext, Table, TableKeys as _},
     secrets, services,
     settings::{LogKeys, Retry, RetryKeys, Settings, WorkersKeys},
@@ -106,6 +106,8 @@ fn read_settings(
     places::check_places(&raw, &state_dir, state_span.as_ref(), diagnostics);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::name_and_id).collect();
     let sources = sources::read_sources(root, &services, &places, diagnostics);
+    let notifiers = notifiers::read_notifiers(root, &places, diagnostics);
+    let ping = ping::read_ping(root);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
     // All of them are completed before the first hole counts, so that every mistake is found.
     let named = raw.iter().filter_map(|folder| folder.service_name().cloned()).collect();
@@ -139,6 +141,8 @@ fn read_settings(
         sources: sources.into_iter().collect::<Option<_>>()?,
         webhook,
         http,
+        notifiers: notifiers.into_iter().collect::<Option<_>>()?,
+        ping,
         services,
         retry: retry?,
         workers: workers?,

@@ -169,6 +169,8 @@ fn a_short_config_takes_every_default() {
         sources: [],
         webhook: None,
         http: None,
+        notifiers: [],
+        ping: None,
     }
     "#);
 }

@@ -17,6 +17,7 @@ mod intake;
 mod jobs;
 mod mailing;
 mod metrics;
+mod notifier;
 mod overview;
 mod page;
 mod page_access;
@@ -45,6 +46,7 @@ pub(crate) use held::remedy_of_hold;
 pub(crate) use intake::{SurveyedFile, unsupported};
 pub(crate) use mailing::try_mail;
 pub(crate) use metrics::MetricFacts;
+pub(crate) use notifier::{NotifierStatus, NotifyTest, try_notifier};
 pub(crate) use overview::{DayNumbers, FolderDetails, Overview, RecentNumbers, ServiceDetails};
 pub(crate) use page::{ApiToken, JobFacts, PageLink};
 pub(crate) use page_access::{PageAccess, SESSION_LIFE};
@@ -170,6 +172,11 @@ pub(crate) enum ControlRequest {
         /// The part to test.
         what: ConfigTrial,
     },
+    /// Send a test to a notifier.
+    TestNotifier {
+        /// By name.
+        notifier: String,
+    },
     /// Show who is signed in.
     Whoami {
         /// The service; the only one when not named.
@@ -254,6 +261,7 @@ impl ControlRequest {
             | Self::ShowBacklog { .. }
             | Self::CopyQueue
             | Self::Try { .. }
+            | Self::TestNotifier { .. }
             | Self::Whoami { .. }
             | Self::SignIn { .. }
             | Self::SignOut { .. }
@@ -285,6 +293,7 @@ impl ControlRequest {
             Self::Page { .. } | Self::ApiToken { .. } => "page",
             Self::CopyQueue => "backup",
             Self::Try { .. } => "check",
+            Self::TestNotifier { .. } => "notify test",
             Self::Whoami { .. } => "whoami",
             Self::SignIn { .. } => "login",
             Self::SignOut { .. } => "logout",
@@ -306,6 +315,10 @@ pub(crate) enum ConfigTrial {
     Writer(String),
     /// The mail server: a sign-in; with an address, one mail there.
     Mail(Option<String>),
+    /// A notifier, by name: its secrets and its program. Nothing is sent.
+    Notifier(String),
+    /// The address of the monitor. Nothing is sent.
+    Ping,
 }
 
 /// The comparison of a configuration with the one in force.

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail,
+    try_notifier,
 };
 use crate::{
     config::{Environment, Settings, parse},
@@ -52,6 +53,8 @@ impl ControlService {
                     answered.map_err(|error| Refusal::new(one_line(&error_chain(&error), 500)))?;
                 Ok(json!({ "answer": answer }))
             }
+            ConfigTrial::Notifier(name) => try_notifier(&settings, Some(&name)).await,
+            ConfigTrial::Ping => try_notifier(&settings, None).await,
             ConfigTrial::Mail(to) => match &settings.email {
                 Some(email) => try_mail(email, to.as_deref()).await,
                 None => Err(Refusal::new("no mail is configured")

@@ -16,6 +16,7 @@ mod client;
 mod download;
 mod elsewhere;
 mod flow;
+mod hook;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod public;
@@ -29,6 +30,7 @@ pub(crate) use client::{BuildError, Client, Request, TransportError};
 pub(crate) use download::{Download, Fetched};
 pub use elsewhere::Elsewhere;
 pub(crate) use elsewhere::FetchError;
+pub(crate) use hook::{Hook, HookCall};
 pub(crate) use upload::{FileBody, UploadError};
 
 /// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is

@@ -10,6 +10,7 @@ use super::{
     deliveries::{DeliveryKind, DeliveryState, notes_paths},
     history::{self, EventView},
     jobs::read_state,
+    notifications::{NotificationView, notifications_of},
     skip::SkipKind,
     sql::{IntoValue, Row, Transaction, params},
 };
@@ -64,6 +65,9 @@ pub struct JobView {
     pub notes: Vec<String>,
     /// Its ledger.
     pub deliveries: Vec<DeliveryView>,
+    /// What notifiers are told of it. No job waits for a notification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationView>,
     /// The time of its intake.
     pub created: Timestamp,
     /// The time of the last change.
@@ -373,6 +377,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         size: row.get("size")?,
         notes: Vec::new(),
         deliveries: Vec::new(),
+        notifications: Vec::new(),
         created: row.get("created_ms")?,
         updated: row.get("updated_ms")?,
         history: None,
@@ -412,6 +417,7 @@ fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, StoreErro
             job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
+    job.notifications = notifications_of(tx, job.id)?;
     job.notes = find_notes(tx, job.id, job.key.as_deref())?;
     if job.state == JobState::Skipped
         && let Some((original, key)) = find_original(tx, job.id)?

@@ -75,12 +75,15 @@ enum Scenario {
     Bots,
     /// No source either: its death is in `sources.rs`.
     Sources,
+    /// Nobody is told in this house: what notifiers are told dies in `notifications.rs`.
+    Notified,
     /// The house has its configuration, and nobody looks at a page: the command that writes one dies in `init.rs`, the page
     /// in `page.rs`.
     Visitors,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
+#[expect(clippy::too_many_lines, reason = "a table: one row for each effect")]
 fn scenario(effect: Effect) -> Scenario {
     match effect {
         Effect::See
@@ -173,6 +176,13 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::RecordDeletion
         | Effect::PlaceRecording
         | Effect::CallDeletion => Scenario::Sources,
+        Effect::NotificationSent
+        | Effect::NotifyLater
+        | Effect::NotificationFailed
+        | Effect::StopNotifier
+        | Effect::EndNotifications
+        | Effect::Notify
+        | Effect::Ping => Scenario::Notified,
         Effect::SaveSecret | Effect::PlaceConfiguration => Scenario::Visitors,
         Effect::Redo
         | Effect::Cancel
@@ -247,6 +257,7 @@ fn with_a_house_each() -> impl Iterator<Item = Effect> {
         Scenario::Engine,
         Scenario::Bots,
         Scenario::Sources,
+        Scenario::Notified,
         Scenario::Visitors,
     ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
@@ -348,6 +359,7 @@ fn die_at(point: Point) {
         | Scenario::Engine
         | Scenario::Bots
         | Scenario::Sources
+        | Scenario::Notified
         | Scenario::Visitors => unreachable!("these die in a chain, or elsewhere"),
     }
 }

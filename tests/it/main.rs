@@ -40,6 +40,7 @@ mod meetingbaas;
 mod moving;
 mod names;
 mod notes_by;
+mod notifications;
 mod ondevice;
 mod open;
 mod openai;

@@ -41,7 +41,7 @@ impl Asked {
     }
 
     /// Has something of the configuration tried.
-    async fn attempt(&self, settings: &Settings, what: ConfigTrial) -> Answer {
+    pub(super) async fn attempt(&self, settings: &Settings, what: ConfigTrial) -> Answer {
         let file = settings.file.clone();
         self.caller.ask(ControlRequest::Try { file, config: self.text.clone(), what }).await
     }
