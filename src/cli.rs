@@ -1,7 +1,10 @@
 //! The command line: clap types and nothing else.
 
+mod bot;
 pub(crate) mod calendar;
+mod engine_work;
 mod init;
+mod notifier;
 mod page;
 mod source;
 mod speakers;
@@ -15,7 +18,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
+pub(crate) use bot::{BotCommand, SentBot};
+pub(crate) use engine_work::EngineWork;
 pub(crate) use init::{InitArgs, InitMail, InitService, NotesGoTo};
+pub(crate) use notifier::{NotifyCommand, NotifyTestArgs};
 pub(crate) use page::Page;
 pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
 pub(crate) use speakers::SpeakersArgs;
@@ -108,6 +114,9 @@ pub(crate) enum Question {
     Resume(OfFolder),
     /// Show recordings that were there before minuted and what they would take, or decide about them
     Backlog(BacklogArgs),
+    /// Notifiers: send a test to one
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Print the link that opens the page, once and within five minutes
     Page(Page),
     /// Write a consistent copy of the queue, also while the daemon runs
@@ -343,56 +352,6 @@ pub(crate) struct EngineStatus {
     pub output: Output,
 }
 
-/// `bot`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BotCommand {
-    /// Send a bot to a meeting, now or later; what it records comes into the source's folder
-    Join(BotJoinArgs),
-    /// List the newest bots, those that are to join first
-    List(OfSource),
-    /// Have a bot leave its meeting, or never join it
-    Leave(OneBot),
-    /// Have a recording transcribed again at the source (version 1 alone)
-    Retranscribe(OneBot),
-}
-
-/// `bot join`.
-#[derive(Debug, Args)]
-pub(crate) struct BotJoinArgs {
-    /// The link of the invitation
-    pub url: String,
-    /// When to join: "14:30", "2026-11-22 14:30" (both as the clock here shows it), or with a zone [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
-    #[command(flatten)]
-    /// What is sent.
-    pub sent: SentBot,
-    #[command(flatten)]
-    /// Where, and how to show it.
-    pub of: OfSource,
-}
-
-/// A bot that is sent.
-#[derive(Debug, Args)]
-pub(crate) struct SentBot {
-    /// What it is called in the meeting
-    #[arg(long, default_value = "minuted")]
-    pub name: String,
-    /// Have the source transcribe what it records, too
-    #[arg(long)]
-    pub transcribe: bool,
-}
-
-/// A command about one bot.
-#[derive(Debug, Args)]
-pub(crate) struct OneBot {
-    /// The bot's id
-    pub bot: String,
-    #[command(flatten)]
-    /// Where, and how to show it.
-    pub of: OfSource,
-}
-
 /// A command about a source.
 #[derive(Debug, Args)]
 pub(crate) struct OfSource {
@@ -463,31 +422,6 @@ pub(crate) struct CalendarUnschedule {
 pub(crate) struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
-}
-
-/// `engine-work`.
-#[derive(Debug, Args)]
-pub(crate) struct EngineWork {
-    /// What to do, as JSON
-    pub request: Option<String>,
-    /// Become this ffmpeg, with limits
-    #[arg(long, value_name = "PROGRAM")]
-    pub ffmpeg: Option<PathBuf>,
-    /// Start this ffmpeg for the parent, when that orders it
-    #[arg(long, value_name = "PROGRAM")]
-    pub lend: Option<PathBuf>,
-    /// Try to be confined, and print as JSON how that went
-    #[arg(long)]
-    pub trial: bool,
-    /// The process with which it ends
-    #[arg(long, value_name = "PID", default_value_t = 0)]
-    pub parent: u32,
-    /// The longest file that it may write, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
-    pub writes: u64,
-    /// Its arguments
-    #[arg(last = true)]
-    pub arguments: Vec<OsString>,
 }
 
 /// How to show it.

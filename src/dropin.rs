@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    config::{CalendarLocation, Settings},
+    config::{CalendarLocation, NotifyWay, Settings},
     text,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn drop_in(settings: &Settings) -> String {
             named.push(path);
         }
     }
-    for (what, path) in hidden_calendars(settings) {
+    for (what, path) in hidden_calendars(settings).into_iter().chain(hidden_programs(settings)) {
         if !named.iter().any(|opened| path.starts_with(opened)) {
             let line = assign("BindReadOnlyPaths", &path);
             writeln!(unit, "# {}\n{line}", text::printable(&what))
@@ -55,6 +55,20 @@ fn hidden_calendars(settings: &Settings) -> Vec<(String, PathBuf)> {
 
 fn is_hidden(path: &Path) -> bool {
     HIDDEN.iter().any(|hidden| path.starts_with(hidden))
+}
+
+/// Returns the directories of the programs that are told of events and that the unit does not see.
+fn hidden_programs(settings: &Settings) -> Vec<(String, PathBuf)> {
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for notifier in &settings.notifiers {
+        let NotifyWay::Command(command) = &notifier.way else { continue };
+        let Some(directory) = command.path.parent() else { continue };
+        let is_hidden = HIDDEN.iter().any(|hidden| directory.starts_with(hidden));
+        if is_hidden && !found.iter().any(|(_, known)| known == directory) {
+            found.push((format!("program of notifier `{}`", notifier.name), directory.to_owned()));
+        }
+    }
+    found
 }
 
 /// Returns every directory that minuted writes to and the unit does not open, with what it is. `units` are the texts of
@@ -284,6 +298,8 @@ mod tests {
                 delay: Duration::from_secs(60),
                 delay_max: Duration::from_secs(900),
             },
+            notifiers: Vec::new(),
+            ping: None,
             workers: Workers { uploads: 2, requests_per_second: 10 },
             email: None,
             log: Log {
@@ -411,6 +427,29 @@ mod tests {
             "-/srv/a:b"
             "#
         );
+    }
+
+    #[test]
+    fn a_program_that_the_unit_does_not_see_is_bound_in_to_be_read() {
+        use crate::config::{HookCommand, Notifier};
+        let notifier = |name: &str, path: &str| Notifier {
+            name: name.to_owned(),
+            events: Vec::new(),
+            folders: None,
+            includes_notes: false,
+            way: NotifyWay::Command(HookCommand {
+                path: path.into(),
+                network: false,
+                timeout: Duration::from_secs(30),
+            }),
+        };
+        let mut settings = settings("/var/lib/minuted", None, Vec::new());
+        settings.notifiers =
+            vec![notifier("a", "/home/ann/my hook/run"), notifier("b", "/usr/local/lib/m/run")];
+        let unit = drop_in(&settings);
+        let line = "# program of notifier `a`\nBindReadOnlyPaths=\"-/home/ann/my hook\"\n";
+        assert!(unit.ends_with(line), "{unit}");
+        assert!(!unit.contains("/usr/local"), "{unit}");
     }
 
     #[test]

@@ -157,6 +157,16 @@ effects! {
     IntendDeletion,
     /// The queue: what the vendor said to that.
     RecordDeletion,
+    /// The queue: a notifier was told.
+    NotificationSent,
+    /// The queue: a notification is tried again later.
+    NotifyLater,
+    /// The queue: a notification is given up.
+    NotificationFailed,
+    /// The queue: a receiver wants no more notifications.
+    StopNotifier,
+    /// The queue: what waited for a notifier that was removed ends.
+    EndNotifications,
     /// A file that was fetched gets its name in a folder.
     PlaceRecording,
     /// The source: the vendor is asked to delete its copy.
@@ -255,6 +265,10 @@ effects! {
     Mail,
     /// A mail to the operator is sent.
     Digest,
+    /// A notifier is told: a request, or a program that is run.
+    Notify,
+    /// The monitor of the dead man's switch is called.
+    Ping,
 }
 
 /// Before or after an effect.

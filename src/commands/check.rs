@@ -9,6 +9,7 @@ mod gives;
 mod holds;
 mod koldan;
 mod listing;
+mod notifiers;
 mod outside;
 mod readers;
 mod room;
@@ -151,6 +152,7 @@ pub(super) async fn run(
     let tried = Arc::clone(&settings);
     findings.blocking(move || webhook::check_webhook(&tried, is_in_force)).await?;
     outside::check_mail(&settings, daemon, arguments.mail.as_deref(), &mut findings).await?;
+    notifiers::check_notifiers(&settings, daemon, &mut findings).await?;
     let pid = match daemon {
         Some(daemon) => holds::add_holds(&settings, daemon, &mut findings).await?,
         None => None,

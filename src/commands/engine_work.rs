@@ -6,7 +6,7 @@ use super::{CommandFailure, print, print_failure};
 use crate::{
     cli::EngineWork,
     config::Environment,
-    engine::{child, ffmpeg_child, lender, trial},
+    engine::{child, ffmpeg_child, hook_child, lender, trial},
     exit,
 };
 
@@ -21,6 +21,11 @@ pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, CommandFailure> {
         );
         print_failure(&error.into(), Environment::get());
         return Ok(ExitCode::from(ffmpeg_child::NEVER_BEGAN));
+    }
+    if let Some(program) = &arguments.hook {
+        let error = hook_child::become_hook(program, arguments.parent, arguments.network);
+        print_failure(&error.into(), Environment::get());
+        return Ok(ExitCode::from(hook_child::NEVER_BEGAN));
     }
     if let Some(program) = &arguments.lend {
         lender::lend(program, arguments.parent)?;

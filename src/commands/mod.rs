@@ -15,6 +15,7 @@ mod init;
 mod jobs;
 mod login;
 mod meetings;
+mod notifier;
 mod packaging;
 mod page;
 mod print;
@@ -219,6 +220,7 @@ async fn answer_question(
         Question::Pause(arguments) => folder::pause_folder(&caller, arguments).await,
         Question::Resume(arguments) => folder::resume_folder(&caller, arguments).await,
         Question::Backlog(arguments) => folder::run_backlog(&caller, arguments).await,
+        Question::Notify(command) => notifier::run(&caller, command).await,
         Question::Page(arguments) => page::show_link(&caller, arguments).await,
         Question::Backup(arguments) => backup::run(&caller, arguments).await,
     }

@@ -10,8 +10,8 @@ use crate::{
     cli,
     config::Settings,
     control::{
-        Caller, ConnectionState, ControlRequest, MailStatus, RunningStatus, ServiceStatus,
-        SourceStatus, StatusReport,
+        Caller, ConnectionState, ControlRequest, MailStatus, NotifierStatus, RunningStatus,
+        ServiceStatus, SourceStatus, StatusReport,
     },
     job::{HoldReason, JobState},
     progress::Unit,
@@ -69,6 +69,9 @@ fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     }
     if let Some(mail) = &status.mail {
         print::line(&printable(&mail_line(mail)))?;
+    }
+    for notifier in &status.notifiers {
+        print::line(&printable(&notifier_line(notifier)))?;
     }
     show_folders(status)?;
     show_running(status)
@@ -132,6 +135,28 @@ fn mail_line(mail: &MailStatus) -> String {
         .map(|at| format!("; next try in {}", print::format_time_left(at)))
         .unwrap_or_default();
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
+}
+
+fn notifier_line(notifier: &NotifierStatus) -> String {
+    let mut parts = Vec::new();
+    if notifier.waiting > 0 {
+        parts.push(format!("{} waiting", format_count(notifier.waiting, "notification")));
+    }
+    if notifier.failed > 0 {
+        parts.push(format!("{} given up", format_count(notifier.failed, "notification")));
+    }
+    if let Some(last) = notifier.last_sent.filter(|_| parts.is_empty()) {
+        parts.push(format!("told last of what happened {}", print::format_age(last)));
+    }
+    if let Some(error) = &notifier.error {
+        let next = notifier.next_try.map(print::format_time_left);
+        let next = next.map(|next| format!("; next try in {next}")).unwrap_or_default();
+        parts.push(format!("{}{next}", one_line(error, 200)));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to tell yet".to_owned());
+    }
+    format!("notifier {} ({}): {}", notifier.name, notifier.kind, parts.join(", "))
 }
 
 fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {

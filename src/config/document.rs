@@ -13,7 +13,7 @@ use super::{
     durations::DurationBounds,
     email,
     environment::Environment,
-    folders, http_server, places,
+    folders, http_server, notifiers, ping, places,
     reader::{FileContext, Table, TableKeys as _},
     secrets, services,
     settings::{LogKeys, Retry, RetryKeys, Settings, WorkersKeys},
@@ -107,6 +107,8 @@ fn read_settings(
     places::check_places(&raw, &state_dir, state_span.as_ref(), diagnostics);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::name_and_id).collect();
     let sources = sources::read_sources(root, &services, &places, diagnostics);
+    let notifiers = notifiers::read_notifiers(root, &places, diagnostics);
+    let ping = ping::read_ping(root);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
     let calendars = calendars::read_calendars(root, diagnostics);
     let named = raw.iter().filter_map(|folder| folder.keys.calendar.as_ref());
@@ -144,6 +146,8 @@ fn read_settings(
         calendars: calendars.into_iter().collect::<Option<_>>()?,
         webhook,
         http,
+        notifiers: notifiers.into_iter().collect::<Option<_>>()?,
+        ping,
         services,
         retry: retry?,
         workers: workers?,

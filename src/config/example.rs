@@ -10,7 +10,9 @@ use super::{
     email::{EmailKeys, SmtpKeys},
     folders,
     http_server::HttpServerKeys,
+    notifiers::NotifyKeys,
     parse,
+    ping::PingKeys,
     reader::TableKeys as _,
     services::{self, PollKeys},
     settings::{LogKeys, RetryKeys, WorkersKeys},
@@ -156,7 +158,7 @@ fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
     );
     assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
     assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
-    assert!(settings.http.is_none());
+    assert!(settings.http.is_none() && settings.notifiers.is_empty() && settings.ping.is_none());
     let live = entries()
         .into_iter()
         .filter(|entry| entry.kind == ExampleKind::LiveConfig)
@@ -227,7 +229,7 @@ fn the_example_has_every_key() {
             "`{key}` of a service"
         );
     }
-    let tables: [(&str, &[&str]); 11] = [
+    let tables: [(&str, &[&str]); 13] = [
         ("services.paxs.poll", PollKeys::KNOWN),
         ("retry", RetryKeys::KNOWN),
         ("workers", WorkersKeys::KNOWN),
@@ -238,11 +240,15 @@ fn the_example_has_every_key() {
         ("http", HttpServerKeys::KNOWN),
         ("source", SourceKeys::KNOWN),
         ("calendar", CalendarKeys::KNOWN),
+        ("notify", NotifyKeys::KNOWN),
+        ("ping", PingKeys::KNOWN),
         ("", &["state_dir", "history"]),
     ];
     for (table, keys) in tables {
         for key in keys {
-            assert!(has(table, key), "`{key}` of [{table}]");
+            // It excludes `topic`, so it stands in a sentence.
+            let is_told = *key == "topic_file" && EXAMPLE.contains(": topic_file = \"");
+            assert!(is_told || has(table, key), "`{key}` of [{table}]");
         }
     }
     for key in folders::FOLDER.iter() {

@@ -2,7 +2,7 @@
 //!
 //! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places
 //! (`document`). Each table has its keys as rows (`table_keys`) beside the settings that they make:
-//! `folder`, `services`, `kinds`, `email`, `sources`, `calendars`, `webhook`, `settings`, `sidecar`. A row names
+//! `folder`, `services`, `kinds`, `email`, `sources`, `calendars`, `webhook`, `notifiers`, `ping`, `settings`, `sidecar`. A row names
 //! the method of `reader` that reads its key, and most values are parsed by a pure function (`values`,
 //! `durations`, `sizes`). A mistake is noted (`diagnostic`) and the reading goes on, so that a person
 //! sees every mistake at once, each with its line and its cure. A file with a mistake makes no settings.
@@ -29,6 +29,9 @@ mod item;
 mod kinds;
 mod locate;
 mod notes_by;
+mod notifiers;
+mod notify_event;
+mod ping;
 mod places;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
@@ -69,6 +72,12 @@ pub(crate) use kinds::{
 };
 pub(crate) use locate::{load, load_with_text, locate, own_file, parse, system_file};
 pub(crate) use notes_by::{NotesBy, NotesElse};
+pub(crate) use notifiers::{
+    HookAddress, HookCommand, Notifier, NotifyWay, NtfyTarget, NtfyTopic, WebhookTarget,
+    read_hook_address, read_topic_name,
+};
+pub(crate) use notify_event::{NotifyEvent, NotifyKind};
+pub(crate) use ping::Ping;
 pub(crate) use secret_file::SecretFileError;
 pub use secret_file::read_secret;
 pub(crate) use services::{Poll, Service};

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     calendars::CalendarSettings, diagnostic::ValueError, durations::DurationBounds, email::Email,
-    folder::Folder, http_server::HttpServer, reader::parse_word, services::Service,
-    sources::Source, table_keys::table_keys, values, webhook::Webhook,
+    folder::Folder, http_server::HttpServer, notifiers::Notifier, ping::Ping, reader::parse_word,
+    services::Service, sources::Source, table_keys::table_keys, values, webhook::Webhook,
 };
 
 /// The whole configuration, as it is in force.
@@ -42,6 +42,10 @@ pub struct Settings {
     pub webhook: Option<Webhook>,
     /// The server of the page and the API, if configured.
     pub http: Option<HttpServer>,
+    /// Who is told of events. Their names are unique.
+    pub notifiers: Vec<Notifier>,
+    /// The dead man's switch, if configured.
+    pub ping: Option<Ping>,
 }
 
 impl Settings {
@@ -70,6 +74,12 @@ impl Settings {
             }
             Some(_) | None => given,
         }
+    }
+
+    /// Returns the notifier of that name, if it is configured.
+    #[must_use]
+    pub fn notifier(&self, name: &str) -> Option<&Notifier> {
+        self.notifiers.iter().find(|notifier| notifier.name == name)
     }
 
     /// Returns the folder of that id, if it is configured.

@@ -7,6 +7,8 @@ use super::{
     email::{EmailKeys, SmtpKeys},
     folders,
     http_server::HttpServerKeys,
+    notifiers::NotifyKeys,
+    ping::PingKeys,
     reader::{KnownTable, RefusedKey, TableKeys as _},
     services::{self, PollKeys},
     settings::{LogKeys, RetryKeys, WorkersKeys},
@@ -29,10 +31,12 @@ pub(super) const ROOT: &[&str] = &[
     "calendar",
     "webhook",
     "http",
+    "notify",
+    "ping",
 ];
 
 /// Every table of the config file.
-pub(super) static TABLES: LazyLock<[KnownTable; 14]> = LazyLock::new(|| {
+pub(super) static TABLES: LazyLock<[KnownTable; 16]> = LazyLock::new(|| {
     [
         describe_table(ROOT, "the top of the file, before the first `[table]`", &[]),
         describe_table(&folders::FOLDER, "`[[folder]]`", &[]),
@@ -56,6 +60,15 @@ pub(super) static TABLES: LazyLock<[KnownTable; 14]> = LazyLock::new(|| {
         describe_table(WebhookKeys::KNOWN, "`[webhook]`", &[]),
         describe_table(HttpServerKeys::KNOWN, "`[http]`", &[]),
         describe_table(LogKeys::KNOWN, "`[log]`", &[]),
+        // What stands before `events` and behind may stand in other tables, too.
+        KnownTable {
+            own_keys: &["events", "include", "old_secret_file", "topic", "topic_file", "network"],
+            ..describe_table(NotifyKeys::KNOWN, "`[[notify]]`", REFUSED_IN_NOTIFY)
+        },
+        KnownTable {
+            own_keys: &[],
+            ..describe_table(PingKeys::KNOWN, "`[ping]`", REFUSED_IN_PING)
+        },
     ]
 });
 
@@ -79,6 +92,30 @@ const REFUSED_IN_SOURCE: &[RefusedKey] = &[
 const REFUSED_IN_CALENDAR: &[RefusedKey] = &[RefusedKey {
     key: "url",
     what: "the address of a calendar lets everyone read it, and the config file keeps no secret",
+    help: "put it into a file that only minuted may read, and name that: url_file = \"…\"",
+}];
+
+const REFUSED_IN_NOTIFY: &[RefusedKey] = &[
+    RefusedKey {
+        key: "secret",
+        what: "a secret in the config file is not kept secret",
+        help: "put it into a file that only minuted may read, and name that: secret_file = \"…\"",
+    },
+    RefusedKey {
+        key: "token",
+        what: "a token in the config file is not kept secret",
+        help: "put it into a file that only minuted may read, and name that: token_file = \"…\"",
+    },
+    RefusedKey {
+        key: "command",
+        what: "a command is a path, never a line of a shell",
+        help: "write path = \"/usr/local/bin/…\": the program, without arguments",
+    },
+];
+
+const REFUSED_IN_PING: &[RefusedKey] = &[RefusedKey {
+    key: "url",
+    what: "the address of a monitor is a secret",
     help: "put it into a file that only minuted may read, and name that: url_file = \"…\"",
 }];
 

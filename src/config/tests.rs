@@ -172,6 +172,8 @@ fn a_short_config_takes_every_default() {
         calendars: [],
         webhook: None,
         http: None,
+        notifiers: [],
+        ping: None,
     }
     "#);
 }

@@ -236,11 +236,44 @@ const PRCTL: [u64; 5] = [15, 16, 38, 39, 0x5356_4d41];
 /// The bit of memory that is shared: no limit of a process counts it.
 const SHARED: u64 = 1;
 
+/// Calls of the network among [`REFUSED`].
+const NETWORK: [c_long; 12] = [
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_listen,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+];
+
+/// Families of sockets that a program with the network may make: IPv4, IPv6, and the kernel's list of addresses, which
+/// looking up a name asks for. No socket of this machine's own services.
+const FAMILIES: [u64; 3] = [2, 10, 16];
+
 /// Installs the filters for this thread; returns that the kernel has them.
 pub(super) fn apply_filters(role: Role) -> io::Result<bool> {
-    let refusing = build_filter(refused_calls().map_err(io::Error::other)?, libc::EPERM, true)?;
-    let permitting = build_filter(named_calls(role), libc::ENOSYS, false)?;
-    for filter in [refusing, permitting] {
+    let filters = match role {
+        Role::Recogniser | Role::Ffmpeg => [
+            build_filter(refused_calls().map_err(io::Error::other)?, libc::EPERM, true)?,
+            build_filter(named_calls(role), libc::ENOSYS, false)?,
+        ],
+        // The flags of `clone3` cannot be seen: without it the C library takes `clone`.
+        Role::Hook | Role::NetworkHook => [
+            build_filter(
+                calls_refused_to_hooks(role).map_err(io::Error::other)?,
+                libc::EPERM,
+                true,
+            )?,
+            build_filter([(libc::SYS_clone3, Vec::new())].into(), libc::ENOSYS, true)?,
+        ],
+    };
+    for filter in filters {
         match apply_filter(&filter) {
             Ok(()) => {}
             Err(seccompiler::Error::Seccomp(error)) if is_missing(&error) => return Ok(false),
@@ -248,6 +281,31 @@ pub(super) fn apply_filters(role: Role) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Returns what is refused to a program of the operator's and to those that it begins. It may do the rest: it is no
+/// hostile code, and its files are Landlock's.
+fn calls_refused_to_hooks(role: Role) -> Result<Rules, seccompiler::BackendError> {
+    // A signal reaches no other program where Landlock knows scopes.
+    let permitted: &[c_long] = if role.has_network() { &NETWORK } else { &[libc::SYS_recvfrom] };
+    let mut rules: Rules = REFUSED
+        .iter()
+        .filter(|call| !permitted.contains(call) && **call != libc::SYS_tkill)
+        .map(|call| (*call, Vec::new()))
+        .collect();
+    let namespaces = NAMESPACES.iter();
+    let namespaces = namespaces.map(|flag| rule_when(&[(0, SeccompCmpOp::MaskedEq(*flag), *flag)]));
+    rules.insert(libc::SYS_clone, namespaces.collect::<Result<_, _>>()?);
+    let limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![limit])?]);
+    if role.has_network() {
+        rules.insert(libc::SYS_socket, vec![rule_unless(0, &FAMILIES)?]);
+        // Nothing waits for calls.
+        for call in [libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4] {
+            rules.insert(call, Vec::new());
+        }
+    }
+    Ok(rules)
 }
 
 /// Returns whether the kernel was built without filters.
@@ -273,7 +331,7 @@ fn named_calls(role: Role) -> Rules {
     let by_role: &[c_long] = match role {
         // It is handed the descriptors of an ffmpeg that somebody else has started.
         Role::Recogniser => &[libc::SYS_recvmsg],
-        Role::Ffmpeg => &[libc::SYS_execve],
+        Role::Ffmpeg | Role::Hook | Role::NetworkHook => &[libc::SYS_execve],
     };
     let all = [PERMITTED, PERMITTED_OLDER, REFUSED, REFUSED_OLDER, BY_ARGUMENT, by_role];
     all.concat().into_iter().map(|call| (call, Vec::new())).collect()

@@ -47,6 +47,8 @@ pub(crate) struct Reach {
     code: Vec<PathBuf>,
     /// Files that are read.
     read: Vec<PathBuf>,
+    /// Devices that are read and written.
+    written: Vec<PathBuf>,
     /// Open files that are opened again by their name below `/proc`, and whether they are written.
     again: Vec<(File, bool)>,
 }
@@ -58,6 +60,7 @@ impl Reach {
         Self {
             code: LIBRARIES.map(PathBuf::from).to_vec(),
             read: LOADER.map(PathBuf::from).to_vec(),
+            written: Vec::new(),
             again: Vec::new(),
         }
     }
@@ -82,7 +85,14 @@ impl Reach {
         self
     }
 
-    /// Adds a program that is run.
+    /// Adds a device that is read and written.
+    #[must_use]
+    pub(crate) fn with_written(mut self, path: impl Into<PathBuf>) -> Self {
+        self.written.push(path.into());
+        self
+    }
+
+    /// Adds a program, or a directory of programs, that is run.
     #[must_use]
     pub(crate) fn with_program(mut self, path: impl Into<PathBuf>) -> Self {
         self.code.push(path.into());
@@ -108,10 +118,11 @@ pub(super) fn restrict_files(role: Role, reach: &Reach) -> Result<bool, ConfineE
     // Why there is no Landlock: the library does not say, and a filter looks to it like an old kernel.
     let why = io::Error::last_os_error();
     let failed = |error| refused_or_failed("landlock_create_ruleset", system_error(&error));
-    let asked = ruleset
-        .handle_access(AccessFs::from_all(NEWEST))
-        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(NEWEST)))
-        .and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST)));
+    let mut asked = ruleset.handle_access(AccessFs::from_all(NEWEST));
+    if !role.has_network() {
+        asked = asked.and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(NEWEST)));
+    }
+    let asked = asked.and_then(|ruleset| ruleset.scope(Scope::from_all(NEWEST)));
     let created = asked.and_then(Ruleset::create).map_err(failed)?;
     let status = with_rules(created, role, reach)?
         .restrict_self()
@@ -128,12 +139,15 @@ fn with_rules(
     role: Role,
     reach: &Reach,
 ) -> Result<RulesetCreated, ConfineError> {
-    let runs = if role == Role::Ffmpeg { AccessFs::Execute.into() } else { BitFlags::EMPTY };
+    let runs = if role.runs_programs() { AccessFs::Execute.into() } else { BitFlags::EMPTY };
     for path in &reach.code {
         ruleset = with_path(ruleset, path, AccessFs::ReadFile | AccessFs::ReadDir | runs)?;
     }
     for path in &reach.read {
         ruleset = with_path(ruleset, path, AccessFs::ReadFile | AccessFs::ReadDir)?;
+    }
+    for path in &reach.written {
+        ruleset = with_path(ruleset, path, AccessFs::ReadFile | AccessFs::WriteFile)?;
     }
     for (file, is_written) in &reach.again {
         let reads = BitFlags::from(AccessFs::ReadFile);

@@ -32,6 +32,28 @@ pub(crate) enum Role {
     Recogniser,
     /// A process that becomes ffmpeg.
     Ffmpeg,
+    /// A process that becomes a program of the operator's, and may begin others.
+    Hook,
+    /// The same with the network.
+    NetworkHook,
+}
+
+impl Role {
+    /// Returns whether it runs programs.
+    fn runs_programs(self) -> bool {
+        match self {
+            Self::Recogniser => false,
+            Self::Ffmpeg | Self::Hook | Self::NetworkHook => true,
+        }
+    }
+
+    /// Returns whether it may call others over the network.
+    fn has_network(self) -> bool {
+        match self {
+            Self::Recogniser | Self::Ffmpeg | Self::Hook => false,
+            Self::NetworkHook => true,
+        }
+    }
 }
 
 /// The parts of a confinement that the kernel enforces.

@@ -58,7 +58,9 @@ pub(crate) fn explain_job(job: &JobView, context: ExplainContext) -> (String, Op
         ),
         JobState::Ready => (format!("job {id} is next in the queue: {}", stage_word(job)), None),
     };
-    (format!("{answer}{gone}{}{}", describe_names(job), describe_match(job)), hint)
+    let names = describe_names(job);
+    let event = describe_match(job);
+    (format!("{answer}{gone}{names}{event}{}", describe_notifications(job)), hint)
 }
 
 /// Describes the names that a person gave to the speakers.
@@ -103,6 +105,8 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
         Some(format!(
             "add the address or its domain to `allow` in [email]; minuted retry {id} sends it then"
         ))
+    } else if job.notifications.iter().any(|one| one.state == DeliveryState::Failed) {
+        Some(format!("minuted retry {id} sends the notifications again"))
     } else if job.notes_missing.is_empty() {
         None
     } else {
@@ -169,6 +173,27 @@ fn describe_notes(job: &JobView) -> Option<String> {
         parts.push(format!("its notes are not there any more: {}", job.notes_missing.join(", ")));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Describes the notifications of a job that were not passed on, the latest of each notifier.
+fn describe_notifications(job: &JobView) -> String {
+    let all = &job.notifications;
+    let latest = (0..all.len())
+        .filter(|at| !all[at + 1..].iter().any(|later| later.target == all[*at].target))
+        .map(|at| &all[at]);
+    let described = latest.filter_map(|one| {
+        let error = one.error.as_deref()?;
+        let name = &one.target;
+        match one.state {
+            DeliveryState::Due => Some(format!("; notifier {name} is told later: {error}")),
+            DeliveryState::Failed => Some(format!("; notifier {name} was not told: {error}")),
+            DeliveryState::Done
+            | DeliveryState::Held
+            | DeliveryState::Cancelled
+            | DeliveryState::Withheld => None,
+        }
+    });
+    described.collect::<Vec<_>>().concat()
 }
 
 fn explain_failed(job: &JobView) -> (String, Option<String>) {

@@ -18,6 +18,7 @@ mod intake;
 mod jobs;
 mod mailing;
 mod metrics;
+mod notifier;
 mod overview;
 mod page;
 mod page_access;
@@ -48,6 +49,7 @@ pub(crate) use held::remedy_of_hold;
 pub(crate) use intake::{SurveyedFile, unsupported};
 pub(crate) use mailing::try_mail;
 pub(crate) use metrics::MetricFacts;
+pub(crate) use notifier::{NotifierStatus, NotifyTest, try_notifier};
 pub(crate) use overview::{DayNumbers, FolderDetails, Overview, RecentNumbers, ServiceDetails};
 pub(crate) use page::{ApiToken, JobFacts, PageLink};
 pub(crate) use page_access::{PageAccess, SESSION_LIFE};
@@ -180,6 +182,11 @@ pub(crate) enum ControlRequest {
         /// The part to test.
         what: ConfigTrial,
     },
+    /// Send a test to a notifier.
+    TestNotifier {
+        /// By name.
+        notifier: String,
+    },
     /// Show who is signed in.
     Whoami {
         /// The service; the only one when not named.
@@ -265,6 +272,7 @@ impl ControlRequest {
             | Self::ShowBacklog { .. }
             | Self::CopyQueue
             | Self::Try { .. }
+            | Self::TestNotifier { .. }
             | Self::Whoami { .. }
             | Self::SignIn { .. }
             | Self::SignOut { .. }
@@ -297,6 +305,7 @@ impl ControlRequest {
             Self::Page { .. } | Self::ApiToken { .. } => "page",
             Self::CopyQueue => "backup",
             Self::Try { .. } => "check",
+            Self::TestNotifier { .. } => "notify test",
             Self::Whoami { .. } => "whoami",
             Self::SignIn { .. } => "login",
             Self::SignOut { .. } => "logout",
@@ -320,6 +329,10 @@ pub(crate) enum ConfigTrial {
     Calendar(String),
     /// The mail server: a sign-in; with an address, one mail there.
     Mail(Option<String>),
+    /// A notifier, by name: its secrets and its program. Nothing is sent.
+    Notifier(String),
+    /// The address of the monitor. Nothing is sent.
+    Ping,
 }
 
 /// The comparison of a configuration with the one in force.

@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-use super::{ControlService, Refusal};
+use super::{ConnectionState, ControlService, Refusal, StatusReport};
 use crate::{
-    clock, job::JobState, store::RecentEnd, text::printable_path, watch::why::FileExplanation,
+    clock,
+    job::{HoldReason, JobState},
+    store::RecentEnd,
+    text::{format_count, printable_path},
+    watch::why::FileExplanation,
 };
 
 /// Files of one folder that are settling and shown.
@@ -99,6 +103,14 @@ impl ControlService {
         Ok(Overview { folders: folders.collect(), services: services.collect() })
     }
 
+    /// Returns what needs a person, a line each.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub(crate) async fn list_attention(&self) -> Result<Vec<String>, Refusal> {
+        Ok(describe_attention(&self.status_report().await?))
+    }
+
     /// Returns the numbers of the last [`RECENT_DAYS`] days.
     ///
     /// # Errors
@@ -110,6 +122,62 @@ impl ControlService {
         let ends = self.queue.jobs().ended_since(since).await?;
         Ok(count_days(&ends, now, &TimeZone::system()))
     }
+}
+
+/// Returns what of a status needs a person, a line each; the page shows the same.
+fn describe_attention(status: &StatusReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if status.disk_full {
+        lines.push(format!("the disk of {} is full: nothing new is begun", status.state_dir));
+    }
+    for service in &status.services {
+        lines.extend(describe_held(
+            "service",
+            &service.name,
+            service.state,
+            service.detail.as_deref(),
+        ));
+    }
+    for source in &status.sources {
+        lines.extend(describe_held("source", &source.name, source.state, source.detail.as_deref()));
+    }
+    if let Some(mail) = &status.mail {
+        lines.push(format!("mail by {} is down: {}", mail.host, mail.detail));
+    }
+    for folder in &status.folders {
+        let trouble = folder.trouble.iter();
+        lines.extend(trouble.map(|trouble| format!("folder {}: {trouble}", folder.name)));
+        if folder.backlog > 0 {
+            let old = format_count(folder.backlog, "recording");
+            lines.push(format!("folder {}: {old} from before minuted", folder.name));
+        }
+        let failed = folder.jobs.get(&JobState::Failed).copied().unwrap_or_default();
+        if failed > 0 {
+            let failed = format_count(failed, "recording");
+            lines.push(format!(
+                "folder {}: {failed} failed; minuted jobs --state failed",
+                folder.name
+            ));
+        }
+    }
+    lines
+}
+
+fn describe_held(
+    what: &str,
+    name: &str,
+    state: ConnectionState,
+    detail: Option<&str>,
+) -> Option<String> {
+    let reason = match state {
+        ConnectionState::Up
+        | ConnectionState::Unknown
+        // They end without help, and are nobody's fault.
+        | ConnectionState::Held(HoldReason::Reading | HoldReason::Budget) => return None,
+        ConnectionState::Held(reason) => reason,
+    };
+    let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+    Some(format!("{what} {name} is {reason}{detail}"))
 }
 
 /// Counts what ended on each day up to today.

@@ -14,6 +14,7 @@ use super::{Answer, ApiAccess, ControlError, ControlRequest, JobName, PageAccess
 use crate::{
     clock,
     config::{Folder, Kind, Settings},
+    delivery::notifications,
     job::HoldReason,
     last_words::LastWords,
     runtime::{LiveConfig, ServiceHandle},
@@ -80,6 +81,7 @@ impl ControlService {
         let opened = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
+        queue.set_subscribers(notifications::subscribers(&settings));
         let page_access = Arc::new(PageAccess::new(&settings.state_dir));
         let api_access = Arc::new(ApiAccess::new(&settings.state_dir));
         let live = LiveConfig::build(settings, &TaskTracker::new(), None)?;
@@ -130,6 +132,7 @@ impl ControlService {
             ControlRequest::Try { file, config, what } => {
                 self.try_configuration(&file, &config, what).await
             }
+            ControlRequest::TestNotifier { notifier } => self.test_notifier(&notifier).await,
             ControlRequest::Whoami { service } => self.show_profile(service.as_deref()).await,
             ControlRequest::SignIn { service, code, redirect_uri } => {
                 self.sign_in(&service, code, redirect_uri).await

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ControlService,
+    Answer, ControlService, NotifierStatus,
     explain::next_try,
     held::{MAIL, held_by, with_cure},
     service::to_value,
@@ -54,6 +54,9 @@ pub(crate) struct StatusReport {
     /// The mail server, where mail waits for it.
     #[serde(default)]
     pub mail: Option<MailStatus>,
+    /// The notifiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifiers: Vec<NotifierStatus>,
     /// All that is held.
     pub holds: Vec<Hold>,
 }
@@ -152,6 +155,10 @@ pub(crate) struct RunningStatus {
 
 impl ControlService {
     pub(super) async fn show_status(&self) -> Answer {
+        to_value(&self.status_report().await?)
+    }
+
+    pub(super) async fn status_report(&self) -> Result<StatusReport, super::Refusal> {
         let live = self.live_settings();
         let mut holds = self.queue.holds().list().await?;
         holds.extend(self.reached_limits().await?);
@@ -163,7 +170,7 @@ impl ControlService {
             .iter()
             .filter(|job| poll.is_some_and(|poll| is_slow(&poll, job.since, now)))
             .count();
-        let status = StatusReport {
+        Ok(StatusReport {
             daemon: self.worker.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -177,9 +184,9 @@ impl ControlService {
             slow,
             disk_full: self.disk_full().is_some(),
             mail: self.mail_shown(&holds).await?,
+            notifiers: self.notifiers_shown().await?,
             holds,
-        };
-        to_value(&status)
+        })
     }
 
     fn services_shown(&self, holds: &[Hold]) -> Vec<ServiceStatus> {

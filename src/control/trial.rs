@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_calendar,
-    try_mail,
+    try_mail, try_notifier,
 };
 use crate::{
     config::{Environment, Settings, parse},
@@ -59,6 +59,8 @@ impl ControlService {
                     None => Err(Refusal::unknown(format!("there is no calendar `{name}`"))),
                 }
             }
+            ConfigTrial::Notifier(name) => try_notifier(&settings, Some(&name)).await,
+            ConfigTrial::Ping => try_notifier(&settings, None).await,
             ConfigTrial::Mail(to) => match &settings.email {
                 Some(email) => try_mail(email, to.as_deref()).await,
                 None => Err(Refusal::new("no mail is configured")

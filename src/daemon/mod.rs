@@ -7,6 +7,7 @@ mod folders;
 mod once;
 mod orphaned_jobs;
 mod page;
+mod ping;
 mod reconcile;
 mod removed_folders;
 mod sources;
@@ -28,7 +29,7 @@ use crate::{
     access, clock,
     config::{self, ConfigError, Kind, Settings},
     control::{self, ControlService, Folders},
-    delivery::DeliveryRunner,
+    delivery::{DeliveryRunner, notifications},
     hint::Hinted,
     last_words::LastWords,
     runtime::{LiveConfig, Runtime},
@@ -115,6 +116,7 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let settings = Arc::new(settings);
     let state_dir = settings.state_dir.clone();
     let queue = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await??;
+    queue.set_subscribers(notifications::subscribers(&settings));
     let recovered = queue.jobs().recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
         tracing::info!(
@@ -225,6 +227,8 @@ fn spawn_loops(parts: &Parts) {
     spawn_loop(parts, "claims", claims::run(Arc::clone(worker)));
     spawn_loop(parts, "result poller", result_poller::run(Arc::clone(worker)));
     spawn_loop(parts, "deliveries", Arc::clone(&parts.delivery).run());
+    let notifier = notifications::NotificationRunner::new(Arc::clone(&parts.runtime));
+    spawn_loop(parts, "notifications", Arc::new(notifier).run());
     spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
     spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
@@ -310,6 +314,7 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
         .map(|live| live.with_former(former))
     {
         Ok(live) => {
+            parts.runtime.queue.set_subscribers(notifications::subscribers(&live.settings));
             parts.live.send_replace(Arc::new(live));
             parts.runtime.forget_refusals();
             if let Err(error) = parts.runtime.queue.jobs().wake_deferred(clock::now()).await {

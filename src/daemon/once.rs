@@ -35,6 +35,9 @@ pub(crate) struct Tally {
 /// The interval between looks for work that is left.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// Notifications are waited for so long: two receivers that do not answer, one after the other.
+const NOTIFY_MAX: Duration = Duration::from_secs(60);
+
 /// What stays down for so many of the longest delays has been tried once more at the least.
 const PROBES: u32 = 2;
 
@@ -62,8 +65,23 @@ pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
         parts.sources.nudge_all();
         sources = sources_are_idle(parts).await;
     }
+    try_notifications(parts).await;
     let lost = parts.runtime.queue.sources().count_failures(begun).await.unwrap_or_default();
     Tally { failed: tally.failed + lost, sources, ..tally }
+}
+
+/// Gives each notification one try, within [`NOTIFY_MAX`]: what is refused is tried again by the next run.
+async fn try_notifications(parts: &Parts) {
+    let begun = Instant::now();
+    while begun.elapsed() < NOTIFY_MAX {
+        match parts.runtime.queue.notifications().has_untried(clock::now()).await {
+            Ok(true) => tokio::time::sleep(EVERY).await,
+            Ok(false) => return,
+            Err(error) => {
+                return parts.runtime.queue_failed("read what notifiers are told", &error);
+            }
+        }
+    }
 }
 
 /// Waits until each source has brought what it has now; returns how many could not.

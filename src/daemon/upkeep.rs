@@ -1,11 +1,14 @@
 //! Regular upkeep: the sign-in, the operator's mail, the history, the watchdog.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Parts, folders::reconsider_files, orphaned_jobs, reconcile};
+use super::{Parts, folders::reconsider_files, orphaned_jobs, ping::call_monitor, reconcile};
 use crate::{
     clock,
     clock::elapsed,
@@ -28,6 +31,9 @@ const STATUS_DELAY: Duration = Duration::from_secs(1);
 /// The interval between looks at the sign-ins, the history and the mark of the queue.
 const HOURLY: Duration = Duration::from_secs(3600);
 
+/// The interval between calls of the monitor: healthchecks.io takes five in a minute.
+const PING_EVERY: Duration = Duration::from_secs(300);
+
 /// The operator gets at most one mail in this time; what happens meanwhile is in the next.
 const DIGEST_EVERY: Duration = Duration::from_secs(15 * 60);
 
@@ -44,7 +50,9 @@ pub(super) async fn run_upkeep(parts: Parts) {
     let watchdog_every = systemd::watchdog_interval();
     let mut watchdog = tokio::time::interval(watchdog_every.unwrap_or(HOURLY));
     let mut room = tokio::time::interval(DISK_RETRY);
-    for timer in [&mut often, &mut hourly, &mut watchdog, &mut room] {
+    let mut ping = tokio::time::interval(PING_EVERY);
+    let ping_state = Arc::default();
+    for timer in [&mut often, &mut hourly, &mut watchdog, &mut room, &mut ping] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut line = String::new();
@@ -100,6 +108,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
                     tracing::warn!("failed to mark the queue: {error:#}");
                 }
             }
+            _ = ping.tick() => call_monitor(&parts, &ping_state).await,
             _ = watchdog.tick(), if watchdog_every.is_some() => {
                 // Only a check that went through the runtime and the queue's thread proves life.
                 match parts.runtime.queue.maintenance().prove_alive().await {

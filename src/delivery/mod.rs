@@ -4,14 +4,14 @@
 //! them with its own tries: files ([`files`]), mails ([`mail`]), and what a service is asked ([`remote`]). What is
 //! written is made of the results in [`render`]. Where the folder keeps recordings only so long, [`expiry`] deletes them later.
 //!
-//! A notification would be one more kind of delivery: a row in [`DeliveryKind`](crate::store::DeliveryKind) and a lane in
-//! [`Lane`](crate::store::Lane), a target in `plan`, and a file beside `mail` that the runner calls for it.
+//! Notifications ([`notifications`]) have a ledger and a runner of their own: no job waits for them.
 
 mod context;
 mod expiry;
 pub(crate) mod files;
 mod in_flight;
 pub(crate) mod mail;
+pub(crate) mod notifications;
 mod outcome;
 pub(crate) mod plan;
 #[cfg(any(test, fuzzing))]

@@ -15,6 +15,7 @@
 //!   ([`crate::confine`]), and reads the recording.
 //! - [`ffmpeg_child`] becomes ffmpeg, confined too; [`lender`] starts it for the recogniser, which
 //!   may start nothing.
+//! - [`hook_child`] becomes a program that the operator has told of events, confined as ffmpeg is.
 //! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Sound
 //!   tracks, and the sides of stereo with one person each, stay apart; everything else becomes one
 //!   channel.
@@ -37,6 +38,7 @@ pub(crate) mod child;
 mod confidence;
 pub(crate) mod effort;
 pub(crate) mod ffmpeg_child;
+pub(crate) mod hook_child;
 mod language;
 pub(crate) mod lender;
 mod limits;

@@ -17,6 +17,7 @@ mod document;
 mod download;
 mod elsewhere;
 mod flow;
+mod hook;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod public;
@@ -31,6 +32,7 @@ pub(crate) use document::{DocumentError, DocumentTag, FetchedDocument, fetch_doc
 pub(crate) use download::{Download, Fetched};
 pub use elsewhere::Elsewhere;
 pub(crate) use elsewhere::FetchError;
+pub(crate) use hook::{Hook, HookCall};
 pub(crate) use upload::{FileBody, UploadError};
 
 /// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is

@@ -121,6 +121,7 @@ impl Runtime {
         self.changed.notify_one();
         self.claims.notify_one();
         self.deliveries.notify_one();
+        self.queue.announced().notify_one();
         self.polls.wake_held();
     }
 

@@ -16,10 +16,11 @@ pub(crate) const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 const ZERO: SignedDuration = SignedDuration::ZERO;
 
 /// The times of what is not finished. Those of what is are history, and stay as they were told.
-const TIMES: [&str; 9] = [
+const TIMES: [&str; 10] = [
     "UPDATE job SET due_ms = due_ms + ?1, remote_ms = remote_ms + ?1, updated_ms = updated_ms + ?1 \
      WHERE stage IS NOT NULL",
     "UPDATE delivery SET due_ms = due_ms + ?1, since_ms = since_ms + ?1 WHERE state IN ('due', 'held')",
+    "UPDATE notification SET due_ms = due_ms + ?1, pause_ms = pause_ms + ?1 WHERE due_ms IS NOT NULL",
     "UPDATE request SET asked_ms = asked_ms + ?1",
     "UPDATE sighting SET first_ms = first_ms + ?1, since_ms = since_ms + ?1 WHERE verdict = 'settling'",
     "UPDATE folder SET met_ms = met_ms + ?1",

@@ -8,6 +8,7 @@ use super::{
     evidence::find_evidence,
     history::log,
     jobs::{insert, load},
+    notifications::retry_notifications,
     reports::has_reports,
     row::to_json,
     sightings::hand_over,
@@ -27,8 +28,9 @@ impl Jobs<'_> {
         self.0
             .write(Effect::Retry, move |tx| {
                 let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
+                let notified = retry_notifications(tx, id, now)?;
                 match &job.state {
-                    State::Done => release_mails(tx, &job, now),
+                    State::Done => release_mails(tx, &job, notified, now),
                     State::Failed
                     | State::Cancelled
                     | State::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
@@ -52,6 +54,7 @@ impl Jobs<'_> {
                         );
                         Ok(Err(refused(id, why.into(), hint)))
                     }
+                    State::Skipped if notified > 0 => Ok(Ok(tell_notified(notified))),
                     State::Skipped => Ok(Err(skipped(id))),
                 }
             })
@@ -273,11 +276,15 @@ fn has_all_results(tx: &Transaction<'_>, job: &Job) -> Result<bool, StoreError> 
 fn release_mails(
     tx: &Transaction<'_>,
     job: &Job,
+    notified: usize,
     now: Timestamp,
 ) -> Result<Result<String, CommandError>, StoreError> {
     let held = release_held(tx, job.id, now)?;
     let withheld = release_withheld(tx, job.id, now)?;
     let message = match (held, withheld) {
+        (0, 0) if notified > 0 => {
+            return Ok(Ok(tell_notified(notified)));
+        }
         (0, 0) => {
             return Ok(Err(CommandError::Refused {
                 job: job.id,
@@ -302,6 +309,11 @@ fn release_mails(
     transition(tx, job.id, &job.state, &Event::Redeliver { due: now }, now)?;
     log(tx, job.id, Some(Stage::Deliver), EventKind::MailsReleased, None, now)?;
     Ok(Ok(message))
+}
+
+fn tell_notified(notifications: usize) -> String {
+    let notified = crate::text::format_count(notifications as u64, "notification");
+    format!("sends {notified} again")
 }
 
 fn count_mails(mails: usize) -> String {

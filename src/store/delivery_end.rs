@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Deliveries, Delivery, DeliveryKind, DeliveryState, Endings, JobId, NewDelivery, StoreError,
     Written,
+    announce::{announce_job, announce_notes},
     deliveries::{insert_one, is_begun, is_delivered, update_one},
     finished::finish,
     history::log,
@@ -15,6 +16,7 @@ use super::{
     transition::transition,
 };
 use crate::{
+    config::NotifyEvent,
     effect::Effect,
     job::{Event, EventKind, Stage, State},
 };
@@ -68,6 +70,9 @@ impl Deliveries<'_> {
         self.0
             .write(Effect::Delivered, move |tx| {
                 end.record(tx, &delivery, now)?;
+                if delivery.kind == DeliveryKind::Notes {
+                    announce_notes(tx, delivery.job, now)?;
+                }
                 settle(tx, delivery.job, endings, now)
             })
             .await
@@ -194,6 +199,8 @@ pub(super) fn settle(
     if states.contains(&(DeliveryState::Failed, job.version)) {
         let next = transition(tx, id, &job.state, &Event::Fail, now)?;
         log(tx, id, Some(Stage::Deliver), EventKind::DeliveriesIncomplete, None, now)?;
+        let why = "not every delivery could be made";
+        announce_job(tx, NotifyEvent::RecordingFailed, id, Some(why), now)?;
         return Ok(Some(next));
     }
     let is_held = states.iter().any(|(state, _)| *state == DeliveryState::Held);

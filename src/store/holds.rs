@@ -5,10 +5,11 @@ use jiff::Timestamp;
 
 use super::{
     Holds, StoreError,
+    announce::{announce_hold, announce_release},
     row::words_in_columns,
     sql::{Transaction, params},
 };
-use crate::{effect::Effect, job::HoldReason, words::words};
+use crate::{clock, effect::Effect, job::HoldReason, words::words};
 
 words! {
     /// The kind of thing that a hold is about.
@@ -69,7 +70,7 @@ impl Holds<'_> {
     pub async fn add(self, hold: Hold, notice: Option<String>) -> Result<bool, StoreError> {
         self.0
             .write(Effect::Hold, move |tx| {
-                let Hold { scope, name, reason, detail, since } = hold;
+                let Hold { scope, name, reason, detail, since } = &hold;
                 let sql = "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3";
                 let is_new = !tx.exists(sql, params![scope, name, reason])?;
                 tx.execute(
@@ -78,7 +79,10 @@ impl Holds<'_> {
                     params![scope, name, reason, detail, since],
                 )?;
                 if let Some(notice) = notice.filter(|_| is_new) {
-                    insert_notice(tx, &notice, since)?;
+                    insert_notice(tx, &notice, *since)?;
+                }
+                if is_new {
+                    announce_hold(tx, &hold)?;
                 }
                 Ok(is_new)
             })
@@ -95,14 +99,18 @@ impl Holds<'_> {
     ) -> Result<bool, StoreError> {
         let name = name.to_owned();
         let reasons = reasons.to_vec();
+        let now = clock::now();
         self.0
             .write(Effect::Release, move |tx| {
-                let mut released = 0;
+                let mut released = Vec::new();
                 for reason in reasons {
                     let sql = "DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3";
-                    released += tx.execute(sql, params![scope, name, reason])?;
+                    if tx.execute(sql, params![scope, name, reason])? > 0 {
+                        released.push(reason);
+                    }
                 }
-                Ok(released > 0)
+                announce_release(tx, scope, &name, &released, now)?;
+                Ok(!released.is_empty())
             })
             .await
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     DeliveryKind, FileVerdict, Files, JobId, NewDelivery, Settled, Sighting, SkipReason,
     StoreError, Unplayable,
+    announce::announce_job,
     command::resume,
     crash::{CRASHES_MAX, clear_crashes},
     deliveries::insert_deliveries,
@@ -21,6 +22,7 @@ use super::{
     transition::transition,
 };
 use crate::{
+    config::NotifyEvent,
     effect::Effect,
     job::{Bound, Content, Event, EventKind, Sound, Stage, State, Wait},
     text::printable_path,
@@ -290,8 +292,12 @@ fn take_new(
         None if evidence.is_some() => {
             tx.execute("UPDATE job SET mail_held = 1 WHERE id = ?1", params![id])?;
             log(tx, id, None, EventKind::TakenInWithMeeting, None, now)?;
+            announce_job(tx, NotifyEvent::RecordingTaken, id, None, now)?;
         }
-        None => log(tx, id, None, EventKind::TakenIn, None, now)?,
+        None => {
+            log(tx, id, None, EventKind::TakenIn, None, now)?;
+            announce_job(tx, NotifyEvent::RecordingTaken, id, None, now)?;
+        }
     }
     Ok(id)
 }
@@ -311,6 +317,7 @@ fn fail_set_aside(
     log(tx, id, None, EventKind::SetAside, Some(&error), now)?;
     let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
     insert_deliveries(tx, id, &[word], now)?;
+    announce_job(tx, NotifyEvent::RecordingFailed, id, Some(&error), now)?;
     insert_notice(tx, &format!("{shown} (folder `{}`) failed: {error}", recording.folder), now)
 }
 

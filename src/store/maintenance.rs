@@ -9,6 +9,7 @@ use super::{
     deferred::AWAITS_METADATA,
     delivery_end::settle,
     forgotten::leave_traces,
+    notifications::forget_ended,
     sql::{Transaction, params},
 };
 use crate::{
@@ -53,6 +54,7 @@ impl Maintenance<'_> {
         self.0
             .write(Effect::Prune, move |tx| {
                 tx.execute("DELETE FROM notice WHERE sent_ms < ?1", params![before])?;
+                forget_ended(tx, before)?;
                 let old: Vec<JobId> = tx.query_values(
                     "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND (state = 'cancelled' \
                  OR NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held'))) \

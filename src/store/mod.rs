@@ -4,6 +4,7 @@
 //! of its own; another one reads. A function here is one transaction, and the names of the
 //! functions are the protocol of the queue.
 
+mod announce;
 mod backup;
 mod claim;
 mod clock;
@@ -31,6 +32,8 @@ mod maintenance;
 mod meta;
 #[cfg(test)]
 mod model;
+mod notifications;
+mod original;
 mod owner;
 mod placing;
 mod record;
@@ -63,6 +66,7 @@ use std::{
     time::Instant,
 };
 
+pub(crate) use announce::{EventFacts, Subscriber};
 pub(crate) use backup::CopyPlace;
 pub(crate) use claim::{ClaimRequest, JobFilter};
 pub(crate) use clock::STEP_MIN;
@@ -83,6 +87,8 @@ pub(crate) use holds::{Hold, Scope};
 pub(crate) use job_id::JobId;
 pub(crate) use jobs::Job;
 pub(crate) use lock::{LockError, READ_ONLY, StateLock};
+pub(crate) use notifications::Notification;
+pub(crate) use original::OriginalJob;
 pub use owner::user_name;
 pub(crate) use owner::{as_user, owner_of, sudo};
 pub(crate) use placing::Placing;
@@ -94,13 +100,15 @@ pub(crate) use sightings::{FileVerdict, Sighting};
 pub(crate) use skip::SkipReason;
 pub(crate) use speakers::{GivenNames, WrittenNotes};
 pub(crate) use tally::{EndedJob, EndedStage, RecentEnd, Tally};
-pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobQuery, JobView, OriginalJob};
+pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobQuery, JobView};
 
+use announce::Subscribers;
 use clock::Clock;
 use creations::Creations;
 use prometheus_client::metrics::histogram::Histogram;
 use sql::{Database, Transaction};
 use thread::{Broken, Thread};
+use tokio::sync::Notify;
 
 use crate::{effect::Effect, hint::Hinted};
 
@@ -116,6 +124,9 @@ pub struct Store {
     creations: Arc<Creations>,
     broken: Arc<Broken>,
     full: Arc<AtomicBool>,
+    subscribers: Arc<Subscribers>,
+    /// Signals that a notification is due.
+    announced: Arc<Notify>,
     /// How many transactions this process has committed.
     version: Arc<AtomicU64>,
     /// How long commits take, in seconds.
@@ -140,6 +151,8 @@ impl Store {
             creations: Arc::new(Creations::beside(state_dir)),
             broken,
             full: Arc::default(),
+            subscribers: Arc::default(),
+            announced: Arc::default(),
             version: Arc::default(),
             commit_seconds: Histogram::new(COMMIT_BOUNDS),
         })
@@ -193,6 +206,23 @@ impl Store {
         Sources(self)
     }
 
+    /// The notifications.
+    #[must_use]
+    pub fn notifications(&self) -> Notifications<'_> {
+        Notifications(self)
+    }
+
+    /// Has these notifiers told of what happens from now on.
+    pub(crate) fn set_subscribers(&self, subscribers: Vec<Subscriber>) {
+        self.subscribers.replace(subscribers);
+    }
+
+    /// Returns the signal that a notification is due.
+    #[must_use]
+    pub(crate) fn announced(&self) -> &Notify {
+        &self.announced
+    }
+
     /// The upkeep of the queue, and the evidence for one that is new or restored.
     #[must_use]
     pub fn maintenance(&self) -> Maintenance<'_> {
@@ -209,23 +239,29 @@ impl Store {
         // The times that `work` carries are of the clock as it stands now, though the thread may get to it after it was set.
         let lead = crate::clock::lead();
         let commit_seconds = self.commit_seconds.clone();
+        let subscribers = self.subscribers.current();
         let written = self
             .writer
             .call(move |database| {
                 clock.follow(database, lead)?;
-                let transaction = Transaction::begin_write(database)?;
+                let transaction = Transaction::begin_write(database)?.with_subscribers(subscribers);
                 let result = work(&transaction)?;
+                let is_announced = transaction.is_announced();
                 effect.before();
                 let begun = Instant::now();
                 transaction.commit()?;
                 commit_seconds.observe(begun.elapsed().as_secs_f64());
                 effect.after();
-                Ok(result)
+                Ok((result, is_announced))
             })
-            .await;
-        if written.is_ok() {
-            self.version.fetch_add(1, Ordering::Relaxed);
-        }
+            .await
+            .map(|(result, is_announced)| {
+                self.version.fetch_add(1, Ordering::Relaxed);
+                if is_announced {
+                    self.announced.notify_one();
+                }
+                result
+            });
         if let Err(error) = &written
             && error.is_passing()
             && !self.full.swap(true, Ordering::Relaxed)
@@ -313,6 +349,10 @@ pub struct Retention<'q>(&'q Store);
 /// The holds, which keep work back, and the notices to the operator.
 #[derive(Debug, Clone, Copy)]
 pub struct Holds<'q>(&'q Store);
+
+/// The notifications: what notifiers are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Notifications<'q>(&'q Store);
 
 /// The recordings that sources keep elsewhere.
 #[derive(Debug, Clone, Copy)]

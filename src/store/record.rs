@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Endings, Job, JobId, NewDelivery, Stages, StoreError, WantedResults,
+    announce::{announce_job, announce_notes},
     creations::count_one,
     deliveries::insert_deliveries,
     delivery_end::settle,
@@ -19,7 +20,7 @@ use super::{
     transition::{expect, set_state, transition},
 };
 use crate::{
-    config::Analysis,
+    config::{Analysis, NotifyEvent},
     effect::Effect,
     job::{Event, EventKind, Plan, Report, Stage, State},
 };
@@ -249,6 +250,7 @@ impl Stages<'_> {
                 put_reports(tx, id, &analysed.reports)?;
                 insert_deliveries(tx, id, &analysed.deliveries, now)?;
                 log(tx, id, Some(Stage::Analyse), EventKind::Analysed, None, now)?;
+                announce_notes(tx, id, now)?;
                 Ok(settle(tx, id, analysed.endings, now)?.unwrap_or(next))
             })
             .await
@@ -317,6 +319,7 @@ impl Stages<'_> {
             insert_deliveries(tx, id, &failure.deliveries, now)?;
             insert_notice(tx, &failure.notice, now)?;
             count(tx, id, stage, EventKind::LastAttemptFailed, &failure.error, now)?;
+            announce_job(tx, NotifyEvent::RecordingFailed, id, Some(&failure.error), now)?;
             Ok(next)
         })
         .await

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Job, JobId, Jobs, Settled, Stages, StoreError,
+    announce::announce_job,
     deliveries::insert_deliveries,
     history::log,
     jobs::{insert, set_stamp},
@@ -14,6 +15,7 @@ use super::{
     transition::{set_state, transition},
 };
 use crate::{
+    config::NotifyEvent,
     effect::Effect,
     job::{Bound, Content, Event, EventKind, State},
     text::printable_path,
@@ -155,6 +157,7 @@ impl Stages<'_> {
             tx.execute(sql, params![id, reason, kind])?;
             insert_deliveries(tx, id, &[], now)?;
             log(tx, id, state.stage(), EventKind::Skipped, Some(&reason), now)?;
+            announce_job(tx, NotifyEvent::RecordingSkipped, id, Some(&reason), now)?;
             Ok(next)
         })
         .await
@@ -195,6 +198,7 @@ pub(super) fn record_skip(
     tx.execute(sql, params![id, reason, sound, kind])?;
     if there.is_none() {
         log(tx, id, None, EventKind::Skipped, Some(&reason), now)?;
+        announce_job(tx, NotifyEvent::RecordingSkipped, id, Some(&reason), now)?;
     }
     Ok(id)
 }

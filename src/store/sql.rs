@@ -5,9 +5,9 @@
 //! in as parameters, and statements are plain SQL: what only one database can do is a method of
 //! [`Database`].
 
-use std::{ops::ControlFlow, path::Path};
+use std::{cell::Cell, ops::ControlFlow, path::Path, sync::Arc};
 
-use super::{StoreError, error::Cause};
+use super::{StoreError, announce::Subscriber, error::Cause};
 
 /// A value of a parameter or of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,17 +114,47 @@ fn read_only_column<T: FromValue>(row: &Row<'_>) -> Result<T, StoreError> {
 pub(super) struct Transaction<'d> {
     database: &'d dyn Database,
     is_open: bool,
+    /// Who is told of what happens in it.
+    subscribers: Arc<[Subscriber]>,
+    /// True once it has written a notification.
+    is_announced: Cell<bool>,
 }
 
 impl<'d> Transaction<'d> {
     /// Begins a transaction that only reads.
     pub(super) fn begin_read(database: &'d dyn Database) -> Result<Self, StoreError> {
-        database.begin_read().map(|()| Self { database, is_open: true })
+        database.begin_read().map(|()| Self::new(database))
     }
 
     /// Begins a transaction beside which no other one writes.
     pub(super) fn begin_write(database: &'d dyn Database) -> Result<Self, StoreError> {
-        database.begin_write().map(|()| Self { database, is_open: true })
+        database.begin_write().map(|()| Self::new(database))
+    }
+
+    fn new(database: &'d dyn Database) -> Self {
+        let subscribers = Arc::default();
+        Self { database, is_open: true, subscribers, is_announced: Cell::new(false) }
+    }
+
+    /// Has the subscribers told of what happens in it.
+    pub(super) fn with_subscribers(mut self, subscribers: Arc<[Subscriber]>) -> Self {
+        self.subscribers = subscribers;
+        self
+    }
+
+    /// Returns who is told of what happens in it.
+    pub(super) fn subscribers(&self) -> &[Subscriber] {
+        &self.subscribers
+    }
+
+    /// Notes that it makes a notification due.
+    pub(super) fn mark_announced(&self) {
+        self.is_announced.set(true);
+    }
+
+    /// Returns whether it makes a notification due.
+    pub(super) fn is_announced(&self) -> bool {
+        self.is_announced.get()
     }
 
     /// Ends the transaction; what it has written is on disk.

@@ -10,6 +10,8 @@ use super::{
     deliveries::{DeliveryKind, DeliveryState, notes_paths},
     history::{self, EventView},
     jobs::read_state,
+    notifications::{NotificationView, notifications_of},
+    original::{OriginalJob, find_original},
     retention::{RetentionView, view_retention},
     skip::SkipKind,
     sql::{IntoValue, Row, Transaction, params},
@@ -68,6 +70,9 @@ pub struct JobView {
     pub notes: Vec<String>,
     /// Its ledger.
     pub deliveries: Vec<DeliveryView>,
+    /// What notifiers are told of it. No job waits for a notification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationView>,
     /// The time of its intake.
     pub created: Timestamp,
     /// The time of the last change.
@@ -173,19 +178,6 @@ pub struct AwaitedAnalysis {
     pub slow: bool,
     /// Until when it is waited for before that counts as a failed attempt.
     pub until: Timestamp,
-}
-
-/// The job whose content a skipped copy has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OriginalJob {
-    /// Its number.
-    pub id: JobId,
-    /// Its state.
-    pub state: JobState,
-    /// Its recording, relative to the folder.
-    pub relative: PathBuf,
-    /// True if it has the sound of the copy, not its content.
-    pub by_sound: bool,
 }
 
 impl JobView {
@@ -384,6 +376,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         size: row.get("size")?,
         notes: Vec::new(),
         deliveries: Vec::new(),
+        notifications: Vec::new(),
         created: row.get("created_ms")?,
         updated: row.get("updated_ms")?,
         history: None,
@@ -433,6 +426,7 @@ fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, StoreErro
             job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
+    job.notifications = notifications_of(tx, job.id)?;
     job.notes = find_notes(tx, job.id, job.key.as_deref())?;
     job.retention = view_retention(tx, job.id)?;
     if job.state == JobState::Skipped
@@ -462,38 +456,4 @@ fn find_notes(
         params![key],
     )?;
     Ok(found.flatten().into_iter().collect())
-}
-
-/// Returns the job because of which another one is skipped, the latest, and its key.
-fn find_original(
-    tx: &Transaction<'_>,
-    skipped: JobId,
-) -> Result<Option<(OriginalJob, Option<String>)>, StoreError> {
-    let names = tx.query_row(
-        "SELECT skip, content, sound, folder FROM job WHERE id = ?1",
-        params![skipped],
-        |row| {
-            let skip: Option<SkipKind> = row.get("skip")?;
-            let folder: String = row.get("folder")?;
-            let by_sound = skip == Some(SkipKind::Sound);
-            let by_itself = matches!(skip, Some(SkipKind::NoSound | SkipKind::Limit));
-            let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
-            Ok((by_sound, name.filter(|_| !by_itself), folder))
-        },
-    )?;
-    let Some((by_sound, Some(name), folder)) = names else { return Ok(None) };
-    let sql = format!(
-        "SELECT id, key, state, path FROM job WHERE {} = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY {} LIMIT 1",
-        if by_sound { "sound" } else { "content" },
-        if by_sound { "state IN ('failed', 'cancelled'), id DESC" } else { "generation DESC" },
-    );
-    tx.query_row(&sql, params![name, folder], |row| {
-        let original = OriginalJob {
-            id: row.get("id")?,
-            state: row.get("state")?,
-            relative: row.get("path")?,
-            by_sound,
-        };
-        Ok((original, row.get("key")?))
-    })
 }

@@ -36,7 +36,7 @@ const TABLE: &[(&str, &str)] = &[
     ("worker", "pipeline delivery runtime services store job config"),
     ("pipeline", "delivery services calendar engine extract store job config"),
     ("sources", "delivery services http store job config"),
-    ("delivery", "runtime services store job config"),
+    ("delivery", "runtime services engine http store job config"),
     ("runtime", "services calendar store job config"),
     ("services", "engine http verify job config"),
     ("calendar", "http job config"),
@@ -90,7 +90,7 @@ const BASE: [&str; 14] = [
 
 /// The crates that stand for an outside world, with the modules or directories that may know it.
 const WORLDS: &[(&str, &str)] = &[
-    ("aws_lc_rs", "engine services webhook"),
+    ("aws_lc_rs", "delivery engine services webhook"),
     ("axum", "web"),
     ("calcard", "calendar"),
     ("clap", "main commands cli"),
@@ -327,6 +327,7 @@ const LASTING: &[&str] = &[
     "UnixListener : : bind (",
     "Request : : post (",
     "Request : : delete (",
+    "hook . post (",
     "connection . message (",
 ];
 
@@ -363,6 +364,8 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("delivery/files/temporary.rs", "rename_new", "part of `PlaceFile` and of `Dispose`"),
     ("delivery/files/temporary.rs", "rename_over", "part of `ReplaceFile`"),
     ("delivery/files/temporary.rs", "remove_leftovers", "temporary files go"),
+    ("delivery/notifications/ntfy.rs", "send_ntfy", "part of `Notify`"),
+    ("delivery/notifications/webhook.rs", "send_webhook", "part of `Notify`"),
     (
         "delivery/mail/conversation.rs",
         "send_message",

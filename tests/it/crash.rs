@@ -79,6 +79,8 @@ enum Scenario {
     Expired,
     /// No folder here has a calendar: the deaths around it are in `calendar.rs`.
     Calendars,
+    /// Nobody is told in this house: what notifiers are told dies in `notifications.rs`.
+    Notified,
     /// The house has its configuration, and nobody looks at a page: the command that writes one dies in `init.rs`, the page
     /// in `page.rs`.
     Visitors,
@@ -216,6 +218,18 @@ const SCENARIOS: &[(Scenario, &[Effect])] = &[
         ],
     ),
     (Scenario::Calendars, &[Effect::ReadCalendar]),
+    (
+        Scenario::Notified,
+        &[
+            Effect::NotificationSent,
+            Effect::NotifyLater,
+            Effect::NotificationFailed,
+            Effect::StopNotifier,
+            Effect::EndNotifications,
+            Effect::Notify,
+            Effect::Ping,
+        ],
+    ),
     (Scenario::Visitors, &[Effect::SaveSecret, Effect::PlaceConfiguration]),
     (
         Scenario::Commands,
@@ -309,6 +323,7 @@ fn with_a_house_each() -> impl Iterator<Item = Effect> {
         Scenario::Sources,
         Scenario::Expired,
         Scenario::Calendars,
+        Scenario::Notified,
         Scenario::Visitors,
     ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
@@ -412,6 +427,7 @@ fn die_at(point: Point) {
         | Scenario::Sources
         | Scenario::Expired
         | Scenario::Calendars
+        | Scenario::Notified
         | Scenario::Visitors => unreachable!("these die in a chain, or elsewhere"),
     }
 }

@@ -360,8 +360,12 @@ fn keys_of_the_page() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_page_of_the_configuration_names_the_keys_of_the_example_and_no_others() {
     let mut example = keys_of_the_example();
-    // The example has these two in sentences: each needs another value beside it.
-    for (table, key) in [("[services.koldan]", "api_key_env"), ("[services.local]", "model")] {
+    // The example has these in sentences: each needs another value beside it, or excludes another key.
+    for (table, key) in [
+        ("[services.koldan]", "api_key_env"),
+        ("[services.local]", "model"),
+        ("[[notify]]", "topic_file"),
+    ] {
         example.get_mut(table).expect("a table of the example").insert(key.to_owned());
     }
     assert_eq!(keys_of_the_page(), example);

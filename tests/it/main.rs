@@ -41,6 +41,8 @@ mod meetingbaas;
 mod moving;
 mod names;
 mod notes_by;
+mod notifications;
+mod notify_recipes;
 mod ondevice;
 mod open;
 mod openai;

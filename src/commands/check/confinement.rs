@@ -12,11 +12,13 @@ use crate::{
 const CONFINED: &str =
     "ffmpeg and the recogniser reach the open recording and what they must read, and nothing else";
 
-/// Returns whether this configuration has children at work on recordings.
+/// Returns whether this configuration has children at work on recordings, or on what strangers wrote.
 pub(super) fn has_children(settings: &Settings) -> bool {
     let recognises =
         settings.services.values().any(|service| matches!(service.kind, Kind::Ondevice(_)));
-    recognises || settings.folders.iter().any(|folder| folder.convert == Convert::Ffmpeg)
+    recognises
+        || settings.folders.iter().any(|folder| folder.convert == Convert::Ffmpeg)
+        || super::notifiers::runs_programs(settings)
 }
 
 /// Tries the confinement, and looks whether the unit that is installed allows it: `units` are the texts of the unit and

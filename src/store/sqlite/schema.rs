@@ -10,7 +10,7 @@ use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released,
 /// only added to.
-pub(in crate::store) const MIGRATIONS: [&str; 11] = [
+pub(in crate::store) const MIGRATIONS: [&str; 12] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -22,6 +22,7 @@ pub(in crate::store) const MIGRATIONS: [&str; 11] = [
     include_str!("schema/009.sql"),
     include_str!("schema/010.sql"),
     include_str!("schema/011.sql"),
+    include_str!("schema/012.sql"),
 ];
 
 /// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the
@@ -237,6 +238,34 @@ mod tests {
         let version: i32 =
             file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a number");
         assert_eq!(usize::try_from(version).ok(), Some(MIGRATIONS.len()));
+    }
+
+    #[test]
+    fn an_older_queue_has_no_notifications_and_one_outlives_its_job() {
+        let file = Connection::open_in_memory().expect("opened");
+        for sql in &MIGRATIONS[..11] {
+            file.execute_batch(sql).expect("an old queue");
+        }
+        file.execute_batch(
+            "PRAGMA user_version = 11;
+             INSERT INTO job (id, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, state, created_ms,
+                 updated_ms) VALUES (1, 'sales', 1, x'61', 1, 1, 1, 1, 0, 'skipped', 1, 1);",
+        )
+        .expect("rows");
+        let file = migrated(file);
+        file.pragma_update(None, "foreign_keys", true).expect("set");
+        let count = "SELECT count(*) FROM notification";
+        assert_eq!(file.query_row(count, [], |row| row.get::<_, i64>(0)).expect("counted"), 0);
+        file.execute_batch(
+            "INSERT INTO notification (message, notifier, kind, event, job_id, facts, at_ms, state, due_ms)
+                 VALUES ('msg_1', 'n8n', 'webhook', 'recording.taken', 1, '{}', 1, 'due', 1);
+             DELETE FROM job WHERE id = 1;",
+        )
+        .expect("a row of today");
+        let job = "SELECT job_id FROM notification";
+        assert_eq!(file.query_row(job, [], |row| row.get(0)).ok(), Some(None::<i64>));
+        let refused = "UPDATE notification SET state = 'done'";
+        assert!(file.execute(refused, []).is_err(), "what is done is not due");
     }
 
     /// Words of events that earlier versions wrote and the random walk behind the rows does not

@@ -16,6 +16,7 @@ pub(crate) mod meetingbaas;
 pub(crate) mod openai;
 pub(crate) mod page;
 pub(crate) mod paxs;
+pub(crate) mod receivers;
 pub(crate) mod rows;
 pub(crate) mod saled;
 pub(crate) mod server;
