@@ -274,6 +274,8 @@ mod tests {
             deliver: vec![Target::Beside],
             notes_dir: notes_dir.map(Into::into),
             notes_name: "{stem}.notes".to_owned(),
+            links: crate::config::Links::Off,
+            tags: Vec::new(),
             email_to: Recipients::Attendees,
             formats: vec![Format::Md],
             on_success: OnSuccess::Keep,

@@ -47,6 +47,7 @@ const WATCH: &[(&str, Watch)] =
 const BACKLOG: &[(&str, Backlog)] =
     &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
 const CONVERT: &[(&str, Convert)] = &[("no", Convert::No), ("ffmpeg", Convert::Ffmpeg)];
+const LINKS: &[(&str, Links)] = &[("off", Links::Off), ("obsidian", Links::Obsidian)];
 const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Target::Email)];
 const FORMATS: &[(&str, Format)] = &[
     ("md", Format::Md),
@@ -113,6 +114,10 @@ table_keys! {
         notes_dir: PathBuf = read_text(values::parse_absolute_path);
         /// The name of notes, without the extension: `{stem}.notes`.
         notes_name: String = read_text(values::parse_notes_name), default "{stem}.notes".to_owned();
+        /// Links to people in the notes.
+        links: Links = read_word(LINKS), default Links::Off;
+        /// Tags of the notes, besides the folder's name, where they have links.
+        tags: Vec<String> = read_distinct(values::parse_tag), default Vec::new();
         /// Recipients of notes by mail.
         email_to: Recipients = read_recipients(), default Recipients::Attendees;
         /// The forms of the notes beside, besides Markdown.
@@ -302,6 +307,15 @@ pub enum Target {
     Beside,
     /// Mail.
     Email,
+}
+
+/// Links to people in the notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// None: names are text.
+    Off,
+    /// Links to pages of a vault, as Obsidian has them: `[[Ann Lee]]`.
+    Obsidian,
 }
 
 /// Recipients of notes by mail.

@@ -61,8 +61,8 @@ pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub use folder::Format;
 pub(crate) use folder::{
-    Backlog, Convert, Folder, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
-    Watch,
+    Backlog, Convert, Folder, Limits, Links, OnSuccess, OnSuccessRemote, Recipients, Target,
+    Transcript, Watch,
 };
 pub(crate) use globs::Globs;
 pub(crate) use http_server::HttpServer;

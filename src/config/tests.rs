@@ -156,6 +156,8 @@ fn a_short_config_takes_every_default() {
                 ],
                 notes_dir: None,
                 notes_name: "{stem}.notes",
+                links: Off,
+                tags: [],
                 email_to: Attendees,
                 formats: [
                     Md,
@@ -230,6 +232,19 @@ fn an_unknown_key_names_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_tag_that_a_vault_does_not_know_is_refused_with_the_one_that_was_meant() {
+    let refused = mistakes(&format!(
+        "{SERVICE}{FOLDER}links = \"obsidian\"\ntags = [\"#meeting\", \"2026\", \"a b\", \"a//b\", \"x/y\"]\n"
+    ));
+    assert!(refused.contains("`#meeting` is not a tag"), "{refused}");
+    assert!(refused.contains("write it without `#`: \"meeting\""), "{refused}");
+    for tag in ["2026", "a b", "a//b"] {
+        assert!(refused.contains(&format!("`{tag}` is not a tag")), "{refused}");
+    }
+    assert!(!refused.contains("`x/y`"), "{refused}");
+}
+
+#[test]
 fn an_unknown_key_like_no_other_lists_those_that_there_are() {
     insta::assert_snapshot!(told(&format!("{SERVICE}{FOLDER}colour = \"red\"\n")), @r#"
     the configuration `/etc/minuted/config.toml` has a mistake
@@ -243,10 +258,9 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       = help: known here: name, id, path, attendees, calendar, service, instruction, prompt_template,
               analyses, language, vocabulary, speakers, recursive, include, exclude,
               watch, settle, rescan, backlog, convert, title, deliver, notes_dir,
-              notes_name, email_to, formats, on_success, move_to, delete_recording_after,
-              transcript,
-              on_success_remote, file_mode, sidecars, min_duration, max_duration,
-              max_size, daily_limit
+              notes_name, links, tags, email_to, formats, on_success, move_to,
+              delete_recording_after, transcript, on_success_remote, file_mode, sidecars,
+              min_duration, max_duration, max_size, daily_limit
     "#);
 }
 

@@ -386,6 +386,27 @@ pub(super) fn parse_notes_name(text: &str) -> Result<String, ValueError> {
     Ok(text)
 }
 
+/// A tag of notes, as Obsidian knows them.
+pub(super) fn parse_tag(text: &str) -> Result<String, ValueError> {
+    let help = "write letters, digits, `_`, `-` and `/`, not digits alone, such as \"meeting\"";
+    let is_tag_character = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '/');
+    let is_sound = !text.is_empty()
+        && text.len() <= NAME_BYTES_MAX
+        && text.chars().all(is_tag_character)
+        && !text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.split('/').all(|part| !part.is_empty());
+    if is_sound {
+        return Ok(text.to_owned());
+    }
+    let bare = text.trim_start_matches('#');
+    let help = if bare != text && parse_tag(bare).is_ok() {
+        format!("write it without `#`: \"{bare}\"")
+    } else {
+        help.to_owned()
+    };
+    Err(ValueError::new(format!("{} is not a tag", in_backticks(text)), help))
+}
+
 /// Permissions of files, in octal.
 pub(super) fn parse_file_mode(text: &str) -> Result<u32, ValueError> {
     let help =

@@ -11,10 +11,10 @@ use jiff::tz::TimeZone;
 use super::{
     files::names::notes_name,
     mail::{Kept, Letter, LetterForm},
-    render::Minutes,
+    render::{Minutes, Vault},
 };
 use crate::{
-    config::{Folder, Format, Target},
+    config::{Folder, Format, Links, Target},
     job::Report,
     open_files::OpenFiles,
     runtime::Runtime,
@@ -46,7 +46,17 @@ impl DeliveryContext {
     /// Returns the document that all forms of the notes are made of.
     #[must_use]
     pub(super) fn build_minutes(&self) -> Minutes {
-        build_minutes(&self.job, &self.folder.name, Arc::clone(&self.reports))
+        let minutes = build_minutes(&self.job, &self.folder.name, Arc::clone(&self.reports));
+        let vault = match self.folder.links {
+            Links::Off => None,
+            Links::Obsidian => Some(Vault::new(
+                &self.folder.name,
+                &self.folder.tags,
+                &minutes.attendees,
+                &self.job.speaker_names,
+            )),
+        };
+        Minutes { vault, ..minutes }
     }
 
     /// Returns the recording's file name, fit to be shown.
@@ -95,6 +105,7 @@ fn build_minutes(job: &Job, folder: &str, reports: Arc<[Report]>) -> Minutes {
                 job.id
             )
         }),
+        vault: None,
         reports,
     }
 }

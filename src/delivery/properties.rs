@@ -95,6 +95,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         service: "paxs".into(),
         meeting: Some(title.into()),
         warning: Some(title.into()),
+        vault: None,
         reports: reports.into(),
     };
     let input_bytes: usize =

@@ -70,6 +70,8 @@ pub(crate) fn folder(path: &Path) -> Folder {
         deliver: vec![Target::Beside],
         notes_dir: None::<PathBuf>,
         notes_name: "{stem}.notes".into(),
+        links: crate::config::Links::Off,
+        tags: Vec::new(),
         email_to: Recipients::Attendees,
         formats: Vec::new(),
         on_success: OnSuccess::Keep,

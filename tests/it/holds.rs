@@ -367,6 +367,7 @@ fn no_word_no_speaker_and_no_time_of_a_transcript_breaks_out_of_its_line() {
         service: "paxs".into(),
         meeting: None,
         warning: None,
+        vault: None,
         reports: [Report {
             analysis: Analysis::Transcription,
             status: Status::Completed,

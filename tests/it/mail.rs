@@ -79,6 +79,7 @@ fn minutes(title: &str, note: &str) -> Minutes {
         service: "paxs".into(),
         meeting: None,
         warning: None,
+        vault: None,
         reports: [Report {
             analysis: Analysis::MeetingNote,
             status: Status::Completed,

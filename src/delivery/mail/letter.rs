@@ -237,6 +237,7 @@ mod tests {
             service: "paxs".into(),
             meeting: None,
             warning: warning.map(Into::into),
+            vault: None,
             reports: Arc::new([Report {
                 analysis: Analysis::MeetingNote,
                 status: Status::Completed,

@@ -1,6 +1,9 @@
 //! Decisions, actions and open questions, each with the words that say it.
 
-use super::notes::add_part;
+use super::{
+    notes::add_part,
+    vault::{Vault, person_markdown},
+};
 use crate::{
     job::{Item, ItemKind},
     text::{escape_markdown, escape_start, format_clock},
@@ -14,10 +17,13 @@ const SECTIONS: [(ItemKind, &str); 3] = [
 ];
 
 /// Writes the sections of items; one without an item is left out.
-pub(super) fn write_items(out: &mut String, items: &[Item]) {
+pub(super) fn write_items(out: &mut String, items: &[Item], vault: Option<&Vault>) {
     for (kind, heading) in SECTIONS {
-        let lines: Vec<String> =
-            items.iter().filter(|item| item.kind == kind).map(item_lines).collect();
+        let lines: Vec<String> = items
+            .iter()
+            .filter(|item| item.kind == kind)
+            .map(|item| item_lines(item, vault))
+            .collect();
         if !lines.is_empty() {
             add_part(out, &format!("## {heading}"));
             add_part(out, &lines.join("\n"));
@@ -26,18 +32,20 @@ pub(super) fn write_items(out: &mut String, items: &[Item]) {
 }
 
 /// Returns an item with its quote below it.
-fn item_lines(item: &Item) -> String {
+fn item_lines(item: &Item, vault: Option<&Vault>) -> String {
     let mut words = Vec::new();
     if item.kind == ItemKind::Action {
         words.push("[ ]".to_owned());
-        words.extend(item.owner.as_deref().map(|owner| format!("**{}**:", escape_markdown(owner))));
+        words.extend(
+            item.owner.as_deref().map(|owner| format!("**{}**:", person_markdown(owner, vault))),
+        );
     }
     words.push(escape_start(&escape_markdown(&item.text)));
     words.extend(item.due.as_deref().map(|due| format!("(due {})", escape_markdown(due))));
     words.extend(item.check.then(|| "(check)".to_owned()));
     let time = item.quote.at.and_then(format_clock).map(|time| format!("[{time}]"));
     let speaker =
-        item.quote.speaker.as_deref().map(|name| format!("**{}:**", escape_markdown(name)));
+        item.quote.speaker.as_deref().map(|name| format!("**{}:**", person_markdown(name, vault)));
     let said = if time.is_none() && speaker.is_none() {
         escape_start(&escape_markdown(&item.quote.text))
     } else {
@@ -83,6 +91,7 @@ mod tests {
         write_items(
             &mut out,
             &[item(ItemKind::Decision, "The list goes out."), untimed, action, question],
+            None,
         );
         insta::assert_snapshot!(out, @r"
         # Talk

@@ -16,10 +16,12 @@ pub(super) mod seal;
 mod subtitles;
 pub(super) mod templates;
 mod turns;
+mod vault;
 
 pub(crate) use front::{Proof, key_of, proof_of, sound_of};
 pub use notes::Minutes;
 pub(crate) use turns::Paragraph;
+pub(crate) use vault::Vault;
 
 use crate::config::Format;
 

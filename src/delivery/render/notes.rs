@@ -12,6 +12,7 @@ use super::{
     items::write_items,
     markdown::section_content,
     turns::{Paragraph, each_paragraph},
+    vault::{Vault, wikilink},
 };
 use crate::{
     config::{Analysis, Attendee},
@@ -46,6 +47,8 @@ pub struct Minutes {
     pub meeting: Option<String>,
     /// The sentence about the missing parts, for notes that are not complete.
     pub warning: Option<String>,
+    /// The vault in which the notes lie, where they have links.
+    pub vault: Option<Vault>,
     /// The results; those that are not completed are left out.
     pub reports: Arc<[Report]>,
 }
@@ -54,14 +57,15 @@ impl Minutes {
     /// Returns the notes in Markdown, sealed.
     pub(in crate::delivery) fn sealed_markdown(&self) -> String {
         let mut text = self.front_matter();
-        self.write_body(&mut text);
+        self.write_body(&mut text, self.vault.as_ref());
         front::seal_partial(text)
     }
 
-    /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`].
+    /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`]. It has no
+    /// links to people: mail and JSON are read outside the vault.
     pub(in crate::delivery) fn markdown_body(&self) -> String {
         let mut out = String::new();
-        self.write_body(&mut out);
+        self.write_body(&mut out, None);
         out
     }
 
@@ -76,7 +80,7 @@ impl Minutes {
                 Some(found) if analysis == Analysis::Transcription => {
                     add_headed(&mut out, "Summary", found.summary.as_deref().unwrap_or_default());
                 }
-                Some(found) => write_sections(&mut out, analysis, found, &title),
+                Some(found) => write_sections(&mut out, analysis, found, &title, None),
                 None => {}
             }
         }
@@ -92,14 +96,14 @@ impl Minutes {
     }
 
     /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
-    fn write_body(&self, out: &mut String) {
+    fn write_body(&self, out: &mut String, vault: Option<&Vault>) {
         let title = strip_to_line(&self.title);
         out.push_str("# ");
         out.push_str(&escape_markdown(&title));
         self.write_head(out);
         for analysis in Analysis::ALL {
             if let Some(found) = self.findings_of(analysis) {
-                write_sections(out, analysis, found, &title);
+                write_sections(out, analysis, found, &title, vault);
             }
         }
         out.push('\n');
@@ -166,11 +170,8 @@ impl Minutes {
     }
 
     fn front_matter(&self) -> String {
-        let attendees: Vec<String> = self
-            .attendees
-            .iter()
-            .map(|person| front::quote_scalar(&attendee_line(person)))
-            .collect();
+        let attendees: Vec<String> =
+            self.attendees.iter().map(|person| self.attendee_scalar(person)).collect();
         let mut fields = vec![
             ("title", front::quote_scalar(&strip_to_line(&self.title))),
             ("date", self.meeting_date()),
@@ -196,9 +197,32 @@ impl Minutes {
                 .map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))),
         );
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
+        fields.extend(self.vault_fields());
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
         front::front_matter(&fields, &proof, self.sound.as_ref())
     }
+
+    /// Returns an attendee as YAML: a link in a vault, else name and address.
+    fn attendee_scalar(&self, person: &Attendee) -> String {
+        // What a link is made of needs no escape, and a vault finds it only as it is.
+        match self.vault.as_ref().and_then(|_| wikilink(&person.name)) {
+            Some(link) => format!("\"{link}\""),
+            None => front::quote_scalar(&attendee_line(person)),
+        }
+    }
+
+    /// Returns the fields of notes in a vault: the tags, and the title as the name by which other pages may link here.
+    fn vault_fields(&self) -> Vec<front::Field> {
+        let Some(vault) = &self.vault else { return Vec::new() };
+        let title = strip_to_line(&self.title);
+        vec![("tags", yaml_list(vault.tags())), ("aliases", yaml_list(&[title]))]
+    }
+}
+
+/// Returns a list of YAML on one line.
+fn yaml_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| front::quote_scalar(text)).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// Returns an attendee as a person reads it: `Ann Lee <ann@example.com>`.
@@ -211,29 +235,35 @@ const IN_SECTION: usize = 3;
 const IN_NOTE: usize = 2;
 
 /// Writes the sections of one analysis, each with its heading. `title` is the heading that a note need not repeat.
-fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
+fn write_sections(
+    out: &mut String,
+    analysis: Analysis,
+    found: &Findings,
+    title: &str,
+    vault: Option<&Vault>,
+) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
         Analysis::MeetingNote => {
             add_part(out, &section_content(text, title, IN_NOTE));
-            write_items(out, &found.items);
+            write_items(out, &found.items, vault);
         }
         Analysis::KeyPoints => add_headed(out, "Key points", text),
         Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
             add_headed(out, "Summary", found.summary.as_deref().unwrap_or_default());
-            write_transcript(out, found);
+            write_transcript(out, found, vault);
         }
     }
 }
 
-fn write_transcript(out: &mut String, found: &Findings) {
+fn write_transcript(out: &mut String, found: &Findings, vault: Option<&Vault>) {
     let before = out.len();
     each_paragraph(&found.segments, |paragraph| {
         if out.len() == before {
             add_part(out, "## Transcript");
         }
-        add_part(out, &paragraph.to_markdown());
+        add_part(out, &paragraph.to_markdown(vault));
     });
     if out.len() == before {
         add_headed(out, "Transcript", found.markdown.as_deref().unwrap_or_default());
@@ -262,7 +292,7 @@ mod tests {
     use saphyr::LoadableYamlNode as _;
 
     use super::*;
-    use crate::job::Content;
+    use crate::job::{Content, SpeakerNames};
     use crate::{config::Format, delivery::render::key_of};
 
     fn report(analysis: Analysis, findings: Findings) -> Report {
@@ -316,6 +346,7 @@ mod tests {
             service: "paxs".into(),
             meeting: Some("93ac7e2d-0000-4000-8000-000000000000".into()),
             warning: None,
+            vault: None,
             reports: Arc::default(),
         }
     }
@@ -344,6 +375,32 @@ mod tests {
             ]),
             ..minutes("Weekly sales")
         }
+    }
+
+    #[test]
+    fn notes_in_a_vault_link_the_people_who_are_known_by_name() {
+        let minutes = whole();
+        let mut speakers = SpeakerNames::default();
+        speakers.assign("Speaker 2=Ann", &["Speaker 2".to_owned()]).expect("a name");
+        let tags = ["meeting".to_owned()];
+        let vault = Vault::new("sales", &tags, &minutes.attendees, &speakers);
+        let linked = Minutes { vault: Some(vault), ..minutes.clone() };
+        let text = linked.render(Format::Md);
+        for line in [
+            "attendees: [\"[[Ann Lee]]\", \"[[Bo B Chen]]\"]",
+            "tags: [\"sales\", \"meeting\"]",
+            "aliases: [\"Weekly sales\"]",
+            "**[[Ann]]** [00:00:00] Good morning. Shall we \\*begin\\*?",
+            "**Bo** [00:00:05] Yes.",
+        ] {
+            assert!(text.lines().any(|is| is == line), "{line}\n{text}");
+        }
+        let front = text.split("---\n").nth(1).expect("front matter");
+        saphyr::Yaml::load_from_str(front).expect("YAML");
+        for format in [Format::Txt, Format::Srt, Format::Vtt, Format::Json] {
+            assert_eq!(linked.render(format), minutes.render(format));
+        }
+        assert_eq!(linked.markdown_body(), minutes.markdown_body());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The transcript by turns: the words of one speaker in a row, cut into paragraphs.
 
+use super::vault::{Vault, person_markdown};
 use crate::{
     job::{Segment, UNCLEAR},
     text::{escape_markdown, format_clock, strip_to_line},
@@ -18,8 +19,9 @@ pub(crate) struct Paragraph {
 
 impl Paragraph {
     /// Returns it as a paragraph of Markdown.
-    pub(in crate::delivery) fn to_markdown(&self) -> String {
-        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escape_markdown(name)));
+    pub(super) fn to_markdown(&self, vault: Option<&Vault>) -> String {
+        let speaker =
+            self.speaker.as_deref().map(|name| format!("**{}**", person_markdown(name, vault)));
         let time = self.start.and_then(format_clock).map(|time| format!("[{time}]"));
         let parts = [speaker, time, Some(escape_markdown(&self.text))];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");

@@ -241,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn jobs_of_an_older_queue_keep_their_recordings_until_their_folder_says_otherwise() {
+        let file = Connection::open_in_memory().expect("opened");
+        for sql in &MIGRATIONS[..10] {
+            file.execute_batch(sql).expect("an old queue");
+        }
+        file.execute_batch(
+            "PRAGMA user_version = 10;
+             INSERT INTO job (id, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, state, created_ms,
+                 updated_ms) VALUES (1, 'sales', 1, x'61', 1, 1, 1, 1, 0, 'skipped', 1, 1);",
+        )
+        .expect("rows");
+        let file = migrated(file);
+        let count = "SELECT count(*) FROM retention";
+        assert_eq!(file.query_row(count, [], |row| row.get::<_, i64>(0)).expect("counted"), 0);
+        let refused = "INSERT INTO retention (job_id, since_ms) VALUES (1, 1)";
+        assert!(file.execute(refused, []).is_err(), "one that has not ended is due");
+    }
+
+    #[test]
     fn an_older_queue_has_no_notifications_and_one_outlives_its_job() {
         let file = Connection::open_in_memory().expect("opened");
         for sql in &MIGRATIONS[..11] {
