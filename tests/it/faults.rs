@@ -230,7 +230,7 @@ fn a_recording_that_always_breaks_the_upload_fails_by_itself_and_holds_no_other(
         3
     );
     house.wait_for_service("up");
-    assert!(house.path("bad.failed.txt").exists());
+    until("the failure is told beside it", || house.path("bad.failed.txt").exists().then_some(()));
 }
 
 #[test]
