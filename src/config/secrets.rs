@@ -13,6 +13,9 @@ use super::{diagnostic::Span, words::did_you_mean};
 /// Names of the keys of secrets.
 const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
 
+/// Tables in which an address is a secret: whoever has it reads the calendar, or calls off the alarm.
+const SECRET_ADDRESSES: [&str; 2] = ["calendar", "ping"];
+
 /// Returns `source` with `*` for each byte of a secret, so that every other byte keeps its place.
 ///
 /// The tree of a broken file may lack the very line that is broken, so the lines are searched too.
@@ -40,18 +43,18 @@ fn is_secret(key: &str) -> bool {
 fn in_table(table: &DeTable<'_>) -> Vec<Span> {
     let mut spans = Vec::new();
     for (key, value) in table {
-        if key.get_ref() == "calendar" {
-            spans.extend(calendar_addresses(value));
+        if SECRET_ADDRESSES.contains(&&**key.get_ref()) {
+            spans.extend(secret_addresses(value));
         }
         spans.extend(if is_secret(key.get_ref()) { vec![value.span()] } else { in_value(value) });
     }
     spans
 }
 
-/// Returns the addresses that somebody wrote into `[[calendar]]`: whoever has one reads the calendar.
-fn calendar_addresses(calendars: &Spanned<DeValue<'_>>) -> Vec<Span> {
-    let tables = calendars.get_ref().as_array().into_iter().flat_map(|list| list.iter());
-    let addresses = tables.filter_map(|table| {
+/// Returns the addresses that somebody wrote into such a table, or into a list of them.
+fn secret_addresses(tables: &Spanned<DeValue<'_>>) -> Vec<Span> {
+    let list = tables.get_ref().as_array().into_iter().flat_map(|list| list.iter());
+    let addresses = list.chain([tables]).filter_map(|table| {
         let table = table.get_ref().as_table()?;
         let (_, value) = table.iter().find(|(key, _)| key.get_ref() == "url")?;
         Some(value.span())
@@ -122,6 +125,8 @@ mod tests {
             "\"token\" = [\"hunter2\"]\n= broken",
             "base_url = \"https://ann:hunter2@example.com\"",
             "base_url = https://ann:hunter2@example.com",
+            "[ping]\nurl = \"https://hc-ping.example/hunter2\"",
+            "[[calendar]]\nname = \"work\"\nurl = \"https://a.example/hunter2.ics\"",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

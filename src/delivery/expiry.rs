@@ -23,8 +23,8 @@ use crate::{
     text::{error_chain, one_line},
 };
 
-/// Recordings that are looked at in one go; the next go follows at once.
-const BATCH: usize = 100;
+/// Recordings that are looked at in one hour: more than a day brings. The others have their turn in the next.
+const BATCH: usize = 1000;
 
 /// A recording that cannot be deleted now is looked at again after this.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
